@@ -1,0 +1,258 @@
+import { BouncerError } from '../errors.js';
+import { Capability, ServerError } from '../protocol/constants.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
+import type { ServerInfo } from '../session/server-info.js';
+import { type LoginFailure, login, type ServerGreeting } from './mysql2-adapter.js';
+import { addressText, type ServerAddress, ServerChannel } from './server-channel.js';
+
+/** What kept a session from being opened; decides who is told and whether trying again makes sense. */
+export const Refusal = {
+  /** User, password, authentication plugin or host: the same answer every time. */
+  Credentials: 'credentials',
+  /** The schema does not exist or is not for this user. */
+  Schema: 'schema',
+  /** The server (or the account) has no connection left. */
+  Capacity: 'capacity',
+  /** Nobody listens, no route, connection lost, server starting or stopping. */
+  Network: 'network',
+  /** Not done within the time given. */
+  Timeout: 'timeout',
+  Other: 'other',
+} as const;
+export type Refusal = (typeof Refusal)[keyof typeof Refusal];
+
+/** A server session could not be opened. */
+export class ServerConnectError extends BouncerError {
+  readonly code = 'SERVER_CONNECT_FAILED';
+  /** The server's own error number and SQLSTATE, or those a client library would give (2003, 2013, 2059). */
+  readonly errno: number;
+  readonly sqlState: string;
+  /** `host:port` or path; never user or password. */
+  readonly address: string;
+  readonly refused: Refusal;
+
+  constructor(address: string, refused: Refusal, err: ErrPacket, options?: { cause?: unknown }) {
+    super(err.message, options);
+    this.errno = err.errno;
+    this.sqlState = err.sqlState;
+    this.address = address;
+    this.refused = refused;
+  }
+
+  /** True: trying again gives the same answer, so those who wait need not. */
+  get fatalToWaiters(): boolean {
+    return this.refused === Refusal.Credentials || this.refused === Refusal.Schema;
+  }
+}
+
+export interface ServerConnectOptions {
+  readonly address: ServerAddress;
+  readonly user: string;
+  readonly password: string;
+  readonly schema: string | null;
+  /** Semantic capability flags (FoundRows, IgnoreSpace, MultiStatements, ...), added to {@link BASE_CAPABILITIES}. */
+  readonly capabilities: number;
+  /** Collation id, 1 to 255. */
+  readonly collation: number;
+  /** From the first look-up of the host name to the end of the login, in ms. */
+  readonly connectTimeoutMs: number;
+  /** Connection attributes, such as `program_name`. */
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly signal?: AbortSignal;
+}
+
+/** A session that has logged in. Its channel has no handler yet: set one before the next turn of the event loop. */
+export interface ConnectedServer {
+  readonly channel: ServerChannel;
+  readonly info: ServerInfo;
+  /** The server's id of this connection (KILL). */
+  readonly connectionId: number;
+}
+
+/** What every server session negotiates. CONNECT_WITH_DB is added with a schema. */
+export const BASE_CAPABILITIES =
+  Capability.LongPassword |
+  Capability.LongFlag |
+  Capability.Protocol41 |
+  Capability.Transactions |
+  Capability.SecureConnection |
+  Capability.PluginAuth |
+  Capability.PluginAuthLenencClientData |
+  Capability.ConnectAttrs |
+  Capability.SessionTrack |
+  Capability.DeprecateEof;
+
+/** Capabilities a caller may ask for: they change what statements mean or may do, not how packets look. */
+export const SEMANTIC_CAPABILITIES =
+  Capability.FoundRows |
+  Capability.NoSchema |
+  Capability.Odbc |
+  Capability.LocalFiles |
+  Capability.IgnoreSpace |
+  Capability.Interactive |
+  Capability.MultiStatements |
+  Capability.MultiResults |
+  Capability.PsMultiResults |
+  Capability.CanHandleExpiredPasswords;
+
+/** Without these, replies cannot be followed at all. */
+const REQUIRED_CAPABILITIES = Capability.Protocol41 | Capability.SessionTrack | Capability.DeprecateEof;
+
+/**
+ * Opens a server session: connects, logs in, and hands over the raw channel at the start of the command phase.
+ * @throws ServerConnectError for everything that can go wrong on the way; nothing is left open then.
+ * @throws RangeError for capabilities or a collation that cannot be asked for.
+ */
+export function connectServer(options: ServerConnectOptions): Promise<ConnectedServer> {
+  return new Promise((resolve, reject) => {
+    checkOptions(options);
+    const address = addressText(options.address);
+    if (options.signal?.aborted) {
+      reject(aborted(address, options.signal));
+      return;
+    }
+    const channel = new ServerChannel(options.address);
+    const settle = (): void => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', onAbort);
+    };
+    const fail = (error: ServerConnectError): void => {
+      settle();
+      channel.destroy();
+      reject(error);
+    };
+    const onAbort = (): void => fail(aborted(address, options.signal));
+    const timer = setTimeout(
+      () => fail(timedOut(address, options.connectTimeoutMs)),
+      options.connectTimeoutMs,
+    );
+    options.signal?.addEventListener('abort', onAbort);
+    login(channel, loginOptions(options), {
+      onFailed: (failure) => fail(describeFailure(address, failure)),
+      onLoggedIn: (greeting) => {
+        const missing = REQUIRED_CAPABILITIES & ~greeting.capabilities;
+        if (missing !== 0) {
+          fail(tooOld(address, greeting));
+          return;
+        }
+        settle();
+        resolve({ channel, info: describeServer(greeting), connectionId: greeting.connectionId });
+      },
+    });
+  });
+}
+
+function checkOptions(options: ServerConnectOptions): void {
+  const stray =
+    options.capabilities & ~(SEMANTIC_CAPABILITIES | BASE_CAPABILITIES | Capability.ConnectWithDb);
+  if (stray !== 0) throw new RangeError(`capabilities 0x${(stray >>> 0).toString(16)} cannot be asked for`);
+  if (!Number.isInteger(options.collation) || options.collation < 1 || options.collation > 255)
+    throw new RangeError(`collation ${options.collation} does not fit the handshake`);
+}
+
+function loginOptions(options: ServerConnectOptions): Parameters<typeof login>[1] {
+  const { user, password, schema, collation, attributes } = options;
+  const withDb = schema === null ? 0 : Capability.ConnectWithDb;
+  return {
+    user,
+    password,
+    schema,
+    capabilities: BASE_CAPABILITIES | (options.capabilities & SEMANTIC_CAPABILITIES) | withDb,
+    collation,
+    attributes,
+    secureTransport: 'socketPath' in options.address,
+  };
+}
+
+/** Errors of the server's by what they mean for those who wait. Any other is {@link Refusal.Other}. */
+const REFUSAL_BY_ERRNO: ReadonlyMap<number, Refusal> = new Map([
+  [1040, Refusal.Capacity], // too many connections
+  [1135, Refusal.Capacity], // cannot create a thread
+  [1203, Refusal.Capacity], // max_user_connections
+  [1226, Refusal.Capacity], // the account's resource limit
+  [1044, Refusal.Schema], // access to the schema denied
+  [1049, Refusal.Schema], // unknown schema
+  [1045, Refusal.Credentials], // access denied
+  [1130, Refusal.Credentials], // host not allowed
+  [1251, Refusal.Credentials], // authentication protocol not supported
+  [1275, Refusal.Credentials], // only the old password format
+  [1524, Refusal.Credentials], // plugin not loaded
+  [1698, Refusal.Credentials], // access denied, no password used
+  [1862, Refusal.Credentials], // password expired
+  [3118, Refusal.Credentials], // account locked (MySQL)
+  [3159, Refusal.Credentials], // account requires a secure transport
+  [4151, Refusal.Credentials], // account locked (MariaDB)
+  [1053, Refusal.Network], // shutdown in progress
+]);
+
+/** Numbers a client library gives to its own failures. */
+const CannotLoadPlugin = { errno: 2059, sqlState: 'HY000' } as const;
+const ServerHandshake = { errno: 2012, sqlState: 'HY000' } as const;
+
+function describeFailure(address: string, failure: LoginFailure): ServerConnectError {
+  if ('err' in failure) {
+    const { err } = failure;
+    return new ServerConnectError(address, REFUSAL_BY_ERRNO.get(err.errno) ?? Refusal.Other, err);
+  }
+  if ('lost' in failure) {
+    const text = `Can't connect to server on '${address}' (${lossText(failure.lost)})`;
+    return failed(address, Refusal.Network, ServerError.CannotConnect, text, failure.lost);
+  }
+  const { cause } = failure;
+  switch ('code' in cause ? cause.code : null) {
+    case 'AUTH_SWITCH_PLUGIN_ERROR':
+    case 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED':
+      return failed(address, Refusal.Credentials, CannotLoadPlugin, cause.message, cause);
+    default: {
+      const text = `Server on '${address}' does not answer as a MySQL server does: ${cause.message}`;
+      return failed(address, Refusal.Other, ServerHandshake, text, cause);
+    }
+  }
+}
+
+function lossText(lost: Error | null): string {
+  if (lost === null) return 'it closed the connection during the handshake';
+  // A host name with several addresses fails with an error that holds one for each and whose own message is empty.
+  if (lost instanceof AggregateError) return lost.errors.map((error) => lossText(error)).join('; ');
+  return lost.message;
+}
+
+function failed(
+  address: string,
+  refused: Refusal,
+  kind: { readonly errno: number; readonly sqlState: string },
+  message: string,
+  cause: unknown = null,
+): ServerConnectError {
+  const err = { errno: kind.errno, sqlState: kind.sqlState, message };
+  return new ServerConnectError(address, refused, err, cause === null ? {} : { cause });
+}
+
+function timedOut(address: string, ms: number): ServerConnectError {
+  const text = `Can't connect to server on '${address}' (no answer within ${ms} ms)`;
+  return failed(address, Refusal.Timeout, ServerError.CannotConnect, text);
+}
+
+function aborted(address: string, signal: AbortSignal | undefined): ServerConnectError {
+  const text = `connecting to server on '${address}' was called off`;
+  return failed(address, Refusal.Other, ServerError.CannotConnect, text, signal?.reason);
+}
+
+function tooOld(address: string, greeting: ServerGreeting): ServerConnectError {
+  const text = `server ${greeting.versionText} on '${address}' lacks CLIENT_SESSION_TRACK or CLIENT_DEPRECATE_EOF`;
+  return failed(address, Refusal.Other, ServerHandshake, text);
+}
+
+function describeServer(greeting: ServerGreeting): ServerInfo {
+  const { versionText, collation, capabilities } = greeting;
+  // MariaDB puts 5.5.5- in front of versions 10 and 11.0 so that old replicas accept them.
+  const version = /^(?:5\.5\.5-)?(\d+)\.(\d+)(?:\.(\d+))?/.exec(versionText);
+  const [major, minor, patch] = [1, 2, 3].map((part) => Number(version?.[part] ?? 0)) as [
+    number,
+    number,
+    number,
+  ];
+  const versionNumber = major * 10_000 + minor * 100 + patch;
+  const flavor = /mariadb/i.test(versionText) ? 'mariadb' : 'mysql';
+  return { flavor, versionText, versionNumber, collation, capabilities };
+}

@@ -1,0 +1,210 @@
+import { BouncerError } from '../errors.js';
+import { Command, HEADER_SIZE } from '../protocol/constants.js';
+import { type ErrPacket, type OkPacket, parseErr, parseOk } from '../protocol/generic-response.js';
+import { PayloadReader } from '../protocol/payload-reader.js';
+import { PayloadWriter } from '../protocol/payload-writer.js';
+import { ReplyShape } from '../protocol/reply-tracker.js';
+import type { Exchange, ServerSession, SessionLostError } from './server-session.js';
+
+/** A command that the proxy itself sends: state to restore, a value to read back, a reset. */
+export interface InternalCommand {
+  readonly packet: Buffer;
+  readonly shape: ReplyShape;
+}
+
+/** The reply to an {@link InternalCommand}. */
+export interface InternalReply {
+  readonly ok: OkPacket | null;
+  readonly err: ErrPacket | null;
+  /** Rows of a text result set; null is SQL NULL. */
+  readonly rows: (string | null)[][];
+  /** COM_STMT_PREPARE: the server's statement id. */
+  readonly statementId: number;
+}
+
+/** The server refused a command of the proxy's own. */
+export class InternalCommandError extends BouncerError {
+  readonly code = 'INTERNAL_COMMAND_FAILED';
+  readonly err: ErrPacket;
+
+  constructor(err: ErrPacket) {
+    super(`${err.errno} (${err.sqlState}): ${err.message}`);
+    this.err = err;
+  }
+}
+
+export function queryCommand(sql: string | Buffer): InternalCommand {
+  const text = typeof sql === 'string' ? Buffer.from(sql) : sql;
+  return {
+    packet: new PayloadWriter(1 + text.length).uint8(Command.Query).bytes(text).packet(0),
+    shape: ReplyShape.ResultSet,
+  };
+}
+
+export function initDbCommand(schema: Buffer): InternalCommand {
+  const packet = new PayloadWriter(1 + schema.length).uint8(Command.InitDb).bytes(schema).packet(0);
+  return { packet, shape: ReplyShape.Ok };
+}
+
+/** COM_SET_OPTION: 0 switches multi-statements on, 1 off. */
+export function setOptionCommand(multiStatements: boolean): InternalCommand {
+  const packet = new PayloadWriter(3)
+    .uint8(Command.SetOption)
+    .uint16(multiStatements ? 0 : 1)
+    .packet(0);
+  return { packet, shape: ReplyShape.Eof };
+}
+
+export function prepareCommand(sql: Buffer): InternalCommand {
+  const packet = new PayloadWriter(1 + sql.length).uint8(Command.StmtPrepare).bytes(sql).packet(0);
+  return { packet, shape: ReplyShape.Prepare };
+}
+
+const simpleCommand = (command: Command): InternalCommand => ({
+  packet: new PayloadWriter(1).uint8(command).packet(0),
+  shape: ReplyShape.Ok,
+});
+
+export const RESET_CONNECTION = simpleCommand(Command.ResetConnection);
+export const PING = simpleCommand(Command.Ping);
+
+/**
+ * Sends commands in one write and gathers their replies, in order. Later commands run even when an earlier one fails.
+ * `done` is called once: with a reply for each command, or with the error that ended the session.
+ */
+export function runInternal(
+  session: ServerSession,
+  commands: readonly InternalCommand[],
+  done: (replies: readonly InternalReply[], lost: SessionLostError | null) => void,
+): void {
+  const replies: InternalReply[] = [];
+  let finished = false;
+  const finish = (lost: SessionLostError | null): void => {
+    if (finished) return;
+    finished = true;
+    done(replies, lost);
+  };
+  for (const { shape } of commands) {
+    session.begin(
+      new CollectingExchange(
+        shape,
+        (reply) => {
+          replies.push(reply);
+          if (replies.length === commands.length) finish(null);
+        },
+        finish,
+      ),
+    );
+  }
+  session.channel.write(
+    commands.length === 1 && commands[0] ? commands[0].packet : Buffer.concat(commands.map((c) => c.packet)),
+  );
+}
+
+/** {@link runInternal} for the paths that are not hot; rejects with the first ERR or the loss of the session. */
+export function callInternal(
+  session: ServerSession,
+  commands: readonly InternalCommand[],
+): Promise<readonly InternalReply[]> {
+  return new Promise((resolve, reject) => {
+    runInternal(session, commands, (replies, lost) => {
+      const refused = replies.find((reply) => reply.err !== null)?.err;
+      if (lost !== null) reject(lost);
+      else if (refused) reject(new InternalCommandError(refused));
+      else resolve(replies);
+    });
+  });
+}
+
+/** Replies to the proxy's own commands are short; one that is not is a mistake that must not fill the memory. */
+const MAX_COLLECTED = 4 << 20;
+
+class CollectingExchange implements Exchange {
+  readonly shape: ReplyShape;
+  readonly #deliver: (reply: InternalReply) => void;
+  readonly #fail: (error: SessionLostError) => void;
+  readonly #chunks: Buffer[] = [];
+  #size = 0;
+  #ok: OkPacket | null = null;
+  #err: ErrPacket | null = null;
+  #statementId = 0;
+
+  constructor(
+    shape: ReplyShape,
+    deliver: (reply: InternalReply) => void,
+    fail: (error: SessionLostError) => void,
+  ) {
+    this.shape = shape;
+    this.#deliver = deliver;
+    this.#fail = fail;
+  }
+
+  span(buf: Buffer, start: number, end: number): void {
+    this.#size += end - start;
+    if (this.#size > MAX_COLLECTED) throw new RangeError('the reply to an internal command is too long');
+    this.#chunks.push(Buffer.from(buf.subarray(start, end)));
+  }
+
+  ok(buf: Buffer, start: number, end: number): void {
+    // COM_SET_OPTION's 0xFE packet is an OK under DEPRECATE_EOF.
+    this.#ok = parseOk(Buffer.from(buf.subarray(start + HEADER_SIZE, end)), 0, end - start - HEADER_SIZE);
+  }
+
+  err(buf: Buffer, start: number, end: number): void {
+    this.#err = parseErr(buf, start + HEADER_SIZE, end);
+  }
+
+  columnsEnd(): number {
+    return 0;
+  }
+
+  prepared(buf: Buffer, start: number): void {
+    this.#statementId = buf.readUInt32LE(start + HEADER_SIZE + 1);
+  }
+
+  definitionsEnd(): number {
+    return 0;
+  }
+
+  localInfile(): void {
+    throw new RangeError('an internal command was answered with a LOCAL INFILE request');
+  }
+
+  chunkEnd(): void {}
+
+  drained(): void {}
+
+  replyEnd(): void {
+    this.#deliver({
+      ok: this.#ok,
+      err: this.#err,
+      rows:
+        this.shape === ReplyShape.ResultSet && this.#err === null
+          ? textRows(Buffer.concat(this.#chunks))
+          : [],
+      statementId: this.#statementId,
+    });
+  }
+
+  lost(error: SessionLostError): void {
+    this.#fail(error);
+  }
+}
+
+/** Reads a text result set without its closing OK: column count, definitions, rows. */
+function textRows(buf: Buffer): (string | null)[][] {
+  const rows: (string | null)[][] = [];
+  let columns = 0;
+  let packet = 0;
+  for (let pos = 0; pos < buf.length; packet++) {
+    const payload = pos + HEADER_SIZE;
+    pos = payload + buf.readUIntLE(pos, 3);
+    const reader = new PayloadReader(buf, payload, pos);
+    if (packet === 0) columns = reader.lenencInt();
+    if (packet <= columns) continue;
+    const row: (string | null)[] = [];
+    for (let i = 0; i < columns; i++) row.push(reader.lenencBytesOrNull()?.toString() ?? null);
+    rows.push(row);
+  }
+  return rows;
+}

@@ -1,0 +1,102 @@
+import type { CollationNames } from '../session/initial-profile.js';
+import type { ServerInfo } from '../session/server-info.js';
+import { isTrackerVariable, treatmentOf, VariableTreatment } from '../session/variables.js';
+import { callInternal, type InternalCommand, queryCommand } from './internal-commands.js';
+import type { ServerSession } from './server-session.js';
+
+/** Switches the session trackers on; they fall back to the server's defaults at each reset. */
+export const ARM_TRACKERS: InternalCommand = queryCommand(
+  "SET SESSION session_track_system_variables='*', SESSION session_track_schema=ON, " +
+    "SESSION session_track_state_change=ON, SESSION session_track_transaction_info='CHARACTERISTICS'",
+);
+
+/**
+ * Makes MariaDB tell what a statement that failed had changed before: it does so only with the OK of a statement that
+ * itself changes something. (MySQL tells with any OK, that of a PING too.)
+ */
+export const FLUSH_TRACKERS: InternalCommand = queryCommand('SET SESSION session_track_schema=ON');
+
+export const SHOW_VARIABLES: InternalCommand = queryCommand('SHOW SESSION VARIABLES');
+
+/**
+ * What is true of a server for every session and user, asked once per server version: which variables a session has of
+ * its own, and what collation ids mean.
+ */
+export class ServerFacts {
+  readonly info: ServerInfo;
+  /** Session-scoped variables that the profile may carry. */
+  readonly variableNames: ReadonlySet<string>;
+  readonly collations: ReadonlyMap<number, CollationNames>;
+  /** One statement whose only value changes when any carried variable has another value. */
+  readonly checksum: InternalCommand;
+
+  constructor(
+    info: ServerInfo,
+    variableNames: ReadonlySet<string>,
+    collations: ReadonlyMap<number, CollationNames>,
+  ) {
+    this.info = info;
+    this.variableNames = variableNames;
+    this.collations = collations;
+    const values = [...variableNames].map((name) => `IFNULL(@@session.${name},'<null>')`);
+    // MySQL 9 has no MD5() any more.
+    this.checksum = queryCommand(`SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256)`);
+  }
+
+  static async discover(session: ServerSession): Promise<ServerFacts> {
+    const [shown, collations] = await callInternal(session, [
+      SHOW_VARIABLES,
+      queryCommand(session.info.flavor === 'mariadb' ? MARIADB_COLLATIONS : MYSQL_COLLATIONS),
+    ]);
+    const names = (shown?.rows ?? []).map(([name]) => name ?? '').filter(isCarried);
+    const byId = new Map<number, CollationNames>();
+    for (const [id, collation, charset] of collations?.rows ?? []) {
+      if (id && collation && charset) byId.set(Number(id), { charset, collation });
+    }
+    return new ServerFacts(session.info, await sessionScoped(session, names), byId);
+  }
+
+  /** Those of `SHOW SESSION VARIABLES` that a session has for itself. */
+  carriedOf(rows: readonly (readonly (string | null)[])[]): Map<string, string> {
+    const variables = new Map<string, string>();
+    for (const [name, value] of rows) {
+      if (name && this.variableNames.has(name)) variables.set(name, value ?? '');
+    }
+    return variables;
+  }
+}
+
+const MARIADB_COLLATIONS =
+  'SELECT ID, FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY';
+const MYSQL_COLLATIONS = 'SELECT ID, COLLATION_NAME, CHARACTER_SET_NAME FROM information_schema.COLLATIONS';
+
+function isCarried(name: string): boolean {
+  return treatmentOf(name) === VariableTreatment.Carry && !isTrackerVariable(name);
+}
+
+/**
+ * Neither server lists scopes in the same place or in every version, but each refuses to show a global variable as a
+ * session's (1238). Asked in one pipelined write.
+ */
+async function sessionScoped(session: ServerSession, names: readonly string[]): Promise<Set<string>> {
+  const scoped = new Set<string>();
+  for (let first = 0; first < names.length; first += PROBES_AT_ONCE) {
+    const batch = names.slice(first, first + PROBES_AT_ONCE);
+    const answers = await Promise.all(
+      batch.map((name) =>
+        callInternal(session, [queryCommand(`SELECT @@session.${name}`)]).then(
+          () => true,
+          (error: unknown) => {
+            if (session.closed) throw error;
+            return false;
+          },
+        ),
+      ),
+    );
+    for (const [i, name] of batch.entries()) if (answers[i]) scoped.add(name);
+  }
+  return scoped;
+}
+
+/** Replies of this many probes fit into the socket buffers, so neither side waits for the other to read. */
+const PROBES_AT_ONCE = 64;

@@ -1,0 +1,194 @@
+import { BouncerError } from '../errors.js';
+import { Command } from '../protocol/constants.js';
+import { parseErr } from '../protocol/generic-response.js';
+import { PayloadWriter } from '../protocol/payload-writer.js';
+import { type ReplyShape, type ReplySink, ReplyTracker } from '../protocol/reply-tracker.js';
+import type { SessionProfile } from '../session/profile.js';
+import type { ServerInfo } from '../session/server-info.js';
+import type { ServerChannel } from './server-channel.js';
+import { type ServerStatement, StatementCache } from './statement-cache.js';
+
+/** The server session ended while something was expected of it, or was found dead. */
+export class SessionLostError extends BouncerError {
+  readonly code = 'SERVER_SESSION_LOST';
+}
+
+/** One command under way on a server session: receives its reply, then exactly one of the two ends. */
+export interface Exchange extends ReplySink {
+  readonly shape: ReplyShape;
+  /** All bytes of one read have been given; the reply goes on in a later one. */
+  chunkEnd(): void;
+  /** The reply is complete. The session may be given other work, or away, from within. */
+  replyEnd(): void;
+  /** The session is gone; no more of the reply will come. */
+  lost(error: SessionLostError): void;
+  /** The server takes bytes again after a write that was congested. */
+  drained(): void;
+}
+
+/** The client that a session is lent to. */
+export interface Borrower {
+  /** `HoldReason` bits: why the session stays with it between statements. */
+  readonly holds: number;
+  /** The session has ended, whatever it was doing. */
+  sessionLost(error: SessionLostError): void;
+}
+
+/** Whose LAST_INSERT_ID() is on a session and nowhere else: it must be read before another client gets the session. */
+export interface InsertIdOwner {
+  insertIdRead(value: bigint): void;
+}
+
+/**
+ * A logged-in session on the server whose raw socket is ours. It knows what state the session is in, and which
+ * commands are under way (several when they were pipelined); replies come in the order of the commands.
+ */
+export class ServerSession {
+  readonly channel: ServerChannel;
+  readonly info: ServerInfo;
+  /** The server's own id of this session, for KILL. */
+  readonly connectionId: number;
+  /** Statements prepared here, by what determines their meaning. */
+  readonly statements: StatementCache;
+  /** Follows the reply that is arriving. */
+  readonly tracker = new ReplyTracker();
+  profile: SessionProfile;
+  /** What LAST_INSERT_ID() returns here; null when only the server knows. */
+  lastInsertId: bigint | null = 0n;
+  /** The client to whom the unknown value belongs. */
+  insertIdOwner: InsertIdOwner | null = null;
+  borrower: Borrower | null = null;
+  /** Whose statement ran here last: its counts and warnings are still to be had. Null when it was the proxy's own. */
+  lastBorrower: object | null = null;
+  /** KILLs aimed at this session that the server has not answered yet: until then it must not get new work. */
+  killsUnderWay = 0;
+  /** Called when the last of them was answered. */
+  onKillsAnswered: (() => void) | null = null;
+  /** The pool's: called once when the session is gone, but not by {@link close} or {@link quit}. */
+  onLost: ((error: SessionLostError) => void) | null = null;
+  #current: Exchange | null = null;
+  readonly #queue: Exchange[] = [];
+  #closed = false;
+
+  constructor(
+    channel: ServerChannel,
+    info: ServerInfo,
+    connectionId: number,
+    profile: SessionProfile,
+    maxPreparedStatements: number,
+  ) {
+    this.channel = channel;
+    this.info = info;
+    this.connectionId = connectionId;
+    this.profile = profile;
+    this.statements = new StatementCache(maxPreparedStatements);
+    channel.handler = {
+      onBytes: (buf, start, end) => this.#onBytes(buf, start, end),
+      onDrain: () => this.#current?.drained(),
+      onClosed: (error) => this.#lose('the server closed the connection', error),
+    };
+  }
+
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether a command's reply is outstanding. */
+  get busy(): boolean {
+    return this.#current !== null;
+  }
+
+  /** Announces a command; its bytes are written by the caller, after those of the commands announced before. */
+  begin(exchange: Exchange): void {
+    if (this.#current === null) {
+      this.#current = exchange;
+      this.tracker.begin(exchange.shape);
+    } else {
+      this.#queue.push(exchange);
+    }
+  }
+
+  /** Remembers a statement that was just prepared; those it pushes out are closed (the server sends no reply to that). */
+  addStatement(statement: ServerStatement): void {
+    for (const { id } of this.statements.add(statement)) this.channel.write(statementClosePacket(id));
+  }
+
+  /** Ends the session without asking: the server rolls back and frees what it held. Nobody is called back. */
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#current = null;
+    this.#queue.length = 0;
+    this.onLost = null;
+    this.channel.destroy();
+  }
+
+  /** Ends an idle session in order (COM_QUIT). */
+  quit(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.onLost = null;
+    this.channel.quit();
+  }
+
+  #onBytes(buf: Buffer, start: number, end: number): void {
+    let pos = start;
+    while (pos < end) {
+      const exchange = this.#current;
+      if (exchange === null) {
+        if (!this.#closed) this.#lose(unexpectedBytes(buf, pos, end), null);
+        return;
+      }
+      try {
+        pos = this.tracker.push(buf, pos, end, exchange);
+      } catch (error) {
+        this.#lose('the reply cannot be followed', error);
+        return;
+      }
+      if (this.#current !== exchange) continue;
+      if (this.tracker.done) {
+        this.#current = this.#queue.shift() ?? null;
+        if (this.#current !== null) this.tracker.begin(this.#current.shape);
+        exchange.replyEnd();
+      } else {
+        exchange.chunkEnd();
+      }
+    }
+  }
+
+  #lose(what: string, cause: unknown): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.channel.destroy();
+    const error = new SessionLostError(cause instanceof Error ? `${what}: ${cause.message}` : what, {
+      cause,
+    });
+    const exchanges = this.#current === null ? [] : [this.#current, ...this.#queue];
+    this.#current = null;
+    this.#queue.length = 0;
+    const { onLost } = this;
+    this.onLost = null;
+    onLost?.(error);
+    const { borrower } = this;
+    this.borrower = null;
+    borrower?.sessionLost(error);
+    for (const exchange of exchanges) exchange.lost(error);
+  }
+}
+
+/**
+ * Any byte on an idle session means it is dead. MySQL says why with an ERR of sequence id 0 before it hangs up
+ * (4031 after wait_timeout, 1053 at shutdown).
+ */
+function unexpectedBytes(buf: Buffer, start: number, end: number): string {
+  if (end - start > 7 && buf[start + 4] === 0xff) {
+    const err = parseErr(buf, start + 4, end);
+    return `the server ended the idle session: ${err.errno} ${err.message}`;
+  }
+  return 'the server sent bytes on an idle session';
+}
+
+/** COM_STMT_CLOSE. */
+export function statementClosePacket(statementId: number): Buffer {
+  return new PayloadWriter(5).uint8(Command.StmtClose).uint32(statementId).packet(0);
+}

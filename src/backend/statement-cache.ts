@@ -1,0 +1,73 @@
+/** A statement prepared on one server session. */
+export interface ServerStatement {
+  /** The server's statement id, valid on this session only. */
+  readonly id: number;
+  /** What determines the statement's meaning: its SQL and what the server bound at prepare. */
+  readonly key: string;
+  /**
+   * Parameter types the server has bound by the last execute (the bytes of the type block), or null when none was
+   * executed yet. An execute without types means these, whoever sent them.
+   */
+  boundTypes: Buffer | null;
+}
+
+/**
+ * Statements prepared on one server session, least recently used first. The caller sends COM_STMT_CLOSE for those
+ * that {@link add} pushes out.
+ */
+export class StatementCache {
+  readonly #limit: number;
+  readonly #byKey = new Map<string, ServerStatement>();
+
+  /** @param limit - how many statements may stay prepared, at least 1 */
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#byKey.size;
+  }
+
+  has(key: string): boolean {
+    return this.#byKey.has(key);
+  }
+
+  /** The statement with this key, now the most recently used. */
+  get(key: string): ServerStatement | undefined {
+    const statement = this.#byKey.get(key);
+    if (statement !== undefined) {
+      this.#byKey.delete(key);
+      this.#byKey.set(key, statement);
+    }
+    return statement;
+  }
+
+  /** Adds a statement; returns those that are no longer wanted: one with the same key, or the least recently used. */
+  add(statement: ServerStatement): ServerStatement[] {
+    const superseded: ServerStatement[] = [];
+    const same = this.#byKey.get(statement.key);
+    if (same !== undefined) {
+      this.#byKey.delete(statement.key);
+      superseded.push(same);
+    }
+    this.#byKey.set(statement.key, statement);
+    for (const oldest of this.#byKey.values()) {
+      if (this.#byKey.size <= this.#limit) break;
+      this.#byKey.delete(oldest.key);
+      superseded.push(oldest);
+    }
+    return superseded;
+  }
+
+  /** Forgets a statement that must be prepared anew; returns it so that it can be closed. */
+  remove(key: string): ServerStatement | undefined {
+    const statement = this.#byKey.get(key);
+    this.#byKey.delete(key);
+    return statement;
+  }
+
+  /** After a reset the server has closed them all. */
+  clear(): void {
+    this.#byKey.clear();
+  }
+}

@@ -1,0 +1,192 @@
+import type { BouncerError } from '../errors.js';
+import { Capability, Collation } from '../protocol/constants.js';
+import type { Baseline, ProfileRegistry, SessionProfile } from '../session/profile.js';
+import type { ServerInfo } from '../session/server-info.js';
+import { connectServer } from './connect.js';
+import {
+  callInternal,
+  InternalCommandError,
+  type InternalReply,
+  RESET_CONNECTION,
+  runInternal,
+} from './internal-commands.js';
+import type { ServerAddress } from './server-channel.js';
+import { ARM_TRACKERS, ServerFacts, SHOW_VARIABLES } from './server-facts.js';
+import { ServerSession, type SessionLostError } from './server-session.js';
+
+/** A user of the server on whose sessions clients run. */
+export class ServerAccount {
+  readonly user: string;
+  readonly #password: () => string;
+  /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
+  loginBaseline: Baseline | null = null;
+  /** Variables after COM_RESET_CONNECTION: the globals, without what the login brought. */
+  resetBaseline: Baseline | null = null;
+
+  /** @param password - asked at each login, since a secret may change while the proxy runs */
+  constructor(user: string, password: () => string) {
+    this.user = user;
+    this.#password = password;
+  }
+
+  get password(): string {
+    return this.#password();
+  }
+}
+
+export interface UpstreamOptions {
+  readonly address: ServerAddress;
+  readonly connectTimeoutMs: number;
+  readonly maxPreparedStatements: number;
+  /** Connection attributes: `program_name` and the like. */
+  readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** Baselines by checksum that are remembered; globals rarely change. */
+const MAX_BASELINES = 1000;
+
+/** The MySQL or MariaDB server: opens sessions on it, resets them, and knows what its variables are. */
+export class Upstream {
+  readonly options: UpstreamOptions;
+  readonly registry: ProfileRegistry;
+  /** Null until the server was reached for the first time; replaced when it comes back as another version. */
+  facts: ServerFacts | null = null;
+  readonly #baselines = new Map<string, Baseline>();
+  readonly #waiting: ((info: ServerInfo) => void)[] = [];
+
+  constructor(options: UpstreamOptions, registry: ProfileRegistry) {
+    this.options = options;
+    this.registry = registry;
+  }
+
+  /** Calls back once the server has been reached, at once when it has been. */
+  whenKnown(callback: (info: ServerInfo) => void): void {
+    if (this.facts !== null) callback(this.facts.info);
+    else this.#waiting.push(callback);
+  }
+
+  /**
+   * Opens a session in a known state: trackers armed, baseline read.
+   * @throws ServerConnectError | InternalCommandError | SessionLostError | UnsuitableServerError
+   */
+  async open(account: ServerAccount, schema: string | null, capabilities: number): Promise<ServerSession> {
+    const { channel, info, connectionId } = await connectServer({
+      address: this.options.address,
+      user: account.user,
+      password: account.password,
+      schema,
+      capabilities,
+      // The widest character set that both servers know under one number; each client's own is set before it is served.
+      collation: Collation.Utf8mb4GeneralCi,
+      connectTimeoutMs: this.options.connectTimeoutMs,
+      attributes: this.options.attributes,
+    });
+    const blank = this.registry.initial(
+      { variables: new Map() },
+      schema,
+      (capabilities & Capability.MultiStatements) !== 0,
+    );
+    const session = new ServerSession(channel, info, connectionId, blank, this.options.maxPreparedStatements);
+    try {
+      await this.#learn(session, account);
+    } catch (error) {
+      session.close();
+      throw error;
+    }
+    return session;
+  }
+
+  /**
+   * COM_RESET_CONNECTION, trackers armed anew, state read again. Prepared statements are gone afterwards; the schema
+   * and COM_SET_OPTION stay (both servers). `done` gets the error when the session cannot be used any more.
+   */
+  reset(session: ServerSession, account: ServerAccount, done: (error: BouncerError | null) => void): void {
+    const facts = this.facts;
+    if (facts === null) throw new TypeError('a session exists before the server is known');
+    session.statements.clear();
+    session.lastInsertId = 0n;
+    session.insertIdOwner = null;
+    runInternal(session, [RESET_CONNECTION, ARM_TRACKERS, facts.checksum], (replies, lost) => {
+      const failure = lost ?? firstError(replies);
+      if (failure !== null) {
+        done(failure);
+        return;
+      }
+      this.#baselineOf(session, facts, replies[2], (baseline, error) => {
+        if (baseline === null) {
+          done(error);
+          return;
+        }
+        account.resetBaseline = baseline;
+        session.profile = this.#atBaseline(session.profile, baseline);
+        done(null);
+      });
+    });
+  }
+
+  /** First state of a new session; the first session of an account also finds out what a reset leaves. */
+  async #learn(session: ServerSession, account: ServerAccount): Promise<void> {
+    await callInternal(session, [ARM_TRACKERS]);
+    const known = this.facts;
+    if (known === null || known.info.versionText !== session.info.versionText) {
+      this.#baselines.clear();
+      this.facts = await ServerFacts.discover(session);
+    }
+    const facts = this.facts as ServerFacts;
+    if (account.resetBaseline === null) {
+      account.loginBaseline = await this.#readBaseline(session, facts);
+      await callInternal(session, [RESET_CONNECTION, ARM_TRACKERS]);
+      account.resetBaseline = await this.#readBaseline(session, facts);
+      session.profile = this.#atBaseline(session.profile, account.resetBaseline);
+    } else {
+      account.loginBaseline = await this.#readBaseline(session, facts);
+      session.profile = this.#atBaseline(session.profile, account.loginBaseline);
+    }
+    for (const callback of this.#waiting.splice(0)) callback(facts.info);
+  }
+
+  #atBaseline(profile: SessionProfile, baseline: Baseline): SessionProfile {
+    return this.registry.initial(baseline, profile.schema, profile.multiStatements);
+  }
+
+  async #readBaseline(session: ServerSession, facts: ServerFacts): Promise<Baseline> {
+    const [reply] = await callInternal(session, [facts.checksum]);
+    return new Promise((resolve, reject) => {
+      this.#baselineOf(session, facts, reply, (baseline, error) => {
+        if (baseline !== null) resolve(baseline);
+        else reject(error);
+      });
+    });
+  }
+
+  /** The baseline with this checksum; the variables are only read where the checksum is new. */
+  #baselineOf(
+    session: ServerSession,
+    facts: ServerFacts,
+    reply: InternalReply | undefined,
+    done: (baseline: Baseline | null, error: BouncerError | null) => void,
+  ): void {
+    const checksum = reply?.rows[0]?.[0] ?? '';
+    const known = this.#baselines.get(checksum);
+    if (known !== undefined) {
+      done(known, null);
+      return;
+    }
+    runInternal(session, [SHOW_VARIABLES], (replies, lost) => {
+      const failure = lost ?? firstError(replies);
+      if (failure !== null) {
+        done(null, failure);
+        return;
+      }
+      const baseline = this.registry.baseline(facts.carriedOf(replies[0]?.rows ?? []));
+      if (this.#baselines.size >= MAX_BASELINES) this.#baselines.clear();
+      this.#baselines.set(checksum, baseline);
+      done(baseline, null);
+    });
+  }
+}
+
+function firstError(replies: readonly InternalReply[]): InternalCommandError | SessionLostError | null {
+  const err = replies.find((reply) => reply.err !== null)?.err;
+  return err ? new InternalCommandError(err) : null;
+}

@@ -1,0 +1,259 @@
+import { dirname } from 'node:path';
+import type * as z from 'zod';
+import { formatAddress } from './address.js';
+import { ConfigError, InvalidValue, type Problem } from './problem.js';
+import {
+  camelCase,
+  ENV_PREFIX,
+  envNames,
+  KEY_NAMES,
+  type KeyName,
+  type KeyValues,
+  keyInfo,
+} from './schema.js';
+import { suggest } from './suggest.js';
+import { parseUpstream, type UpstreamTarget } from './upstream.js';
+import { USER_KEYS, userSchema } from './user-schema.js';
+import { type ClientUser, readTextFile, resolveUser, userMistakes, withUpstreamUser } from './users.js';
+import { labelOf, readYaml, type YamlFile } from './yaml-file.js';
+
+/** The configuration before it is known which server there is. Durations are milliseconds, sizes bytes. */
+export type Settings = Omit<KeyValues, 'users'> & {
+  /** Those of the file; the upstream's own joins them in `completeConfig`. */
+  readonly users: readonly ClientUser[];
+};
+
+/** The whole configuration of a running proxy. Durations are milliseconds, sizes bytes. */
+export type Config = Settings & {
+  readonly upstream: UpstreamTarget;
+};
+
+/** A value from the command line, as text; several for a repeated list. */
+export interface FlagValue {
+  /** How the user gave it: `--pool-size`, or `argument`. */
+  readonly source: string;
+  readonly values: readonly string[];
+}
+
+export interface ConfigInput {
+  readonly flags: ReadonlyMap<KeyName, FlagValue>;
+  /** `--config`; null when not given. */
+  readonly configFile: string | null;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** A sandbox brings its own server: what environment and file say about another is left aside, unread. */
+  readonly ignoreUpstream?: boolean;
+  /** Mistakes already found on the command line, to be told together with the others. */
+  readonly problems?: readonly Problem[];
+}
+
+const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`;
+
+/** One value of a key, and how to say where it (or a part of it) stands. */
+interface Given {
+  readonly value: unknown;
+  readonly locate: (path: readonly PropertyKey[], unknownKey?: string) => string;
+}
+
+interface LoadedFile {
+  readonly yaml: YamlFile;
+  readonly directory: string;
+}
+
+const pathOf = (path: readonly PropertyKey[]): (string | number)[] =>
+  path.map((part) => (typeof part === 'symbol' ? String(part) : part));
+
+/** Variables that the environment gives for a key; an empty one counts as not set, as a shell or compose file leaves it. */
+function fromEnvironment(input: ConfigInput, key: KeyName, name: string): Given | null {
+  const text = input.env[name];
+  if (text === undefined || text === '') return null;
+  const value = keyInfo(key).list === true ? text.split(',').map((one) => one.trim()) : text;
+  return { value, locate: () => `env ${name}` };
+}
+
+/** Every value given for a key, the strongest first: flag, environment, file. */
+function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Given[] {
+  const found: Given[] = [];
+  const flag = input.flags.get(key);
+  if (flag !== undefined) {
+    const value = keyInfo(key).list === true ? flag.values : flag.values.at(-1);
+    found.push({ value, locate: () => flag.source });
+  }
+  if (key === 'upstream' && input.ignoreUpstream === true) return found;
+  const [ours = '', ...shared] = envNames(key);
+  const own = fromEnvironment(input, key, ours);
+  if (own !== null) found.push(own);
+  // A variable that other programs read as well (DATABASE_URL) is only ours to judge where it takes effect.
+  for (const name of found.length === 0 ? shared : []) {
+    const given = fromEnvironment(input, key, name);
+    if (given !== null) found.push(given);
+  }
+  if (file?.yaml.values.has(key) === true) {
+    const locate: Given['locate'] = (path, unknownKey) =>
+      unknownKey === undefined
+        ? file.yaml.locate([key, ...pathOf(path)])
+        : file.yaml.locateKey([key, ...pathOf(path), unknownKey]);
+    found.push({ value: file.yaml.values.get(key), locate });
+  }
+  return found;
+}
+
+function unknownKeyMessage(name: string, known: readonly string[]): string {
+  const near = suggest(name, known);
+  return near === null ? 'is not a known key' : `is not a known key (did you mean ${near}?)`;
+}
+
+/** The problems of one value. Only messages of our own schemas get here, and those quote no secrets. */
+function* problemsOf(key: KeyName, given: Given, error: z.ZodError): Generator<Problem> {
+  for (const issue of error.issues) {
+    if (issue.code === 'unrecognized_keys') {
+      for (const name of issue.keys) {
+        const label = labelOf([key, ...pathOf(issue.path), name]);
+        yield {
+          source: given.locate(issue.path, name),
+          key: label,
+          message: unknownKeyMessage(name, USER_KEYS),
+        };
+      }
+    } else {
+      yield {
+        source: given.locate(issue.path),
+        key: labelOf([key, ...pathOf(issue.path)]),
+        message: issue.message,
+      };
+    }
+  }
+}
+
+/**
+ * Parses every value given for a key, those that a stronger one covers included. The strongest counts; undefined when that
+ * one is wrong.
+ */
+function parseKey(input: ConfigInput, key: KeyName, file: LoadedFile | null, problems: Problem[]): unknown {
+  const { schema } = keyInfo(key);
+  const found = givenFor(input, key, file);
+  if (found.length === 0) return schema.parse(undefined);
+  const results = found.map((given) => {
+    const result = schema.safeParse(given.value);
+    if (!result.success) problems.push(...problemsOf(key, given, result.error));
+    return result.data;
+  });
+  return results[0];
+}
+
+/** Reads the users of the file one by one: a mistake in one does not hide that another's password file is missing. */
+function loadUsers(input: ConfigInput, file: LoadedFile | null, problems: Problem[]): ClientUser[] {
+  const users: ClientUser[] = [];
+  const seen = new Map<string, string>();
+  const [given] = givenFor(input, 'users', file);
+  for (const [index, raw] of (Array.isArray(given?.value) ? given.value : []).entries()) {
+    const complain = (path: readonly string[], message: string): void => {
+      const source = given?.locate([index, ...path]) ?? 'users';
+      problems.push({ source, key: labelOf(['users', index, ...path]), message });
+    };
+    const mistakes = userMistakes(raw);
+    for (const { path, message } of mistakes) complain(path, message);
+    const { data: entry } = userSchema.safeParse(raw);
+    if (entry === undefined) continue;
+    const first = seen.get(entry.name);
+    if (first !== undefined) complain(['name'], `is the same name as at ${first}`);
+    else seen.set(entry.name, given?.locate([index, 'name']) ?? 'users');
+    if (mistakes.length > 0) continue;
+    const user = resolveUser(entry, file?.directory ?? '.');
+    if ('message' in user) complain(user.path, user.message);
+    else users.push(user);
+  }
+  return users;
+}
+
+function readConfigFile(input: ConfigInput, problems: Problem[]): LoadedFile | null {
+  const fromEnv = input.env[CONFIG_VARIABLE];
+  const path = input.configFile ?? (fromEnv === '' ? undefined : fromEnv);
+  if (path === undefined) return null;
+  const { text, failure } = readTextFile(path);
+  if (text === null) {
+    const source = input.configFile === null ? `env ${CONFIG_VARIABLE}` : '--config';
+    problems.push({ source, key: null, message: failure });
+    return null;
+  }
+  const { file: yaml, problems: found } = readYaml(text, path);
+  problems.push(...found);
+  for (const name of yaml.values.keys()) {
+    if (KEY_NAMES.some((key) => key === name)) continue;
+    problems.push({ source: yaml.locateKey([name]), key: name, message: unknownKeyMessage(name, KEY_NAMES) });
+  }
+  return { yaml, directory: dirname(path) };
+}
+
+/**
+ * Kubernetes puts variables for every service of the namespace into each container; those of a service that is called
+ * `mybouncer` or `mybouncer-…` begin with our prefix and are none of our business.
+ */
+function isServiceLink(name: string, value: string): boolean {
+  if (/_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$/.test(name)) return true;
+  if (/_PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$/.test(name)) return true;
+  return name.endsWith('_PORT') && /^(tcp|udp|sctp):\/\//.test(value);
+}
+
+function* unknownVariables(env: ConfigInput['env']): Generator<Problem> {
+  const known = [CONFIG_VARIABLE, ...KEY_NAMES.flatMap((key) => envNames(key))];
+  for (const [name, value = ''] of Object.entries(env)) {
+    if (!name.startsWith(ENV_PREFIX) || known.includes(name) || isServiceLink(name, value)) continue;
+    const key = name.slice(ENV_PREFIX.length).toLowerCase();
+    if (KEY_NAMES.some((one) => one === key)) {
+      yield { source: `env ${name}`, key, message: 'can only be set in the configuration file' };
+      continue;
+    }
+    const near = suggest(key, ['config', ...KEY_NAMES.filter((one) => envNames(one).length > 0)]);
+    const hint = near === null ? '' : ` (did you mean ${ENV_PREFIX}${near.toUpperCase()}?)`;
+    yield { source: `env ${name}`, key: null, message: `is not a known variable${hint}` };
+  }
+}
+
+/** The addresses must not collide with each other; told at the one that was set. */
+function clash(values: Partial<KeyValues>, input: ConfigInput, file: LoadedFile | null): Problem[] {
+  const { http, listen = [] } = values;
+  if (http === undefined || http === null || http.port === 0) return [];
+  const text = formatAddress(http);
+  if (!listen.some((address) => formatAddress(address) === text)) return [];
+  const [given] = [...givenFor(input, 'http', file), ...givenFor(input, 'listen', file)];
+  return [
+    {
+      source: given?.locate([]) ?? 'default',
+      key: 'http',
+      message: `is the same address as one of listen: ${text}`,
+    },
+  ];
+}
+
+/**
+ * Merges flags over environment over file over defaults, and checks every value in each of them, also where a stronger one
+ * covers it: a mistake that only waits for its turn is told now.
+ * @throws ConfigError with every mistake
+ */
+export function loadSettings(input: ConfigInput): Settings {
+  const problems: Problem[] = [...(input.problems ?? [])];
+  const file = readConfigFile(input, problems);
+  // Each entry is the output of its key's schema, or undefined with a problem noted.
+  const values = Object.fromEntries(
+    KEY_NAMES.map((key) => [camelCase(key), parseKey(input, key, file, problems)]),
+  ) as Partial<KeyValues>;
+  const users = loadUsers(input, file, problems);
+  problems.push(...clash(values, input, file), ...unknownVariables(input.env));
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { ...(values as KeyValues), users };
+}
+
+/** The configuration for a server: the settings' own upstream, or the one of a sandbox. */
+export function completeConfig(settings: Settings, upstream: UpstreamTarget): Config {
+  return { ...settings, upstream, users: withUpstreamUser(settings.users, upstream) };
+}
+
+/** As `completeConfig`, for a URL. @throws ConfigError */
+export function completeConfigWithUrl(settings: Settings, url: string): Config {
+  try {
+    return completeConfig(settings, parseUpstream(url));
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    throw new ConfigError([{ source: 'argument', key: 'upstream', message: error.message }]);
+  }
+}

@@ -1,0 +1,159 @@
+import * as z from 'zod';
+import { envNames, flagName, GROUPS, KEY_NAMES, type KeyName, keyInfo } from './schema.js';
+import { userSchema } from './user-schema.js';
+
+/*
+ * What deploy/ ships about the configuration, written from the table of keys. A test compares the committed files with this.
+ */
+
+const SCHEMA_FILE = 'mybouncer.schema.json';
+
+/** The schema of one entry of `users:` as JSON, where its descriptions are. */
+const userJsonSchema = z.object({
+  properties: z.record(z.string(), z.object({ description: z.string() })),
+});
+
+/** A summary of the table as a sentence. */
+const sentence = (summary: string): string => `${summary.charAt(0).toUpperCase()}${summary.slice(1)}.`;
+
+const lines = (...parts: readonly string[]): string => parts.join('\n');
+
+/** The configuration file's JSON schema (draft 7, which editors understand), as text. */
+export function jsonSchemaText(): string {
+  const shape = Object.fromEntries(
+    KEY_NAMES.map((name) => {
+      const { schema, summary } = keyInfo(name);
+      return [name, schema.describe(sentence(summary))];
+    }),
+  );
+  const schema = z.toJSONSchema(z.strictObject(shape), {
+    io: 'input',
+    target: 'draft-7',
+    // The table has its defaults as text; where a number may stand, a number is what an editor should offer.
+    override: ({ jsonSchema }) => {
+      const isNumber = jsonSchema.anyOf?.some(({ type }) => type === 'integer') === true;
+      if (isNumber && typeof jsonSchema.default === 'string') jsonSchema.default = Number(jsonSchema.default);
+    },
+  });
+  const { $schema, ...rest } = schema;
+  const whole = { $schema, title: 'Configuration of mybouncer', ...rest };
+  return `${JSON.stringify(whole, null, 2)}\n`;
+}
+
+function keySection(name: KeyName): string {
+  const { summary, detail, defaultText, list, fileOnly } = keyInfo(name);
+  const facts = [`Default: ${defaultText === null ? 'none' : `\`${defaultText}\``}`];
+  if (fileOnly === true) facts.push('only in the file');
+  else {
+    facts.push(`flag: \`${flagName(name)}\`${list === true ? ' (repeatable)' : ''}`);
+    facts.push(
+      `environment: ${envNames(name)
+        .map((one) => `\`${one}\``)
+        .join(', else ')}`,
+    );
+  }
+  const text = detail === '' ? sentence(summary) : `${sentence(summary)} ${detail}`;
+  return lines(`### \`${name}\``, '', text, '', facts.join(' · '), '');
+}
+
+function usersTable(): string {
+  const { properties } = userJsonSchema.parse(z.toJSONSchema(userSchema, { io: 'input' }));
+  const rows = Object.entries(properties).map(
+    ([name, { description }]) => `| \`${name}\` | ${description} |`,
+  );
+  return lines(
+    '| key | meaning |',
+    '|---|---|',
+    ...rows,
+    '',
+    '`hash` needs `server_user` and `server_password`: from a hash the proxy can tell whether a password is right, but it cannot log in with it.',
+    '',
+    '```yaml',
+    ...USERS_EXAMPLE,
+    '```',
+    '',
+  );
+}
+
+const USERS_EXAMPLE = [
+  'users:',
+  '  - name: report',
+  '    password: "only for reading"',
+  '  - name: worker',
+  '    password_file: /run/secrets/worker-password',
+  '    server_user: app',
+  '    server_password: secret',
+];
+
+const INTRODUCTION = lines(
+  '# Configuration',
+  '',
+  '<!-- Written by `mybouncer reference`; do not edit. -->',
+  '',
+  'Every key below can be set in three places. A flag beats the environment, and the environment beats the file:',
+  '',
+  '```',
+  'mybouncer --pool-size 50',
+  'MYBOUNCER_POOL_SIZE=50 mybouncer',
+  'mybouncer --config mybouncer.yaml        # pool_size: 50',
+  '```',
+  '',
+  '`--config FILE` (or `MYBOUNCER_CONFIG`) names the file, which is YAML and flat. `mybouncer check` reads everything and prints `ok`, or every mistake with its place. An unknown key, flag or `MYBOUNCER_` variable is a mistake, and a variable that is empty counts as not set. Editors check the file against the schema when its first line is:',
+  '',
+  '```yaml',
+  `# yaml-language-server: $schema=./${SCHEMA_FILE}`,
+  '```',
+  '',
+  'Durations and sizes have a unit: `250ms`, `5s`, `1.5h`, `1m30s` (ms, s, m, h, d; at most 24d), and `512B`, `64KiB`, `16MiB`, `1GiB`. `16M` is `16MiB`, as in MySQL, while `16MB` is 16,000,000 bytes.',
+  '',
+  "A URL given as an argument or flag is taken out of the process list at the start, yet not out of the shell's history, nor out of the process list where another program (`npx`, a shell) was started with it: prefer the environment or the file for passwords.",
+  '',
+);
+
+/** `deploy/configuration.md`. */
+export function referenceText(): string {
+  const parts = [INTRODUCTION];
+  for (const [group, title] of Object.entries(GROUPS)) {
+    parts.push(lines(`## ${title}`, ''));
+    for (const name of KEY_NAMES) {
+      if (keyInfo(name).group !== group) continue;
+      parts.push(keySection(name));
+      if (name === 'users') parts.push(usersTable());
+    }
+  }
+  return `${parts.join('\n').trimEnd()}\n`;
+}
+
+/** `deploy/mybouncer.yaml`: every key with its default as a comment, so that the file changes nothing but the upstream. */
+export function exampleText(): string {
+  const parts = [
+    lines(
+      `# yaml-language-server: $schema=./${SCHEMA_FILE}`,
+      '# Every key of mybouncer, with its default behind the #. configuration.md says more about each.',
+    ),
+  ];
+  for (const [group, title] of Object.entries(GROUPS)) {
+    parts.push(`\n# ${title}\n`);
+    for (const name of KEY_NAMES) {
+      const { group: own, summary, defaultText, example, list } = keyInfo(name);
+      if (own !== group) continue;
+      parts.push(`# ${sentence(summary)}`);
+      if (name === 'users') parts.push(USERS_EXAMPLE.map((line) => `#${line}`).join('\n'));
+      else if (example !== undefined) parts.push(`${name}: ${example}`);
+      else if (list === true) parts.push(`#${name}:\n#  - ${defaultText}`);
+      else parts.push(`#${name}: ${defaultText}`);
+      parts.push('');
+    }
+  }
+  return `${parts
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n')
+    .trimEnd()}\n`;
+}
+
+/** The files of deploy/ that are generated, by name. */
+export const GENERATED_FILES: Readonly<Record<string, () => string>> = {
+  'configuration.md': referenceText,
+  [SCHEMA_FILE]: jsonSchemaText,
+  'mybouncer.yaml': exampleText,
+};

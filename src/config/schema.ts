@@ -1,0 +1,234 @@
+import * as z from 'zod';
+import { parseTcpAddress, type TcpAddress } from './address.js';
+import { parseUpstream, type UpstreamTarget } from './upstream.js';
+import { userSchema } from './user-schema.js';
+import { duration, listenAddresses, oneOf, parsed, size, wholeNumber } from './value-schemas.js';
+
+/*
+ * The one table of configuration keys. Types, defaults, validation, flags, environment variables, --help, the JSON schema and
+ * the reference page all come from here. Every schema takes text, since flags, environment and file all deliver text (the file
+ * is read without YAML's own guessing of types, so that `password: 0123` is four characters).
+ */
+
+export const GROUPS = {
+  server: 'The server',
+  clients: 'Clients',
+  pool: 'The pool',
+  process: 'The process',
+} as const;
+
+export type Group = keyof typeof GROUPS;
+
+export interface KeyInfo {
+  readonly group: Group;
+  /** What stands for the value in `--help`: `--pool-size N`. */
+  readonly placeholder: string;
+  /** The default as text, as it would be written; null for none. */
+  readonly defaultText: string | null;
+  /** One line for `--help`, without a full stop. */
+  readonly summary: string;
+  /** More for the reference page; may be empty. Markdown. */
+  readonly detail: string;
+  /** What to show in the example file in place of the default. */
+  readonly example?: string;
+  /** May be given more than once: repeated as a flag, separated by commas in the environment, a list in the file. */
+  readonly list?: true;
+  /** Only in the file: neither flag nor environment variable. */
+  readonly fileOnly?: true;
+  /** Environment variables besides MYBOUNCER_*; those come second. */
+  readonly alsoEnv?: readonly string[];
+  /** Whether a running process can take a new value. */
+  readonly reloadable: boolean;
+}
+
+/** A key with a default: the text of the table goes through the same schema as any other value. */
+function key<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaultText: string }) {
+  return { ...info, schema: schema.prefault(info.defaultText) };
+}
+
+/** A key whose schema itself says what its absence means. */
+function keyWithoutDefault<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaultText: null }) {
+  return { ...info, schema };
+}
+
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+const MIB = 1024 ** 2;
+
+/** Every key, in the order of the reference page. */
+export const KEYS = {
+  upstream: keyWithoutDefault(parsed<UpstreamTarget | null>(parseUpstream).default(null), {
+    group: 'server',
+    placeholder: 'URL',
+    defaultText: null,
+    example: 'mysql://app:secret@127.0.0.1:3306/shop',
+    alsoEnv: ['DATABASE_URL'],
+    summary:
+      'server to serve, with the account that is also the first user: mysql://USER:PASSWORD@HOST:PORT/SCHEMA',
+    detail:
+      'The port is 3306 unless given, and the schema may be left out. A unix socket is written as `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH` or `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. Characters such as `@ : / ? # %` in user or password are percent-encoded (`@` is `%40`). `mariadb://` means the same as `mysql://`, and a driver in the scheme (`mysql2://`, `mysql+pymysql://`) is skipped. User and password log clients in to the proxy, too. Without an upstream a sandbox is started: a private throwaway server.',
+    reloadable: false,
+  }),
+  server_connect_timeout: key(duration(1), {
+    group: 'server',
+    placeholder: 'DURATION',
+    defaultText: '5s',
+    summary: 'time for opening a server session, login included',
+    detail: '',
+    reloadable: true,
+  }),
+  server_login_retry: key(duration(10), {
+    group: 'server',
+    placeholder: 'DURATION',
+    defaultText: '1s',
+    summary: 'pause after a server session could not be opened, before the next attempt',
+    detail: 'Meanwhile waiting clients go on waiting, up to `query_wait_timeout`. At least 10ms.',
+    reloadable: true,
+  }),
+  listen: key(listenAddresses(), {
+    group: 'clients',
+    placeholder: 'ADDRESS',
+    defaultText: '127.0.0.1:6033',
+    list: true,
+    summary: 'where clients connect: HOST:PORT, [IPv6]:PORT or unix:PATH',
+    detail:
+      'Several addresses: repeat the flag, write a list in the file, separate them by commas in the variable. Port 0 takes any free port.',
+    reloadable: false,
+  }),
+  max_client_conn: key(wholeNumber(1, 1_000_000), {
+    group: 'clients',
+    placeholder: 'N',
+    defaultText: '10000',
+    summary: 'client connections at most; more are refused',
+    detail: '',
+    reloadable: true,
+  }),
+  client_login_timeout: key(duration(1), {
+    group: 'clients',
+    placeholder: 'DURATION',
+    defaultText: '10s',
+    summary: 'time a client has from connecting until it is logged in',
+    detail: '',
+    reloadable: true,
+  }),
+  max_packet_size: key(size(1024, 1024 * MIB), {
+    group: 'clients',
+    placeholder: 'SIZE',
+    defaultText: '1GiB',
+    summary: 'largest command accepted from a client',
+    detail: "From 1KiB to 1GiB. The server's own `max_allowed_packet` applies as well.",
+    reloadable: true,
+  }),
+  users: keyWithoutDefault(
+    z
+      .array(userSchema, { error: () => 'must be a list of users, each with a name and a password' })
+      .nullable()
+      .transform((entries) => entries ?? [])
+      .prefault([]),
+    {
+      group: 'clients',
+      placeholder: 'LIST',
+      defaultText: null,
+      fileOnly: true,
+      summary: 'users besides that of the upstream URL',
+      detail:
+        "A list; each entry has a `name` and exactly one of `password`, `password_file` and `hash`. The upstream URL's own user is always there without being listed; an entry with its name takes its place.",
+      reloadable: true,
+    },
+  ),
+  pool_mode: key(oneOf(['transaction', 'session']), {
+    group: 'pool',
+    placeholder: 'MODE',
+    defaultText: 'transaction',
+    summary: 'how long a client keeps a server session: transaction or session',
+    detail:
+      '`transaction`: until its transaction is over and nothing else ties it to the session. `session`: until it disconnects.',
+    reloadable: true,
+  }),
+  pool_size: key(wholeNumber(1, 100_000), {
+    group: 'pool',
+    placeholder: 'N',
+    defaultText: '20',
+    summary: 'server sessions at most',
+    detail:
+      "Keep it below the server's `max_connections`, with room for the proxy's control connection and for others.",
+    reloadable: true,
+  }),
+  query_wait_timeout: key(duration(1), {
+    group: 'pool',
+    placeholder: 'DURATION',
+    defaultText: '5s',
+    summary: 'time a client waits for a free server session before it gets an error',
+    detail: '',
+    reloadable: true,
+  }),
+  max_prepared_statements: key(wholeNumber(1, 100_000), {
+    group: 'pool',
+    placeholder: 'N',
+    defaultText: '200',
+    summary: 'prepared statements kept open on one server session',
+    detail: 'The least recently used are closed first, and prepared again when a client executes them.',
+    reloadable: true,
+  }),
+  http: key(
+    parsed<TcpAddress | null>((value) => (value === 'off' ? null : parseTcpAddress(value))),
+    {
+      group: 'process',
+      placeholder: 'ADDRESS',
+      defaultText: '127.0.0.1:6034',
+      summary: 'where health and metrics are served over HTTP: HOST:PORT, or off',
+      detail: 'Port 0 takes any free port.',
+      reloadable: false,
+    },
+  ),
+  shutdown_timeout: key(duration(0), {
+    group: 'process',
+    placeholder: 'DURATION',
+    defaultText: '30s',
+    summary: 'time that clients have to finish when the process is told to stop',
+    detail: 'Those still at work after that are disconnected. A second signal stops at once.',
+    reloadable: true,
+  }),
+  log_level: key(oneOf(LOG_LEVELS), {
+    group: 'process',
+    placeholder: 'LEVEL',
+    defaultText: 'info',
+    summary: `least severe log lines written: ${LOG_LEVELS.join(', ')}`,
+    detail: '',
+    reloadable: true,
+  }),
+} as const satisfies Readonly<Record<string, KeyInfo & { readonly schema: z.ZodType }>>;
+
+export type KeyName = keyof typeof KEYS;
+
+export const KEY_NAMES = Object.keys(KEYS) as readonly KeyName[];
+
+/** The row of a key, with the optional fields that the literal types of the table hide. */
+export function keyInfo(name: KeyName): KeyInfo & { readonly schema: z.ZodType } {
+  return KEYS[name];
+}
+
+type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<CamelCase<Tail>>}`
+  : S;
+
+/** The value of every key, under its camel-case name. Durations are milliseconds, sizes bytes. */
+export type KeyValues = { readonly [K in KeyName as CamelCase<K>]: z.output<(typeof KEYS)[K]['schema']> };
+
+export type PoolMode = KeyValues['poolMode'];
+export type LogLevel = KeyValues['logLevel'];
+
+export function camelCase(name: string): string {
+  return name.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+export function flagName(name: string): string {
+  return `--${name.replaceAll('_', '-')}`;
+}
+
+export const ENV_PREFIX = 'MYBOUNCER_';
+
+/** The environment variables of a key, the strongest first. */
+export function envNames(name: KeyName): readonly string[] {
+  const { fileOnly, alsoEnv = [] } = keyInfo(name);
+  return fileOnly === true ? [] : [`${ENV_PREFIX}${name.toUpperCase()}`, ...alsoEnv];
+}

@@ -1,0 +1,147 @@
+import { type Address, checkSocketPath, formatAddress, parseHost, parsePort } from './address.js';
+import { InvalidValue } from './problem.js';
+import { Secret } from './secret.js';
+
+/** The database server and the account of the proxy's first user on it. */
+export interface UpstreamTarget {
+  readonly user: string;
+  readonly password: Secret;
+  readonly address: Address;
+  /** The schema (database) that clients get who name none; null for none. */
+  readonly schema: string | null;
+}
+
+export const DEFAULT_PORT = 3306;
+
+/** Drivers put their own name into the scheme (`mysql2://`, `mysql+pymysql://`): the same server is meant. */
+const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;
+const KNOWN_SCHEME = /^(mysql2?|mariadb)(\+[a-z0-9_]+)?$/i;
+const FORM = 'mysql://USER:PASSWORD@HOST:PORT/SCHEMA';
+const ENCODE_HINT =
+  'characters such as @ : / ? # % in a user or password must be percent-encoded (@ is %40, / is %2F, # is %23)';
+
+/**
+ * Decodes one component. What it holds may be a password, so the message names the part and never the text.
+ */
+function decode(text: string, part: string): string {
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(text);
+  } catch {
+    throw new InvalidValue(
+      `has a % in the ${part} that is not followed by the hexadecimal digits of a UTF-8 character; write %25 for %`,
+    );
+  }
+  if (decoded.includes('\0')) throw new InvalidValue(`has a NUL byte in the ${part}`);
+  return decoded;
+}
+
+function checkScheme(text: string): string {
+  const scheme = SCHEME.exec(text)?.[1];
+  if (scheme === undefined) throw new InvalidValue(`is not a URL of the form ${FORM}`);
+  if (!KNOWN_SCHEME.test(scheme)) {
+    throw new InvalidValue(
+      `is a ${scheme.toLowerCase()}:// URL; only mysql:// and mariadb:// servers can be served`,
+    );
+  }
+  return text.slice(scheme.length + '://'.length);
+}
+
+interface Parts {
+  readonly userinfo: string;
+  /** HOST, HOST:PORT or nothing; null when the path of a unix socket stands in its place. */
+  readonly host: string | null;
+  readonly socket: string | null;
+  readonly path: string;
+  readonly query: string;
+}
+
+/**
+ * Splits what follows the scheme. The runtime's own URL class is of no use: it cannot read `unix(/path)`, and where a password
+ * holds a raw `/` or `#` it takes a piece of the password for host or port and would show it in the message.
+ */
+function split(rest: string): Parts {
+  const form = /^(?:(.*)@)?unix\(([^)]*)\)([^@]*)$/s.exec(rest);
+  const end = /[/?#]/.exec(rest)?.index ?? rest.length;
+  const authority = rest.slice(0, end);
+  const tail = form === null ? rest.slice(end) : (form[3] ?? '');
+  const at = authority.lastIndexOf('@');
+  if (tail.includes('@') || tail.includes('#'))
+    throw new InvalidValue(`has an @ or # behind the host; ${ENCODE_HINT}`);
+  const mark = tail.indexOf('?');
+  const path = mark < 0 ? tail : tail.slice(0, mark);
+  const query = mark < 0 ? '' : tail.slice(mark + 1);
+  if (path !== '' && !path.startsWith('/'))
+    throw new InvalidValue('has something between the socket and the /SCHEMA');
+  if (form !== null) return { userinfo: form[1] ?? '', host: null, socket: form[2] ?? '', path, query };
+  if (at < 0) throw new InvalidValue(`names no user; write ${FORM}`);
+  return { userinfo: authority.slice(0, at), host: authority.slice(at + 1), socket: null, path, query };
+}
+
+/** Only `socket` has a meaning. Anything else (say `ssl-mode=REQUIRED`) must not be ignored in silence. */
+function socketOf(query: string): string | null {
+  let socket: string | null = null;
+  for (const pair of query.split('&')) {
+    if (pair === '') continue;
+    const equals = pair.indexOf('=');
+    const name = decode(equals < 0 ? pair : pair.slice(0, equals), 'query');
+    if (name !== 'socket') {
+      const shown = /^[a-z_-]{1,40}$/i.test(name) ? `"${name}"` : 'a name';
+      throw new InvalidValue(`has ${shown} behind the ?; the only parameter is socket=/PATH`);
+    }
+    if (socket !== null) throw new InvalidValue('has two socket parameters');
+    socket = decode(equals < 0 ? '' : pair.slice(equals + 1), 'socket path');
+  }
+  return socket;
+}
+
+function tcpAddress(hostAndPort: string): Address {
+  const [, hostText = '', portText] = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/s.exec(hostAndPort) ?? [];
+  const host = parseHost(hostText);
+  if (hostText === '') throw new InvalidValue(`names no host; write ${FORM}`);
+  if (host === null)
+    throw new InvalidValue(`has no valid host; write ${FORM} (an IPv6 address in brackets); ${ENCODE_HINT}`);
+  if (portText === undefined) return { kind: 'tcp', host, port: DEFAULT_PORT };
+  const port = parsePort(portText, 1);
+  if (port === null)
+    throw new InvalidValue(`has a port that is not a number from 1 to 65535; ${ENCODE_HINT}`);
+  return { kind: 'tcp', host, port };
+}
+
+function addressOf(parts: Parts, parameter: string | null): Address {
+  if (parts.socket !== null && parameter !== null) throw new InvalidValue('names two unix sockets');
+  if (parts.host === null)
+    return { kind: 'unix', path: checkSocketPath(decode(parts.socket ?? '', 'socket path')) };
+  if (parameter === null) return tcpAddress(parts.host);
+  if (parts.host !== '' && parts.host !== 'localhost') {
+    throw new InvalidValue('names both a unix socket and a host; leave the host empty or write localhost');
+  }
+  return { kind: 'unix', path: checkSocketPath(parameter) };
+}
+
+/**
+ * Reads `mysql://USER:PASSWORD@HOST:PORT/SCHEMA`, or with a unix socket `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH`
+ * and `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. User, password, schema and path are percent-decoded.
+ * @throws InvalidValue, whose message quotes no part of the URL but its scheme and parameter names
+ */
+export function parseUpstream(text: string): UpstreamTarget {
+  const parts = split(checkScheme(text.trim()));
+  const colon = parts.userinfo.indexOf(':');
+  const user = decode(colon < 0 ? parts.userinfo : parts.userinfo.slice(0, colon), 'user');
+  const password = decode(colon < 0 ? '' : parts.userinfo.slice(colon + 1), 'password');
+  if (user === '') throw new InvalidValue(`names no user; write ${FORM}`);
+  const address = addressOf(parts, socketOf(parts.query));
+  const schema = decode(parts.path.slice(1), 'schema');
+  if (schema.includes('/'))
+    throw new InvalidValue('has more than one / behind the host; write %2F for a / in the name of a schema');
+  return { user, password: new Secret(password), address, schema: schema === '' ? null : schema };
+}
+
+/** The URL that `parseUpstream` reads back, with the password in clear. */
+export function formatUrl({ user, password, address, schema }: UpstreamTarget): string {
+  const login = `${encodeURIComponent(user)}:${encodeURIComponent(password.reveal())}`;
+  const host = address.kind === 'tcp' ? formatAddress(address) : 'localhost';
+  const query =
+    address.kind === 'unix' ? `?socket=${encodeURIComponent(address.path).replaceAll('%2F', '/')}` : '';
+  return `mysql://${login}@${host}/${encodeURIComponent(schema ?? '')}${query}`;
+}

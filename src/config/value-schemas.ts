@@ -1,0 +1,121 @@
+import * as z from 'zod';
+import { type Address, formatAddress, parseListenAddress } from './address.js';
+import { InvalidValue, quoteValue } from './problem.js';
+import { Secret } from './secret.js';
+import {
+  DURATION_PATTERN,
+  formatDuration,
+  formatSize,
+  parseDuration,
+  parseSize,
+  SIZE_PATTERN,
+} from './units.js';
+
+/* The kinds of values that keys have. Each is a schema from text to a value, with messages fit for a user. */
+
+/** What is wrong with a value that is no text at all. Never shows the value. */
+function notText(input: unknown): string {
+  if (input === undefined) return 'is missing';
+  if (input === null) return 'has no value';
+  if (Array.isArray(input)) return 'must be a single value, not a list';
+  if (typeof input === 'object') return 'must be a single value, not a map of keys';
+  return 'must be text; put it in quotes';
+}
+
+export const text = () => z.string({ error: ({ input }) => notText(input) });
+
+/** Text read by a function that throws InvalidValue. */
+export function parsed<T>(parse: (text: string) => T, input: z.ZodType<string, string> = text()) {
+  return input.transform((value, context): T => {
+    try {
+      return parse(value);
+    } catch (error) {
+      if (!(error instanceof InvalidValue)) throw error;
+      context.addIssue({ code: 'custom', message: error.message });
+      return z.NEVER;
+    }
+  });
+}
+
+export function wholeNumber(least: number, most: number) {
+  const complain = (input: unknown): string =>
+    typeof input === 'string' || typeof input === 'number'
+      ? `${quoteValue(String(input))} is not a whole number from ${least} to ${most}`
+      : notText(input);
+  const digits = text().meta({ pattern: '^[0-9]{1,15}$' });
+  const input = z.union([z.int().min(least).max(most), digits], { error: (issue) => complain(issue.input) });
+  return input.transform((value, context): number => {
+    const number = typeof value === 'number' ? value : /^\d{1,15}$/.test(value) ? Number(value) : Number.NaN;
+    if (number >= least && number <= most) return number;
+    context.addIssue({ code: 'custom', message: complain(value) });
+    return z.NEVER;
+  });
+}
+
+export function duration(least: number) {
+  const read = (value: string): number => {
+    const milliseconds = parseDuration(value);
+    if (milliseconds >= least) return milliseconds;
+    throw new InvalidValue(`${quoteValue(value)} is too short: the least is ${formatDuration(least)}`);
+  };
+  return parsed(read, text().meta({ pattern: least === 0 ? `${DURATION_PATTERN}|^0$` : DURATION_PATTERN }));
+}
+
+export function size(least: number, most: number) {
+  const read = (value: string): number => {
+    const bytes = parseSize(value);
+    if (bytes >= least && bytes <= most) return bytes;
+    throw new InvalidValue(`${quoteValue(value)} is not from ${formatSize(least)} to ${formatSize(most)}`);
+  };
+  return parsed(read, text().meta({ pattern: SIZE_PATTERN }));
+}
+
+export function oneOf<const T extends readonly [string, ...string[]]>(words: T) {
+  return z.enum(words, {
+    error: ({ input }) =>
+      typeof input === 'string' ? `${quoteValue(input)} is not one of ${words.join(', ')}` : notText(input),
+  });
+}
+
+/** One address or a list of them. Every element that cannot be read is its own issue, and so is one given twice. */
+export function listenAddresses() {
+  const input = z.union([text(), z.array(text()).min(1)], {
+    error: (issue) =>
+      issue.input === null
+        ? 'has no value'
+        : Array.isArray(issue.input) && issue.input.length === 0
+          ? 'is an empty list; give at least one address'
+          : 'must be an address such as 127.0.0.1:6033, or a list of such addresses',
+  });
+  return input.transform((value, context): readonly Address[] => {
+    const seen = new Set<string>();
+    const addresses: Address[] = [];
+    for (const [index, one] of [value].flat().entries()) {
+      const path = Array.isArray(value) ? [index] : [];
+      try {
+        const address = parseListenAddress(one);
+        const canonical = formatAddress(address);
+        const anyPort = address.kind === 'tcp' && address.port === 0;
+        if (seen.has(canonical) && !anyPort) throw new InvalidValue(`${quoteValue(one)} is given twice`);
+        seen.add(canonical);
+        addresses.push(address);
+      } catch (error) {
+        if (!(error instanceof InvalidValue)) throw error;
+        context.addIssue({ code: 'custom', message: error.message, path });
+      }
+    }
+    return addresses;
+  });
+}
+
+function noNul(value: string): string {
+  if (value.includes('\0')) throw new InvalidValue('has a NUL byte, which the protocol cannot carry');
+  return value;
+}
+
+export function notEmpty(value: string): string {
+  if (value === '') throw new InvalidValue('is empty');
+  return noNul(value);
+}
+
+export const secret = () => parsed((value) => new Secret(noNul(value)));

@@ -1,0 +1,235 @@
+import {
+  AuthPlugin,
+  CachingSha2,
+  encodeAuthMoreData,
+  encodeAuthSignal,
+  encodeAuthSwitchRequest,
+} from '../protocol/auth-packets.js';
+import { ResponseLength, verifyCachingSha2, verifyNative, xorInto } from '../protocol/auth-scramble.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
+import { AUTH_MODE_NOT_SUPPORTED, accessDenied } from './errors.js';
+import { RSA_CIPHERTEXT_LENGTH, type RsaKeyPair, type RsaKeys } from './rsa-keys.js';
+import type { AuthCandidate, Authenticator, UserEntry } from './users.js';
+
+/** What an exchange has come to. Packets are complete, with header. */
+export type AuthStep =
+  /** Send this and hand the client's next packet to {@link AuthExchange.receive}. */
+  | { readonly kind: 'send'; readonly packet: Buffer }
+  /** The user is who it says. `preface`, when not null, goes out before the OK, whose sequence id is then one higher. */
+  | { readonly kind: 'accepted'; readonly user: UserEntry; readonly preface: Buffer | null }
+  /** Send this as ERR; a login ends with it. `reason` is for us alone. */
+  | { readonly kind: 'denied'; readonly err: ErrPacket; readonly reason: DenialReason };
+
+/**
+ * `not_encrypted`: a password was asked for, and what came is neither encrypted with our key nor allowed in clear.
+ * `old_method`: the client knows no method that this user can use.
+ */
+export type DenialReason = 'unknown_user' | 'wrong_password' | 'not_encrypted' | 'old_method';
+
+export interface AuthContext {
+  readonly users: Authenticator;
+  readonly keys: RsaKeys;
+  /** The 20 bytes of this connection's greeting; they stay the challenge for its whole life. */
+  readonly scramble: Buffer;
+  /** Method that the greeting named; preferred where a client names none that will do. */
+  readonly announced: AuthPlugin;
+  /** Nobody else can read what the client sends, so that a password may come in clear. */
+  readonly secure: boolean;
+  /** The client's host as errors name it. */
+  readonly host: string;
+}
+
+export interface AuthRequest {
+  readonly user: string;
+  /** Method of `response`; null: an old client without PLUGIN_AUTH, whose only method is mysql_native_password. */
+  readonly plugin: string | null;
+  readonly response: Buffer;
+  /** The client understands AuthSwitchRequest (PLUGIN_AUTH). */
+  readonly canSwitch: boolean;
+  /**
+   * Whether `response` answers our scramble for sure. At a login it does when the method is the announced one. A client
+   * whose own default is another method, and both C libraries in COM_CHANGE_USER, send an empty one that means "ask me".
+   */
+  readonly answersScramble: boolean;
+}
+
+type State = 'new' | 'switched' | 'full' | 'key_sent' | 'over';
+type Verdict = 'right' | 'wrong' | 'unfit' | 'unknown';
+
+/**
+ * One authentication, of a login or of COM_CHANGE_USER, as a machine over packets: it reads and writes no socket. Steps come
+ * at once, except where a password is decrypted or hashed. Once a step is `accepted` or `denied` the exchange is over.
+ *
+ *     native:        response -> accepted | denied
+ *     caching_sha2:  response -> accepted with 0x03 | 0x04 -> password in clear (secure) or 0x02 -> key -> RSA -> ...
+ *     either:        [AuthSwitchRequest ->] response ...
+ *
+ * Unknown users go through all of it like known ones and are denied in its end.
+ */
+export class AuthExchange {
+  readonly #context: AuthContext;
+  #state: State = 'new';
+  #candidate: AuthCandidate | null = null;
+  #user = '';
+  #plugin: AuthPlugin = AuthPlugin.Native;
+  #usedPassword = false;
+
+  constructor(context: AuthContext) {
+    this.#context = context;
+  }
+
+  /** Whether the client sent any password or proof of one. */
+  get usedPassword(): boolean {
+    return this.#usedPassword;
+  }
+
+  /** The method in use. */
+  get plugin(): AuthPlugin {
+    return this.#plugin;
+  }
+
+  /** @param sequenceId that of the packet to be sent, here and below */
+  begin(request: AuthRequest, sequenceId: number): AuthStep {
+    const candidate = this.#context.users.find(request.user);
+    this.#candidate = candidate;
+    this.#user = request.user;
+    const wanted = request.plugin ?? AuthPlugin.Native;
+    const plugin = candidate.credential.plugins.find((name) => name === wanted);
+    if (plugin === undefined) {
+      return request.canSwitch ? this.#switch(this.#preferred(candidate), sequenceId) : this.#tooOld();
+    }
+    this.#plugin = plugin;
+    this.#usedPassword = !isEmpty(request.response, plugin);
+    const verdict = this.#verify(request.response);
+    if (request.canSwitch) {
+      const doubtful = !request.answersScramble && (verdict !== 'right' || !this.#usedPassword);
+      if (doubtful || verdict === 'unfit') return this.#switch(plugin, sequenceId);
+    }
+    return this.#conclude(verdict, sequenceId);
+  }
+
+  /** The client's next packet, after a `send`. Rejects with an error that has `errno` and `sqlState` when it can't be checked. */
+  receive(payload: Buffer, sequenceId: number): AuthStep | Promise<AuthStep> {
+    switch (this.#state) {
+      case 'switched':
+        this.#usedPassword = !isEmpty(payload, this.#plugin);
+        return this.#conclude(this.#verify(payload), sequenceId);
+      case 'full':
+        if (payload.length === 1 && payload[0] === CachingSha2.RequestPublicKey)
+          return this.#sendKey(sequenceId);
+        // What has the length of ciphertext is tried as that first: a client may have our key from before.
+        return this.#context.secure && payload.length !== RSA_CIPHERTEXT_LENGTH
+          ? this.#checkClear(payload)
+          : this.#checkEncrypted(payload);
+      case 'key_sent':
+        return this.#checkEncrypted(payload);
+      case 'new':
+      case 'over':
+        throw new Error(`authentication is ${this.#state}: no packet is expected`);
+    }
+  }
+
+  #verify(response: Buffer): Verdict {
+    const credential = (this.#candidate as AuthCandidate).credential;
+    if (isEmpty(response, this.#plugin)) return credential.acceptsEmpty ? 'right' : 'wrong';
+    switch (this.#plugin) {
+      case AuthPlugin.Native:
+        if (response.length !== ResponseLength.Native) return 'unfit';
+        if (credential.nativeDigest === null) return 'wrong';
+        return verifyNative(response, this.#context.scramble, credential.nativeDigest) ? 'right' : 'wrong';
+      case AuthPlugin.CachingSha2: {
+        if (response.length !== ResponseLength.CachingSha2) return 'unfit';
+        const digest = credential.sha2Digest;
+        if (digest !== null && verifyCachingSha2(response, this.#context.scramble, digest)) return 'right';
+        return credential.checkPassword === null ? 'wrong' : 'unknown';
+      }
+    }
+  }
+
+  #conclude(verdict: Verdict, sequenceId: number): AuthStep {
+    switch (verdict) {
+      case 'right':
+        return this.#accept(
+          // The empty password needs no proof and gets no word about it.
+          this.#plugin === AuthPlugin.CachingSha2 && this.#usedPassword
+            ? encodeAuthSignal(sequenceId, CachingSha2.FastAuthOk)
+            : null,
+        );
+      case 'unknown':
+        this.#state = 'full';
+        return { kind: 'send', packet: encodeAuthSignal(sequenceId, CachingSha2.FullAuthNeeded) };
+      case 'wrong':
+      case 'unfit':
+        return this.#deny('wrong_password');
+    }
+  }
+
+  #switch(plugin: AuthPlugin, sequenceId: number): AuthStep {
+    this.#plugin = plugin;
+    this.#state = 'switched';
+    return { kind: 'send', packet: encodeAuthSwitchRequest(sequenceId, plugin, this.#context.scramble) };
+  }
+
+  /** For a client whose own method will not do: the announced one, which it is likely to know, else what there is. */
+  #preferred({ credential }: AuthCandidate): AuthPlugin {
+    return credential.plugins.find((name) => name === this.#context.announced) ?? credential.plugins[0];
+  }
+
+  async #sendKey(sequenceId: number): Promise<AuthStep> {
+    const { publicPem } = await this.#context.keys.get();
+    this.#state = 'key_sent';
+    return { kind: 'send', packet: encodeAuthMoreData(sequenceId, publicPem) };
+  }
+
+  async #checkEncrypted(payload: Buffer): Promise<AuthStep> {
+    if (payload.length !== RSA_CIPHERTEXT_LENGTH) return this.#deny('not_encrypted');
+    const pair: RsaKeyPair = await this.#context.keys.get();
+    const password = await pair.decrypt(payload);
+    if (password === null)
+      return this.#context.secure ? this.#checkClear(payload) : this.#deny('not_encrypted');
+    xorInto(password, this.#context.scramble);
+    return this.#checkClear(password);
+  }
+
+  /** A password with the NUL that has to end it. */
+  #checkClear(bytes: Buffer): AuthStep | Promise<AuthStep> {
+    return bytes.at(-1) === 0 ? this.#checkPassword(bytes.subarray(0, -1)) : this.#deny('wrong_password');
+  }
+
+  async #checkPassword(password: Buffer): Promise<AuthStep> {
+    const credential = (this.#candidate as AuthCandidate).credential;
+    if (credential.checkPassword === null || password.length > MAX_PASSWORD_LENGTH) {
+      return this.#deny('wrong_password');
+    }
+    // A copy: the packet's bytes need not outlive this call.
+    const right = await credential.checkPassword(Buffer.from(password));
+    return right ? this.#accept(null) : this.#deny('wrong_password');
+  }
+
+  #accept(preface: Buffer | null): AuthStep {
+    const user = (this.#candidate as AuthCandidate).user;
+    if (user === null) return this.#deny('unknown_user');
+    this.#state = 'over';
+    return { kind: 'accepted', user, preface };
+  }
+
+  #deny(what: DenialReason): AuthStep {
+    this.#state = 'over';
+    const reason = this.#candidate?.user === null ? 'unknown_user' : what;
+    return { kind: 'denied', err: accessDenied(this.#user, this.#context.host, this.#usedPassword), reason };
+  }
+
+  #tooOld(): AuthStep {
+    this.#state = 'over';
+    return { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method' };
+  }
+}
+
+/** Longest password that caching_sha2_password takes, in bytes (`MAX_PLAINTEXT_LENGTH`): hashing time grows with its square. */
+const MAX_PASSWORD_LENGTH = 256;
+
+/** No password: nothing at all, or for caching_sha2_password a single NUL. */
+function isEmpty(response: Buffer, plugin: AuthPlugin): boolean {
+  if (response.length === 0) return true;
+  return plugin === AuthPlugin.CachingSha2 && response.length === 1 && response[0] === 0;
+}

@@ -1,0 +1,298 @@
+import type { Socket } from 'node:net';
+import { ServerError } from '../protocol/constants.js';
+import { type ErrPacket, encodeErrPacket } from '../protocol/generic-response.js';
+import { CLIENT_CAPABILITIES } from '../protocol/handshake-capabilities.js';
+import type { HandshakeResponse } from '../protocol/handshake-response.js';
+import { MalformedPacketError } from '../protocol/payload-reader.js';
+import type { ServerInfo } from '../session/server-info.js';
+import type { AuthStep } from './auth-exchange.js';
+import type { ReleaseSlot } from './client-slots.js';
+import type { DeadlineList, Expiring } from './deadline-list.js';
+import { badHandshake, HandshakeError, hasErrPacket } from './errors.js';
+import { announcedPlugin, type Greeter } from './greeter.js';
+import type { Lingering } from './lingering.js';
+import type { FrontendLog } from './log.js';
+import { LoginMachine } from './login-machine.js';
+import { LoginPacketReader, MAX_LOGIN_BYTES } from './login-packet-reader.js';
+import type { LoginResult, RemoteAddress } from './login-result.js';
+import type { RsaKeys } from './rsa-keys.js';
+import type { ScrambleSource } from './scramble-source.js';
+import type { Authenticator, UserEntry } from './users.js';
+
+/** How logins ended; the frontend counts them. */
+export type LoginOutcome = 'accepted' | 'denied' | 'broken' | 'timed_out' | 'left' | 'refused';
+
+/** What all logins of one frontend share. */
+export interface LoginServices {
+  readonly users: Authenticator;
+  readonly keys: RsaKeys;
+  readonly scrambles: ScrambleSource;
+  readonly greeter: Greeter;
+  readonly deadlines: DeadlineList<ClientLogin>;
+  readonly lingering: Lingering;
+  readonly log: FrontendLog;
+  /** null while no server session has been opened yet. The same object for as long as nothing changes. */
+  readonly serverInfo: () => ServerInfo | null;
+  /** Rejects, when the wait is given up, with an error that has `errno` and `sqlState`: clients get it for a greeting. */
+  readonly whenServerKnown: () => Promise<ServerInfo>;
+  /** A fresh (virtual) connection id, 32 bits. */
+  readonly nextConnectionId: () => number;
+  readonly onLogin: (login: LoginResult) => void;
+  readonly onOutcome: (outcome: LoginOutcome) => void;
+}
+
+/** Keeps a socket's error from being thrown; 'close' always follows it and is where the end is dealt with. */
+export function ignoreSocketError(): void {}
+
+/** `waiting`: for the server's greeting to be known; `checking`: the socket is paused while a password is decrypted or hashed. */
+type State = 'waiting' | 'reading' | 'checking' | 'over';
+
+/** One client from accept to the end of its login: drives a {@link LoginMachine} over its socket. */
+export class ClientLogin implements Expiring {
+  readonly #socket: Socket;
+  readonly #kind: RemoteAddress['kind'];
+  readonly #release: ReleaseSlot;
+  readonly #services: LoginServices;
+  readonly #reader = new LoginPacketReader();
+  #state: State = 'waiting';
+  #machine: LoginMachine | null = null;
+  #remote: RemoteAddress | null = null;
+  #scramble: Buffer | null = null;
+  #connectionId = 0;
+  /** Of the next packet in either direction. */
+  #sequenceId = 0;
+
+  constructor(socket: Socket, kind: RemoteAddress['kind'], release: ReleaseSlot, services: LoginServices) {
+    this.#socket = socket;
+    this.#kind = kind;
+    this.#release = release;
+    this.#services = services;
+  }
+
+  start(): void {
+    const { serverInfo, whenServerKnown, deadlines } = this.#services;
+    deadlines.add(this);
+    this.#socket.on('error', ignoreSocketError).on('data', this.#onData).on('close', this.#onClose);
+    const server = serverInfo();
+    if (server !== null) {
+      this.#greet(server);
+      return;
+    }
+    whenServerKnown().then(
+      (known) => this.#greet(known),
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  onDeadline(): void {
+    this.#refuse('timed_out', {
+      ...ServerError.NetReadInterrupted,
+      message: 'Got timeout reading communication packets: the login took longer than client_login_timeout',
+    });
+  }
+
+  /** Ends the login with this error, as when the proxy stops. */
+  abort(err: ErrPacket): void {
+    this.#refuse('refused', err);
+  }
+
+  #greet(server: ServerInfo): void {
+    if (this.#state !== 'waiting') return;
+    const { scrambles, greeter, nextConnectionId } = this.#services;
+    const scramble = scrambles.next();
+    this.#scramble = scramble;
+    this.#connectionId = nextConnectionId();
+    this.#state = 'reading';
+    this.#socket.write(greeter.packet(server, this.#connectionId, scramble));
+    this.#sequenceId = 1;
+    this.#machine = new LoginMachine(
+      {
+        users: this.#services.users,
+        keys: this.#services.keys,
+        scramble,
+        announced: announcedPlugin(server),
+        secure: isSecure(this.#remoteAddress()),
+        host: hostName(this.#remoteAddress()),
+      },
+      CLIENT_CAPABILITIES,
+    );
+    // Whoever talks before it is greeted has its bytes read only now.
+    this.#advance(this.#machine);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#reader.push(chunk);
+    if (this.#state === 'reading' && this.#machine !== null) this.#advance(this.#machine);
+    else if (this.#state === 'waiting' && this.#reader.pending > MAX_LOGIN_BYTES) {
+      this.#fail(new HandshakeError(badHandshake(`more than ${MAX_LOGIN_BYTES} bytes before login`)));
+    }
+  };
+
+  readonly #onClose = (): void => {
+    this.#release();
+    if (this.#state === 'over') return;
+    this.#over('left');
+    // Health checks and port scans do this all day.
+    this.#services.log.debug(this.#logFields(), 'client left before it was logged in');
+  };
+
+  /** Takes packets for as long as there are whole ones and nothing has to be waited for. */
+  #advance(machine: LoginMachine): void {
+    while (this.#state === 'reading') {
+      const step = this.#nextStep(machine);
+      if (step === null) return;
+      if (step instanceof Promise) this.#await(machine, step);
+      else this.#apply(machine, step);
+    }
+  }
+
+  /** null when there is no whole packet yet, or when the login has failed. */
+  #nextStep(machine: LoginMachine): AuthStep | Promise<AuthStep> | null {
+    try {
+      const payload = this.#reader.next(this.#sequenceId);
+      if (payload === null) return null;
+      this.#sequenceId++;
+      return machine.receive(payload, this.#sequenceId);
+    } catch (error) {
+      this.#fail(error);
+      return null;
+    }
+  }
+
+  #await(machine: LoginMachine, pending: Promise<AuthStep>): void {
+    this.#state = 'checking';
+    this.#socket.pause();
+    pending.then(
+      (step) => {
+        // The login may have timed out, or the client gone, in the meantime.
+        if (this.#state !== 'checking') return;
+        this.#state = 'reading';
+        this.#apply(machine, step);
+        this.#advance(machine);
+        if (this.#state === 'reading') this.#socket.resume();
+      },
+      (error: unknown) => this.#fail(error),
+    );
+  }
+
+  #apply(machine: LoginMachine, step: AuthStep): void {
+    switch (step.kind) {
+      case 'send':
+        this.#sequenceId++;
+        this.#socket.write(step.packet);
+        return;
+      case 'denied':
+        this.#services.log.warn(
+          {
+            ...this.#logFields(),
+            user: machine.response?.user.slice(0, 128),
+            errno: step.err.errno,
+            reason: step.reason,
+          },
+          'login denied',
+        );
+        this.#finish('denied', step.err);
+        return;
+      case 'accepted':
+        if (machine.response === null || this.#scramble === null)
+          throw new Error('accepted without a response');
+        this.#handOver(machine.response, this.#scramble, step.user, step.preface);
+        return;
+    }
+  }
+
+  #handOver(response: HandshakeResponse, scramble: Buffer, user: UserEntry, preface: Buffer | null): void {
+    const socket = this.#socket;
+    this.#over('accepted');
+    socket.off('data', this.#onData).off('close', this.#onClose);
+    socket.pause();
+    // While the socket was paused for a check, it went on filling its own buffer.
+    if (socket.readableLength > 0) this.#reader.push(socket.read() as Buffer);
+    this.#services.onLogin({
+      user,
+      schema: response.schema,
+      capabilities: response.capabilities,
+      collation: response.collation,
+      maxPacketSize: response.maxPacketSize,
+      attributes: response.attributes,
+      connectionId: this.#connectionId,
+      scramble,
+      secure: isSecure(this.#remoteAddress()),
+      remote: this.#remoteAddress(),
+      preface: preface ?? EMPTY,
+      sequenceId: preface === null ? this.#sequenceId : this.#sequenceId + 1,
+      rest: this.#reader.takeRest(),
+      socket,
+      release: this.#release,
+    });
+  }
+
+  #fail(error: unknown): void {
+    if (error instanceof HandshakeError) this.#refuse('broken', error.err);
+    else if (error instanceof MalformedPacketError) this.#refuse('broken', badHandshake(error.message));
+    else if (hasErrPacket(error)) this.#refuse('refused', error);
+    else {
+      // A fault of ours. One client's bytes must not end everybody else's connections.
+      this.#services.log.error({ ...this.#logFields(), err: error }, 'login failed by an internal error');
+      this.#finish('broken', {
+        ...ServerError.UnknownError,
+        message: 'Internal error of the proxy during login',
+      });
+    }
+  }
+
+  #refuse(outcome: LoginOutcome, err: ErrPacket): void {
+    if (this.#state === 'over') return;
+    const fields = { ...this.#logFields(), errno: err.errno, reason: err.message };
+    // A server that can't be reached is not each client's news.
+    if (outcome === 'refused') this.#services.log.debug(fields, 'login refused');
+    else this.#services.log.warn(fields, 'login failed');
+    this.#finish(outcome, err);
+  }
+
+  #finish(outcome: LoginOutcome, err: ErrPacket): void {
+    if (this.#state === 'over') return;
+    this.#over(outcome);
+    this.#socket.off('data', this.#onData);
+    this.#services.lingering.end(this.#socket, encodeErrPacket(this.#sequenceId, err));
+  }
+
+  #over(outcome: LoginOutcome): void {
+    this.#state = 'over';
+    this.#services.deadlines.delete(this);
+    this.#services.onOutcome(outcome);
+  }
+
+  #remoteAddress(): RemoteAddress {
+    this.#remote ??= remoteOf(this.#socket, this.#kind);
+    return this.#remote;
+  }
+
+  #logFields(): object {
+    return { client: this.#remoteAddress(), connectionId: this.#connectionId };
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const IPV4_MAPPED = '::ffff:';
+
+function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
+  if (kind === 'unix') return { kind };
+  // Gone already, when there is none.
+  const address = socket.remoteAddress ?? 'unknown';
+  const v4 = address.startsWith(IPV4_MAPPED) && address.includes('.');
+  return { kind, address: v4 ? address.slice(IPV4_MAPPED.length) : address, port: socket.remotePort ?? 0 };
+}
+
+/**
+ * Whether a password may come in clear (full authentication only). MySQL takes it over a unix socket; over loopback it has been
+ * read by nobody either, and MariaDB's library sends it so wherever TLS was wished for and not offered.
+ */
+function isSecure(remote: RemoteAddress): boolean {
+  return remote.kind === 'unix' || remote.address.startsWith('127.') || remote.address === '::1';
+}
+
+/** As the servers name a client's host in errors when they don't resolve names. */
+function hostName(remote: RemoteAddress): string {
+  return remote.kind === 'unix' ? 'localhost' : remote.address;
+}

@@ -1,0 +1,148 @@
+import type { Socket } from 'node:net';
+import { ServerError } from '../protocol/constants.js';
+import { encodeErr } from '../protocol/generic-response.js';
+import type { ServerInfo } from '../session/server-info.js';
+import { ClientLogin, ignoreSocketError, type LoginOutcome, type LoginServices } from './client-login.js';
+import { ClientSlots } from './client-slots.js';
+import { DeadlineList } from './deadline-list.js';
+import { Greeter } from './greeter.js';
+import { Lingering } from './lingering.js';
+import { type ListenAddress, Listener } from './listener.js';
+import { type FrontendLog, LogThrottle } from './log.js';
+import type { LoginResult } from './login-result.js';
+import type { RsaKeys } from './rsa-keys.js';
+import { ScrambleSource } from './scramble-source.js';
+import type { Authenticator } from './users.js';
+
+export interface FrontendOptions {
+  readonly listen: readonly ListenAddress[];
+  /** Permission bits of unix sockets. MySQL's own are 0o777. */
+  readonly unixSocketMode: number;
+  /** max_client_conn, at least 1. */
+  readonly maxClients: number;
+  /** client_login_timeout in milliseconds, from accept to the end of the login. */
+  readonly loginTimeoutMs: number;
+  readonly users: Authenticator;
+  /** Shared with COM_CHANGE_USER. */
+  readonly keys: RsaKeys;
+  readonly log: FrontendLog;
+  /** See {@link LoginServices}, as the next three. */
+  readonly serverInfo: () => ServerInfo | null;
+  readonly whenServerKnown: () => Promise<ServerInfo>;
+  readonly nextConnectionId: () => number;
+  readonly onLogin: (login: LoginResult) => void;
+}
+
+/** Numbers since the start, but for the first two, which are of now. */
+export interface FrontendCounts {
+  /** Clients that hold a place under max_client_conn. */
+  readonly clients: number;
+  readonly loggingIn: number;
+  /** Turned away with 1040 because all places were taken. */
+  readonly turnedAway: number;
+  /** Logins by how they ended. */
+  readonly logins: Readonly<Record<LoginOutcome, number>>;
+}
+
+/** The client-facing side: listens, greets, authenticates, and hands each client that is logged in to `onLogin`. */
+export class Frontend {
+  readonly #options: FrontendOptions;
+  readonly #slots: ClientSlots;
+  readonly #deadlines: DeadlineList<ClientLogin>;
+  readonly #lingering = new Lingering();
+  readonly #services: LoginServices;
+  readonly #logins: Record<LoginOutcome, number>;
+  #listeners: Listener[] = [];
+  readonly #turnAwayLog = new LogThrottle();
+  #turnedAway = 0;
+
+  constructor(options: FrontendOptions) {
+    this.#options = options;
+    this.#slots = new ClientSlots(options.maxClients);
+    this.#deadlines = new DeadlineList(options.loginTimeoutMs);
+    this.#logins = { accepted: 0, denied: 0, broken: 0, timed_out: 0, left: 0, refused: 0 };
+    this.#services = {
+      users: options.users,
+      keys: options.keys,
+      scrambles: new ScrambleSource(),
+      greeter: new Greeter(),
+      deadlines: this.#deadlines,
+      lingering: this.#lingering,
+      log: options.log,
+      serverInfo: options.serverInfo,
+      whenServerKnown: options.whenServerKnown,
+      nextConnectionId: options.nextConnectionId,
+      onLogin: options.onLogin,
+      onOutcome: (outcome) => {
+        this.#logins[outcome]++;
+      },
+    };
+  }
+
+  /** Opens all listeners, or none. @throws ListenError for the first that cannot be opened */
+  async start(): Promise<void> {
+    const { listen, unixSocketMode, log } = this.#options;
+    try {
+      for (const address of listen) {
+        this.#listeners.push(
+          await Listener.open({ address, unixSocketMode, log, onConnection: this.#onConnection }),
+        );
+      }
+    } catch (error) {
+      this.stopListening();
+      throw error;
+    }
+  }
+
+  /** Where clients can connect to, with the real ports; in the order of the options. */
+  get addresses(): readonly ListenAddress[] {
+    return this.#listeners.map((listener) => listener.address);
+  }
+
+  get counts(): FrontendCounts {
+    return {
+      clients: this.#slots.used,
+      loggingIn: this.#deadlines.size,
+      turnedAway: this.#turnedAway,
+      logins: { ...this.#logins },
+    };
+  }
+
+  /** No more clients are accepted; the ones there are not touched. */
+  stopListening(): void {
+    for (const listener of this.#listeners) listener.close();
+    this.#listeners = [];
+  }
+
+  /** Stops listening and ends every login under way with 1053; clients that were handed over are not touched. */
+  stop(): void {
+    this.stopListening();
+    const err = { ...ServerError.ServerShutdown, message: 'Server shutdown in progress' };
+    for (const login of this.#deadlines.entries()) login.abort(err);
+  }
+
+  /** Cuts off whoever is still reading its last packet; for the end of a stop that does not want to wait for them. */
+  destroyLingering(): void {
+    this.#lingering.destroyAll();
+  }
+
+  readonly #onConnection = (socket: Socket, kind: ListenAddress['kind']): void => {
+    const release = this.#slots.take();
+    if (release === null) this.#turnAway(socket);
+    else new ClientLogin(socket, kind, release, this.#services).start();
+  };
+
+  #turnAway(socket: Socket): void {
+    this.#turnedAway++;
+    const { limit, used } = this.#slots;
+    const more = this.#turnAwayLog.pass();
+    if (more !== null) {
+      const fields = { max_client_conn: limit, clients: used, more };
+      this.#options.log.warn(fields, 'client turned away: too many connections');
+    }
+    socket.on('error', ignoreSocketError);
+    const message = `Too many connections: ${used} clients are connected and max_client_conn is ${limit}`;
+    // The servers leave the SQLSTATE out of an error before the greeting, and most clients then make one up.
+    this.#lingering.end(socket, encodeErr(0, ServerError.ConCount, message));
+  }
+}

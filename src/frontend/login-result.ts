@@ -1,0 +1,42 @@
+import type { Socket } from 'node:net';
+import type { ConnectAttributes } from '../protocol/handshake-text.js';
+import type { UserEntry } from './users.js';
+
+/** Where a client connects from. */
+export type RemoteAddress =
+  | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
+  | { readonly kind: 'unix' };
+
+/** A client that has proven who it is and now waits for the OK (or an ERR, such as 1049), which is not sent yet. */
+export interface LoginResult {
+  readonly user: UserEntry;
+  /** Schema that the client asks for; null: none. Nothing has looked yet whether it exists. */
+  readonly schema: string | null;
+  /** What the client wants and was offered, unsigned. */
+  readonly capabilities: number;
+  /** Collation id, 1 to 255; 0 and unknown ones may come too. */
+  readonly collation: number;
+  /** Largest packet that the client says it takes, in bytes. */
+  readonly maxPacketSize: number;
+  readonly attributes: ConnectAttributes;
+  readonly connectionId: number;
+  /** The greeting's challenge: still that of a COM_CHANGE_USER. */
+  readonly scramble: Buffer;
+  /** Nobody else can read this connection: a unix socket or loopback. */
+  readonly secure: boolean;
+  readonly remote: RemoteAddress;
+  /** Packet to be sent before the OK or ERR, best in the same write; empty when there is none. */
+  readonly preface: Buffer;
+  /** Sequence id of the OK or ERR. */
+  readonly sequenceId: number;
+  /** Bytes that the client sent behind its login. */
+  readonly rest: Buffer;
+  /**
+   * Paused, with no listener but one that ignores 'error' (so that none is thrown before the new owner has its own). Everything
+   * read so far is in `rest`; what comes later waits in the socket until it is resumed. A new owner of its handle has to take it
+   * in this very tick, and only while `writableLength` is 0.
+   */
+  readonly socket: Socket;
+  /** Gives back this client's place under max_client_conn. To be called when the connection has ended; again is harmless. */
+  readonly release: () => void;
+}

@@ -1,0 +1,54 @@
+import type { PoolError } from './errors.js';
+import type { RequestQueue } from './request-queue.js';
+import type { SessionPool } from './session-pool.js';
+import type { SessionSlot } from './session-slot.js';
+
+/**
+ * A client's wish for a session: one object per client, reused for every request, so that asking allocates
+ * nothing. Subclass it and override the two callbacks.
+ *
+ * After `SessionPools.checkout` returned null, exactly one of `granted` and `refused` is called, once, never
+ * from inside that `checkout` call; none is called after `SessionPools.cancel` returned true. Inside a
+ * callback the request is free again: it may be queued anew, and the session may be checked in.
+ */
+export abstract class CheckoutRequest<S extends object> {
+  /** Which pool to ask; may be changed whenever the request is not pending. */
+  pool: SessionPool<S>;
+  /** The client's own last session: taken whenever it is idle. It may be dead or lent to somebody else. */
+  preferred: S | null = null;
+  /** Compared (===) with the sessions' fingerprints when `preferred` is not to be had. */
+  fingerprint: unknown = undefined;
+
+  /** Clock time in ms at which the request began to wait; meaningful while it is pending. */
+  enqueuedAt = 0;
+
+  // The rest belongs to the pool. A request is in at most one queue (its pool's waiters, or the deliveries),
+  // and `queue` says in which, so that leaving is O(1).
+  /** @internal Place in line: rises with every request that begins to wait. */
+  ticket = 0;
+  /** @internal */
+  queue: RequestQueue<S> | null = null;
+  /** @internal */
+  ahead: CheckoutRequest<S> | null = null;
+  /** @internal */
+  behind: CheckoutRequest<S> | null = null;
+  /** @internal The pool it waits in, whatever `pool` says by now. */
+  waitsIn: SessionPool<S> | null = null;
+  /** @internal Outcome that is decided but not yet delivered: a session or an error. */
+  undeliveredSlot: SessionSlot<S> | null = null;
+  /** @internal */
+  undeliveredError: PoolError | null = null;
+
+  constructor(pool: SessionPool<S>) {
+    this.pool = pool;
+  }
+
+  /** True from a `checkout` that returned null until a callback is called or `cancel` succeeds. */
+  get pending(): boolean {
+    return this.queue !== null;
+  }
+
+  /** The session is the caller's until it is checked in or retired. */
+  abstract granted(session: S): void;
+  abstract refused(error: PoolError): void;
+}

@@ -1,0 +1,98 @@
+import type { PoolClock } from './clock.js';
+import type { DialBackoff } from './dial-backoff.js';
+import type { SessionPool } from './session-pool.js';
+
+/** A session being opened; it holds the place in the budget that its session will have. */
+export class Dial<S extends object> {
+  readonly pool: SessionPool<S>;
+  readonly startedAt: number;
+
+  constructor(pool: SessionPool<S>, startedAt: number) {
+    this.pool = pool;
+    this.startedAt = startedAt;
+  }
+}
+
+export interface DialOutcome<S extends object> {
+  opened(dial: Dial<S>, session: S): void;
+  failed(dial: Dial<S>, error: unknown): void;
+}
+
+/**
+ * Opens sessions one at a time, so that a server that has just come back, or refuses, is not hammered.
+ *
+ * A dial that failed for reasons of its key (`fatalToWaiters`) pauses that key only: one user's wrong password
+ * must not stop the others. Any other failure may be the server's, and pauses all dialling.
+ */
+export class Dialler<S extends object> {
+  readonly #clock: PoolClock;
+  readonly #outcome: DialOutcome<S>;
+  readonly #backoff: DialBackoff;
+  readonly #abort = new AbortController();
+  #current: Dial<S> | null = null;
+
+  constructor(clock: PoolClock, outcome: DialOutcome<S>, backoff: DialBackoff) {
+    this.#clock = clock;
+    this.#outcome = outcome;
+    this.#backoff = backoff;
+  }
+
+  /** The dial under way. */
+  get current(): Dial<S> | null {
+    return this.#current;
+  }
+
+  ready(now: number): boolean {
+    return this.#current === null && this.#backoff.ready(now);
+  }
+
+  /** Only when `ready`. The outcome is never reported from inside this call. */
+  start(dial: Dial<S>): void {
+    this.#current = dial;
+    // The executor turns an exception thrown by `open` itself into a rejection.
+    new Promise<S>((resolve) => {
+      resolve(dial.pool.open(this.#abort.signal));
+    }).then(
+      (session) => {
+        this.#current = null;
+        this.#outcome.opened(dial, session);
+      },
+      (error: unknown) => {
+        this.#current = null;
+        this.#outcome.failed(dial, error);
+      },
+    );
+  }
+
+  /** The session that was opened is good. */
+  succeeded(pool: SessionPool<S>): void {
+    this.#backoff.succeeded();
+    pool.backoff.succeeded();
+  }
+
+  /** @returns the pause in ms before the next try */
+  failed(pool: SessionPool<S>, error: unknown): number {
+    const now = this.#clock.now();
+    if (!isFatalToWaiters(error)) return this.#backoff.failed(now, error);
+    // The server answered, so the server as such is well.
+    this.#backoff.succeeded();
+    return pool.backoff.failed(now, error);
+  }
+
+  /** Why dials for this pool have been failing for someone waiting since `time`; null if they have not. */
+  errorSince(pool: SessionPool<S>, time: number): unknown {
+    return pool.backoff.errorSince(time) ?? this.#backoff.errorSince(time);
+  }
+
+  /** Asks the dial under way to give up. */
+  abort(): void {
+    this.#abort.abort();
+  }
+}
+
+/** Whether waiting cannot help those who wait for this key: the error has `fatalToWaiters: true`. */
+export function isFatalToWaiters(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'fatalToWaiters' in error && error.fatalToWaiters === true
+  );
+}

@@ -1,0 +1,95 @@
+import { BouncerError } from '../errors.js';
+
+/** What a pool looked like at the moment a request was refused: the figures an operator asks for first. */
+export interface PoolFigures {
+  /** Label of the pool the request asked. */
+  readonly key: string;
+  /** Hard cap on server sessions over all pools of this server. */
+  readonly limit: number;
+  /** Sessions lent out by all pools of this server, and by this pool alone. */
+  readonly active: number;
+  readonly poolActive: number;
+  /** Lent sessions that their borrower cannot give back yet, and the most frequent reason. */
+  readonly held: number;
+  readonly heldReason: string | null;
+  readonly idle: number;
+  /** Sessions being opened, and being closed, by all pools of this server. */
+  readonly dialing: number;
+  readonly retiring: number;
+  /** Requests waiting in this pool, the refused one included. */
+  readonly waiting: number;
+}
+
+/** Why a checkout got no session. Delivered through `CheckoutRequest.refused`, never thrown. */
+export abstract class PoolError extends BouncerError {}
+
+/** No session came free within the wait timeout. `cause` is the last dial error, when dialling has been failing. */
+export class PoolTimeoutError extends PoolError {
+  readonly code = 'POOL_TIMEOUT';
+  readonly figures: PoolFigures;
+  readonly waitedMs: number;
+
+  constructor(figures: PoolFigures, waitedMs: number, lastDialError: unknown) {
+    super(
+      `no free server session in pool ${figures.key} after ${Math.round(waitedMs)} ms: ${describe(figures)}`,
+      lastDialError === null ? undefined : { cause: lastDialError },
+    );
+    this.figures = figures;
+    this.waitedMs = waitedMs;
+  }
+}
+
+/** The server refused a session in a way that waiting cannot mend (access denied, unknown schema): see `cause`. */
+export class PoolDialError extends PoolError {
+  readonly code = 'POOL_DIAL_REFUSED';
+  readonly key: string;
+
+  constructor(key: string, cause: unknown) {
+    super(`the server refused a session for pool ${key}: ${messageOf(cause)}`, { cause });
+    this.key = key;
+  }
+}
+
+/** The pools are closing down. */
+export class PoolClosedError extends PoolError {
+  readonly code = 'POOL_CLOSED';
+  readonly key: string;
+
+  constructor(key: string) {
+    super(`pool ${key} is closing and lends no more sessions`);
+    this.key = key;
+  }
+}
+
+/** A freshly opened session died before it could be lent. */
+export class PoolStillbornSessionError extends BouncerError {
+  readonly code = 'POOL_STILLBORN_SESSION';
+}
+
+/** A session was not closed within the retire timeout; its place has been given away regardless. */
+export class PoolRetireTimeoutError extends BouncerError {
+  readonly code = 'POOL_RETIRE_TIMEOUT';
+}
+
+/** A caller broke the pool's rules (checked a session in twice, queued a request twice): a bug, so it is thrown. */
+export class PoolMisuseError extends BouncerError {
+  readonly code = 'POOL_MISUSE';
+}
+
+/** The pool library did not do what its contract test says it does: a bug, so it is thrown. */
+export class PoolContractError extends BouncerError {
+  readonly code = 'POOL_CONTRACT';
+}
+
+function describe(figures: PoolFigures): string {
+  const held = figures.heldReason === null ? '' : `, mostly ${figures.heldReason}`;
+  return (
+    `${figures.active} of ${figures.limit} sessions in use ` +
+    `(${figures.poolActive} by this pool, ${figures.held} held${held}), ` +
+    `${figures.idle} idle, ${figures.dialing} opening, ${figures.retiring} closing, ${figures.waiting} waiting`
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

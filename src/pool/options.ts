@@ -1,0 +1,31 @@
+import type { PoolClock } from './clock.js';
+import type { PoolObserver } from './observer.js';
+
+/** `K` is what a dial needs to know: one value per pool key, opaque to the pool. */
+export interface SessionPoolsOptions<S extends object, K> {
+  /** Cap on sessions over all pools, those being opened and closed included. At least 1. */
+  readonly limit: number;
+  /** Longest wait for a session in ms, observed to within a tick; 0 means no end. */
+  readonly waitTimeoutMs: number;
+  /** Cap in ms on the pause after failed dials. */
+  readonly dialRetryMs: number;
+  /**
+   * Opens a session. Must settle in bounded time: until it does, no other session can be opened. An error with
+   * `fatalToWaiters: true` is one that waiting cannot mend (access denied, unknown schema).
+   */
+  readonly dial: (target: K, signal: AbortSignal) => Promise<S>;
+  /**
+   * Closes a session, alive or dead; called once for every session that was opened. Its place in the budget is
+   * free once this has settled, so the promise should mean that the server is rid of it. It may report the
+   * session as dead while at it, and must not call the pool otherwise.
+   */
+  readonly close: (session: S, reason: string) => Promise<void> | undefined;
+  /** The session's state as a value; read each time it becomes idle, and compared with the request's by ===. */
+  readonly fingerprint: (session: S) => unknown;
+  /** Why a lent session cannot come back yet, or null; asked for snapshots only. */
+  readonly heldReason?: (session: S) => string | null;
+  readonly observer?: PoolObserver<S>;
+  readonly clock?: PoolClock;
+  /** Uniform in [0, 1); the jitter of dial pauses. */
+  readonly random?: () => number;
+}

@@ -1,0 +1,92 @@
+import type { CheckoutRequest } from './checkout-request.js';
+import type { DialBackoff } from './dial-backoff.js';
+import { PoolMisuseError } from './errors.js';
+import { RequestQueue } from './request-queue.js';
+import { type SessionSlot, SessionState } from './session-slot.js';
+import { SessionStore } from './session-store.js';
+
+/** Opens one session. It must settle in bounded time: until it does, no other session can be opened. */
+export type Opener<S> = (signal: AbortSignal) => Promise<S>;
+
+/** The sessions that are interchangeable (one pool key), and the requests that wait for one of them. */
+export class SessionPool<S extends object> {
+  /** The pool key; also its label in errors and metrics, so it must not contain a secret. */
+  readonly key: string;
+
+  // The rest is for SessionPools and its parts. Invariant: a pool with waiters has no idle session.
+  /** @internal The group it belongs to. */
+  readonly owner: object;
+  /** @internal */
+  readonly open: Opener<S>;
+  /** @internal Pauses after dials that failed for reasons of this key alone. */
+  readonly backoff: DialBackoff;
+  /** @internal */
+  readonly store = new SessionStore<S>();
+  /** @internal */
+  readonly waiters = new RequestQueue<S>();
+
+  constructor(key: string, owner: object, open: Opener<S>, backoff: DialBackoff) {
+    this.key = key;
+    this.owner = owner;
+    this.open = open;
+    this.backoff = backoff;
+  }
+
+  get idle(): number {
+    return this.store.available;
+  }
+
+  get active(): number {
+    return this.store.borrowed;
+  }
+
+  get waiting(): number {
+    return this.waiters.size;
+  }
+
+  /**
+   * The idle session that suits the request best: its preferred one, else one with the same fingerprint, else
+   * any; the most recently used of equals, so that sessions not needed grow old and can be closed.
+   * @internal
+   */
+  pick(request: CheckoutRequest<S>, preferred: SessionSlot<S> | undefined): SessionSlot<S> | null {
+    if (preferred?.state === SessionState.idle && preferred.pool === this) return preferred;
+    const { newest } = this.store.idle;
+    for (let slot = newest; slot !== null; slot = slot.older) {
+      if (slot.fingerprint === request.fingerprint) return slot;
+    }
+    return newest;
+  }
+
+  /**
+   * The only place where a session changes state.
+   * @internal
+   */
+  move(slot: SessionSlot<S>, to: SessionState): void {
+    const from = slot.state;
+    // First, because nothing that the calls below lead to may meet the session in its old state.
+    slot.state = to;
+    if (from === SessionState.idle && to === SessionState.active) this.store.lend(slot);
+    else if (from === SessionState.active && to === SessionState.idle) this.store.release(slot);
+    else if (from === SessionState.dialing && to === SessionState.active) this.store.adopt(slot);
+    else if (from === SessionState.active && to === SessionState.retiring) this.store.destroy(slot);
+    else if (from === SessionState.idle && to === SessionState.retiring) {
+      // generic-pool destroys only what is borrowed.
+      this.store.lend(slot);
+      this.store.destroy(slot);
+    } else {
+      slot.state = from;
+      throw new PoolMisuseError(`a session of pool ${this.key} cannot go from ${from} to ${to}`);
+    }
+  }
+}
+
+/** The session that has been idle the longest, over all pools. */
+export function leastRecentlyUsed<S extends object>(pools: Iterable<SessionPool<S>>): SessionSlot<S> | null {
+  let found: SessionSlot<S> | null = null;
+  for (const pool of pools) {
+    const { oldest } = pool.store.idle;
+    if (oldest !== null && (found === null || oldest.since < found.since)) found = oldest;
+  }
+  return found;
+}

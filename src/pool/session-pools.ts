@@ -1,0 +1,443 @@
+import type { CheckoutRequest } from './checkout-request.js';
+import { type PoolClock, systemClock } from './clock.js';
+import { ConnectionBudget } from './connection-budget.js';
+import { Deliveries } from './deliveries.js';
+import { DialBackoff } from './dial-backoff.js';
+import { Dial, Dialler, isFatalToWaiters } from './dialler.js';
+import {
+  PoolClosedError,
+  PoolDialError,
+  type PoolError,
+  PoolMisuseError,
+  PoolStillbornSessionError,
+  PoolTimeoutError,
+} from './errors.js';
+import { CheckoutKind, type PoolObserver, RetireReason } from './observer.js';
+import type { SessionPoolsOptions } from './options.js';
+import { Retirement } from './retirement.js';
+import { leastRecentlyUsed, SessionPool } from './session-pool.js';
+import { SessionSlot, SessionState } from './session-slot.js';
+import { figuresFor, type PoolsSnapshot, type SessionRecord, takeSnapshot } from './snapshot.js';
+import { Ticker } from './ticker.js';
+import { AGEING_MS, WaitingLines } from './waiting-lines.js';
+
+/** Period in ms of the tick that looks after deadlines and dial pauses; it runs only while there are any. */
+export const TICK_MS = 50;
+
+/**
+ * All session pools of one server, under one connection budget.
+ *
+ * Lending is synchronous: `checkout` gives a session or queues the request, `checkin` hands the session to the
+ * longest waiting request or makes it idle. Invariants after every call, checked by the model test:
+ * - a pool with waiters has no idle session;
+ * - if anyone waits, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
+ *   by sessions that are lent out or were so until just now: there is always an event to come that serves the
+ *   first waiter;
+ * - idle + active + dialing + retiring <= limit, unless the limit has just been lowered.
+ */
+export class SessionPools<S extends object, K> {
+  readonly #options: SessionPoolsOptions<S, K>;
+  readonly #clock: PoolClock;
+  readonly #observer: PoolObserver<S>;
+  readonly #budget: ConnectionBudget<Dial<S> | SessionSlot<S>>;
+  readonly #dialler: Dialler<S>;
+  readonly #retirement: Retirement<S>;
+  readonly #ticker: Ticker;
+  readonly #lines = new WaitingLines<S>();
+  readonly #deliveries: Deliveries<S>;
+  readonly #pools = new Map<string, SessionPool<S>>();
+  readonly #slots = new Map<S, SessionSlot<S>>();
+  /** Sessions that were reported dead before their dial was known to have succeeded. */
+  readonly #stillborn = new WeakSet<S>();
+  #pumping = false;
+  #pumpAgain = false;
+  #closing: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
+
+  constructor(options: SessionPoolsOptions<S, K>) {
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#observer = options.observer ?? {};
+    this.#deliveries = new Deliveries(this.#clock, this.#observer);
+    this.#budget = new ConnectionBudget(options.limit);
+    this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#gone(slot));
+    this.#ticker = new Ticker(this.#clock, TICK_MS, () => this.#tick());
+    const outcome = {
+      opened: (dial: Dial<S>, session: S) => this.#opened(dial, session),
+      failed: (dial: Dial<S>, error: unknown) => this.#dialFailed(dial, error),
+    };
+    this.#dialler = new Dialler(this.#clock, outcome, this.#newBackoff());
+  }
+
+  /** The pool for a key, created at first use; `target` is what its dials get, and is kept from the first call. */
+  pool(key: string, target: K): SessionPool<S> {
+    let pool = this.#pools.get(key);
+    if (pool === undefined) {
+      const open = (signal: AbortSignal): Promise<S> => this.#options.dial(target, signal);
+      pool = new SessionPool(key, this, open, this.#newBackoff());
+      this.#pools.set(key, pool);
+    }
+    return pool;
+  }
+
+  get limit(): number {
+    return this.#budget.limit;
+  }
+
+  /** Takes effect at once: idle sessions beyond it are closed now, lent ones when they come back. */
+  set limit(limit: number) {
+    this.#budget.limit = limit;
+    while (this.#hasSurplus()) {
+      const slot = leastRecentlyUsed(this.#pools.values());
+      if (slot === null) break;
+      this.#retire(slot, RetireReason.overBudget);
+    }
+    this.#pump();
+  }
+
+  /**
+   * Lends a session at once, or returns null and queues the request: see `CheckoutRequest` for what follows.
+   * @throws PoolMisuseError when the request is pending already, or its pool is another server's
+   */
+  checkout(request: CheckoutRequest<S>): S | null {
+    const { pool, preferred } = request;
+    if (request.queue !== null) throw new PoolMisuseError('the request is pending already');
+    if (pool.owner !== this) throw new PoolMisuseError(`pool ${pool.key} belongs to another server`);
+    if (this.#closing !== null) {
+      this.#deliveries.refuse(request, pool, new PoolClosedError(pool.key));
+      this.#deliveries.runSoon();
+      return null;
+    }
+    if (pool.store.idle.newest !== null) {
+      const slot = pool.pick(request, preferred === null ? undefined : this.#slots.get(preferred));
+      if (slot !== null) {
+        pool.move(slot, SessionState.active);
+        this.#observer.lent?.(pool, kindOf(slot, request), 0);
+        return slot.session;
+      }
+    }
+    this.#lines.join(request, pool, this.#clock.now());
+    this.#ticker.keep();
+    this.#pump();
+    return null;
+  }
+
+  /**
+   * Gives a lent session back, ready for another client.
+   * @throws PoolMisuseError when it is not lent
+   */
+  checkin(session: S): void {
+    const slot = this.#slots.get(session);
+    if (slot === undefined || slot.state !== SessionState.active || slot.delivery !== null) {
+      throw new PoolMisuseError('a session was checked in that is not lent');
+    }
+    this.#settle(slot, true);
+    this.#pump();
+    this.#deliveries.run();
+  }
+
+  /**
+   * The client has gone. O(1).
+   * @returns true if the request was pending: neither of its callbacks will be called
+   */
+  cancel(request: CheckoutRequest<S>): boolean {
+    if (request.queue === null) return false;
+    if (this.#deliveries.holds(request)) {
+      const slot = this.#deliveries.withdraw(request);
+      if (slot !== null) this.#settle(slot, true);
+    } else {
+      this.#lines.leave(request);
+    }
+    this.#pump();
+    this.#deliveries.run();
+    return true;
+  }
+
+  /**
+   * Closes a lent or idle session: it died, or is of no use any more.
+   * @returns false when it is closed or being closed already
+   */
+  retire(session: S, reason: string): boolean {
+    const slot = this.#slots.get(session);
+    if (slot === undefined || slot.state === SessionState.retiring) return false;
+    this.#retire(slot, reason);
+    this.#pump();
+    this.#deliveries.run();
+    return true;
+  }
+
+  /**
+   * Closes idle sessions for which `unwanted` says so (idle too long, too old).
+   * @returns how many
+   */
+  retireIdle(reason: string, unwanted: (session: S, idleMs: number) => boolean): number {
+    const now = this.#clock.now();
+    let retired = 0;
+    for (const pool of this.#pools.values()) {
+      for (const slot of [...pool.store.idle]) {
+        // Retiring another one may have changed this one's state meanwhile.
+        if (slot.state !== SessionState.idle || !unwanted(slot.session, now - slot.since)) continue;
+        this.#retire(slot, reason);
+        retired++;
+      }
+    }
+    this.#pump();
+    return retired;
+  }
+
+  /**
+   * To be called whenever a session is seen to be dead. A borrower finds out by itself, and must retire it;
+   * anything else (idle, promised to a request that has not been told, just dialled) is taken care of here.
+   * @returns whether it was
+   */
+  sessionDied(session: S): boolean {
+    const slot = this.#slots.get(session);
+    if (slot === undefined) {
+      this.#stillborn.add(session);
+      return false;
+    }
+    if (slot.state === SessionState.active && slot.delivery === null) return false;
+    return this.retire(session, RetireReason.died);
+  }
+
+  /** Counts at this moment; walks over all sessions, so it is for scrapes and errors, not for every request. */
+  snapshot(): PoolsSnapshot {
+    return takeSnapshot({
+      now: this.#clock.now(),
+      limit: this.#budget.limit,
+      pools: this.#pools.values(),
+      slots: this.#slots.values(),
+      dialing: this.#dialler.current?.pool ?? null,
+      heldReason: this.#options.heldReason,
+    });
+  }
+
+  /** Every session that has been opened and is not closed yet. */
+  *sessions(): Generator<SessionRecord<S>> {
+    for (const slot of this.#slots.values()) {
+      yield { session: slot.session, key: slot.pool.key, state: slot.state };
+    }
+  }
+
+  /**
+   * Refuses those who wait and whoever comes, closes idle sessions, and lent ones as they come back. Resolves
+   * when all are closed; to hurry it, make the borrowers give up (`sessions()` lists them). May be called again.
+   */
+  close(): Promise<void> {
+    if (this.#closing !== null) return this.#closing.promise;
+    let resolve = (): void => {};
+    const promise = new Promise<void>((done) => {
+      resolve = done;
+    });
+    this.#closing = { promise, resolve };
+    this.#dialler.abort();
+    for (const pool of this.#lines) this.#refuseAll(pool, new PoolClosedError(pool.key));
+    this.retireIdle(RetireReason.closing, () => true);
+    this.#finishClosing();
+    this.#deliveries.run();
+    return promise;
+  }
+
+  /** A session has come free: decides what becomes of it. To be followed by `#pump` and a run of deliveries. */
+  #settle(slot: SessionSlot<S>, mayTransfer: boolean): void {
+    const { pool } = slot;
+    const first = pool.waiters.head;
+    if (this.#closing !== null) {
+      this.#retire(slot, RetireReason.closing);
+    } else if (this.#hasSurplus()) {
+      this.#retire(slot, RetireReason.overBudget);
+    } else if (first === null) {
+      slot.fingerprint = this.#options.fingerprint(slot.session);
+      slot.since = this.#clock.now();
+      pool.move(slot, SessionState.idle);
+    } else if (mayTransfer && this.#lines.size > 1 && this.#shouldTransfer(pool)) {
+      this.#retire(slot, RetireReason.transferred);
+    } else {
+      this.#lines.leave(first);
+      this.#deliveries.grant(first, slot);
+    }
+  }
+
+  /** More sessions than the budget allows, not counting those already on their way out. */
+  #hasSurplus(): boolean {
+    return this.#budget.used - this.#retirement.size > this.#budget.limit;
+  }
+
+  /**
+   * At most one place changes pools at a time: while a session is being closed or opened, the place that comes
+   * free of it goes to the longest waiter anyway, and while dialling pauses nothing would be gained.
+   */
+  #shouldTransfer(pool: SessionPool<S>): boolean {
+    if (!this.#budget.exhausted || this.#retirement.size > 0) return false;
+    const now = this.#clock.now();
+    return this.#dialler.ready(now) && this.#lines.overdueElsewhere(pool, now);
+  }
+
+  /**
+   * Does whatever can be done for those who wait: opens a session for the longest waiting one, or makes room
+   * for that. To be called after every event that may have made it possible.
+   */
+  #pump(): void {
+    // Making room may take effect at once and call this again: a loop, so that no stack grows.
+    this.#pumpAgain = true;
+    if (this.#pumping) return;
+    this.#pumping = true;
+    try {
+      while (this.#pumpAgain) {
+        this.#pumpAgain = false;
+        this.#pumpOnce();
+      }
+    } finally {
+      this.#pumping = false;
+    }
+  }
+
+  #pumpOnce(): void {
+    if (this.#lines.size === 0 || this.#closing !== null || this.#dialler.current !== null) return;
+    let victim: SessionSlot<S> | null = null;
+    if (this.#budget.exhausted) {
+      // A place that is about to come free needs no further one.
+      if (this.#retirement.size > 0) return;
+      victim = leastRecentlyUsed(this.#pools.values());
+      if (victim === null) return;
+    }
+    const now = this.#clock.now();
+    if (!this.#dialler.ready(now)) return;
+    const pool = this.#lines.longestWaiting(now);
+    if (pool === null) return;
+    if (victim !== null) {
+      if (!this.#isHot(victim, pool, now)) this.#retire(victim, RetireReason.evicted);
+      return;
+    }
+    const dial = new Dial(pool, now);
+    this.#budget.take(dial);
+    this.#dialler.start(dial);
+  }
+
+  /**
+   * Whether an idle session is still too good to be closed for `pool`. Once the budget is used up by several
+   * busy keys, each of them has a waiter now and then, and idle sessions that will be needed in a moment.
+   * Closing one for every such waiter would cost more than it brings, and make for more waiters. So a session
+   * used just now is left alone, unless the waiter has waited for a while already or has nothing else to wait
+   * for. The tick asks again.
+   */
+  #isHot(victim: SessionSlot<S>, pool: SessionPool<S>, now: number): boolean {
+    const first = pool.waiters.head;
+    if (first === null || pool.store.size === 0) return false;
+    return now - victim.since < AGEING_MS && now - first.enqueuedAt < AGEING_MS;
+  }
+
+  #opened(dial: Dial<S>, session: S): void {
+    const { pool } = dial;
+    if (this.#slots.has(session)) {
+      this.#dialFailed(dial, new PoolMisuseError('dial gave a session that the pool has already'));
+      return;
+    }
+    const slot = new SessionSlot(pool, session);
+    this.#budget.leave(dial);
+    this.#budget.take(slot);
+    this.#slots.set(session, slot);
+    pool.move(slot, SessionState.active);
+    this.#observer.opened?.(pool, session, this.#clock.now() - dial.startedAt);
+    if (this.#stillborn.delete(session)) {
+      this.#countFailure(
+        pool,
+        new PoolStillbornSessionError(`a new session of pool ${pool.key} died at once`),
+      );
+      this.#retire(slot, RetireReason.died);
+    } else {
+      this.#dialler.succeeded(pool);
+      // Not to be transferred: it was opened for the longest waiter, and if that one has been served
+      // meanwhile it is still better lent than closed unused.
+      this.#settle(slot, false);
+    }
+    this.#pump();
+    this.#deliveries.run();
+  }
+
+  #dialFailed(dial: Dial<S>, error: unknown): void {
+    const { pool } = dial;
+    this.#budget.leave(dial);
+    if (this.#closing === null) this.#countFailure(pool, error);
+    // With sessions at work the waiters can still be served as these come back (a password changed on the
+    // server, say, while older sessions go on): only a pool without any has nothing to wait for.
+    if (isFatalToWaiters(error) && pool.store.size === 0) {
+      this.#refuseAll(pool, new PoolDialError(pool.key, error));
+    }
+    this.#finishClosing();
+    this.#pump();
+    this.#deliveries.run();
+  }
+
+  #countFailure(pool: SessionPool<S>, error: unknown): void {
+    const retryInMs = this.#dialler.failed(pool, error);
+    this.#observer.dialFailed?.(pool, error, retryInMs);
+  }
+
+  #retire(slot: SessionSlot<S>, reason: string): void {
+    const { pool, delivery } = slot;
+    if (delivery !== null) this.#deliveries.withdraw(delivery);
+    this.#ticker.keep();
+    this.#retirement.retire(slot, reason, this.#clock.now());
+    // The request it was promised to has not been told: another session, or back to its place in line.
+    if (delivery !== null) this.#reconsider(delivery, pool);
+  }
+
+  #reconsider(request: CheckoutRequest<S>, pool: SessionPool<S>): void {
+    const slot = pool.pick(request, undefined);
+    if (slot !== null) {
+      pool.move(slot, SessionState.active);
+      this.#deliveries.grant(request, slot);
+    } else if (this.#closing !== null) {
+      this.#deliveries.refuse(request, pool, new PoolClosedError(pool.key));
+    } else {
+      this.#lines.rejoin(request, pool);
+    }
+  }
+
+  #gone(slot: SessionSlot<S>): void {
+    this.#slots.delete(slot.session);
+    this.#budget.leave(slot);
+    this.#finishClosing();
+    this.#pump();
+  }
+
+  #finishClosing(): void {
+    if (this.#closing === null || this.#budget.used > 0) return;
+    this.#ticker.stop();
+    this.#closing.resolve();
+  }
+
+  #refuseAll(pool: SessionPool<S>, error: PoolError): void {
+    for (const request of this.#lines.empty(pool)) this.#deliveries.refuse(request, pool, error);
+  }
+
+  /** @returns whether there is still something to look after */
+  #tick(): boolean {
+    const now = this.#clock.now();
+    for (const pool of this.#lines) this.#expire(pool, now);
+    this.#retirement.expire(now);
+    this.#pump();
+    this.#deliveries.run();
+    return this.#lines.size > 0 || this.#retirement.size > 0;
+  }
+
+  #expire(pool: SessionPool<S>, now: number): void {
+    const { waitTimeoutMs } = this.#options;
+    const first = pool.waiters.head;
+    if (waitTimeoutMs === 0 || first === null || now - first.enqueuedAt < waitTimeoutMs) return;
+    const figures = figuresFor(this.snapshot(), pool.key);
+    for (const request of this.#lines.overdue(pool, now - waitTimeoutMs)) {
+      const cause = this.#dialler.errorSince(pool, request.enqueuedAt);
+      this.#deliveries.refuse(request, pool, new PoolTimeoutError(figures, now - request.enqueuedAt, cause));
+    }
+  }
+
+  #newBackoff(): DialBackoff {
+    return new DialBackoff(this.#options.dialRetryMs, this.#options.random ?? Math.random);
+  }
+}
+
+function kindOf<S extends object>(slot: SessionSlot<S>, request: CheckoutRequest<S>): CheckoutKind {
+  if (slot.session === request.preferred) return CheckoutKind.preferred;
+  return slot.fingerprint === request.fingerprint ? CheckoutKind.match : CheckoutKind.other;
+}

@@ -1,0 +1,51 @@
+import { hash, timingSafeEqual } from 'node:crypto';
+
+/**
+ * The arithmetic of the two challenge-response methods, seen from the side that checks. What is kept of a password is its
+ * double hash ("digest"); neither it nor anything on the wire gives the password away.
+ */
+
+const NATIVE_RESPONSE_LENGTH = 20;
+const SHA2_RESPONSE_LENGTH = 32;
+
+/** Lengths of a response that is not that of the empty password. */
+export const ResponseLength = { Native: NATIVE_RESPONSE_LENGTH, CachingSha2: SHA2_RESPONSE_LENGTH } as const;
+
+/** SHA1(SHA1(password)): what mysql_native_password checks against. */
+export function nativeDigest(password: string | Buffer): Buffer {
+  return hash('sha1', hash('sha1', password, 'buffer'), 'buffer');
+}
+
+/** SHA256(SHA256(password)): what caching_sha2_password's fast authentication checks against. */
+export function sha2Digest(password: string | Buffer): Buffer {
+  return hash('sha256', hash('sha256', password, 'buffer'), 'buffer');
+}
+
+/**
+ * Whether `response` = SHA1(password) XOR SHA1(scramble + digest), in a time that does not depend on the digest.
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_native_password_authentication.html
+ */
+export function verifyNative(response: Buffer, scramble: Buffer, digest: Buffer): boolean {
+  if (response.length !== NATIVE_RESPONSE_LENGTH) return false;
+  const stage1 = hash('sha1', Buffer.concat([scramble, digest]), 'buffer');
+  xorInto(stage1, response);
+  return timingSafeEqual(hash('sha1', stage1, 'buffer'), digest);
+}
+
+/**
+ * Whether `response` = SHA256(password) XOR SHA256(digest + scramble); mind the other order of the two.
+ * https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
+ */
+export function verifyCachingSha2(response: Buffer, scramble: Buffer, digest: Buffer): boolean {
+  if (response.length !== SHA2_RESPONSE_LENGTH) return false;
+  const stage1 = hash('sha256', Buffer.concat([digest, scramble]), 'buffer');
+  xorInto(stage1, response);
+  return timingSafeEqual(hash('sha256', stage1, 'buffer'), digest);
+}
+
+/** XORs `key`, repeated as often as needed, into `target` in place. */
+export function xorInto(target: Buffer, key: Buffer): void {
+  for (let i = 0; i < target.length; i++) {
+    target[i] = (target[i] as number) ^ (key[i % key.length] as number);
+  }
+}

@@ -1,0 +1,33 @@
+import { Capability } from './constants.js';
+
+/**
+ * What clients are offered: only what the relay can carry. Not offered: compression, query attributes, session tracking and
+ * optional metadata. TLS is offered per listener, once it has a certificate.
+ *
+ * LongPassword stays set, on MariaDB too: there the bit is CLIENT_MYSQL, and clearing it announces extended capabilities
+ * (in the greeting's last filler bytes), of which none is offered.
+ */
+export const CLIENT_CAPABILITIES: number =
+  (Capability.LongPassword |
+    Capability.FoundRows |
+    Capability.LongFlag |
+    Capability.ConnectWithDb |
+    Capability.NoSchema |
+    Capability.Odbc |
+    Capability.LocalFiles |
+    Capability.IgnoreSpace |
+    Capability.Protocol41 |
+    Capability.Interactive |
+    Capability.IgnoreSigpipe |
+    Capability.Transactions |
+    Capability.Reserved |
+    Capability.SecureConnection |
+    Capability.MultiStatements |
+    Capability.MultiResults |
+    Capability.PsMultiResults |
+    Capability.PluginAuth |
+    Capability.ConnectAttrs |
+    Capability.PluginAuthLenencClientData |
+    Capability.CanHandleExpiredPasswords |
+    Capability.DeprecateEof) >>>
+  0;

@@ -1,0 +1,60 @@
+/** A connected client, as KILL and the operator see it. */
+export interface RegisteredClient {
+  /** Virtual connection id: what the greeting said. */
+  readonly connectionId: number;
+  readonly userName: string;
+  /** Ends the statement it is running, if any. */
+  killQuery(done: (error: Error | null) => void): void;
+  /** Closes the connection, with an error for the client where it waits for a reply. */
+  killConnection(): void;
+  /** Closes the connection as soon as it has nothing open. */
+  drain(): void;
+  close(reason: string): void;
+  /** The server session lent to it right now, by the server's own id; null when none is. */
+  readonly serverConnectionId: number | null;
+}
+
+/**
+ * Connected clients by virtual id. Virtual ids have bit 31 set, so they never meet the server's own ids, which leak
+ * through the processlist: a KILL of one never reaches the owner of the other by accident.
+ */
+export class ClientRegistry {
+  readonly #clients = new Map<number, RegisteredClient>();
+  #last = 0;
+
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  [Symbol.iterator](): IterableIterator<RegisteredClient> {
+    return this.#clients.values();
+  }
+
+  /** A free id. */
+  nextId(): number {
+    do {
+      this.#last = (this.#last + 1) & COUNTER_MASK;
+    } while (this.#clients.has(VIRTUAL_BIT + this.#last));
+    return VIRTUAL_BIT + this.#last;
+  }
+
+  get(id: number): RegisteredClient | undefined {
+    return this.#clients.get(id);
+  }
+
+  add(client: RegisteredClient): void {
+    this.#clients.set(client.connectionId, client);
+  }
+
+  remove(client: RegisteredClient): void {
+    this.#clients.delete(client.connectionId);
+  }
+}
+
+const VIRTUAL_BIT = 0x80000000;
+/** Bits 24 to 30 stay 0: they are for the number of a worker process. */
+const COUNTER_MASK = 0xffffff;
+
+export function isVirtualId(id: number): boolean {
+  return id >= VIRTUAL_BIT;
+}

@@ -1,0 +1,301 @@
+import { statementClosePacket } from '../backend/server-session.js';
+import { Command, HEADER_SIZE, ServerError, Status } from '../protocol/constants.js';
+import { type ErrPacket, encodeEof, encodeOk } from '../protocol/generic-response.js';
+import { ReplyShape } from '../protocol/reply-tracker.js';
+import { effectsOf, LONG_TEXT_UNREAD } from '../session/effects-of.js';
+import { HoldReason } from '../session/hold-reason.js';
+import { lexerContextOf } from '../session/lexer-context.js';
+import { NO_EFFECTS, SCHEMA_CHANGE, type StatementEffects } from '../session/statement-effects.js';
+import type { LexerContext } from '../sql/lexer-context.js';
+import { StatementKind, type StatementTraits } from '../sql/traits.js';
+import { clientError, malformedCommand } from './client-errors.js';
+import { type ClientStatement, STATEMENT_ID_OFFSET } from './client-statement.js';
+import { type ClientStatements, type PendingPrepare, unknownStatement } from './client-statements.js';
+import { type CommandRule, Policy, ruleFor } from './command-policy.js';
+import { type CommandWork, SendKind } from './command-work.js';
+import { type KillClient, killByStatement, killConnection } from './kill-command.js';
+import type { RelayServices } from './relay-services.js';
+import type { VirtualSession } from './virtual-session.js';
+
+/** What commands are carried out on: one client's connection. */
+export interface CommandTarget extends KillClient {
+  readonly services: RelayServices;
+  readonly work: CommandWork;
+  readonly statements: ClientStatements;
+  readonly virtual: VirtualSession;
+  readonly deprecateEof: boolean;
+  pendingPrepare: PendingPrepare | null;
+  submit(): void;
+  send(packet: Buffer): void;
+  changeUser(buf: Buffer, start: number, end: number): void;
+  resetSession(): void;
+  setMultiStatements(on: boolean): void;
+  close(reason: string): void;
+}
+
+/** Carries out one whole command: `[start, end)`, header included, at least one byte of payload. */
+export function dispatch(client: CommandTarget, buf: Buffer, start: number, end: number): void {
+  const command = buf[start + HEADER_SIZE] as number;
+  const rule = ruleFor(command);
+  if (rule === undefined) {
+    client.sendErr({ ...ServerError.UnknownCommand, message: 'Unknown command' });
+    return;
+  }
+  switch (rule.policy) {
+    case Policy.Local:
+      local(client, command, buf, start, end);
+      return;
+    case Policy.Refuse:
+      client.sendErr(
+        clientError(ServerError.NotSupportedYet, `${rule.name} is not passed on: ${rule.refusal}`),
+      );
+      return;
+    case Policy.Query:
+      if (command === Command.StmtPrepare) prepare(client, buf, start, end);
+      else query(client, buf, start, end);
+      return;
+    case Policy.Statement:
+      statement(client, command, rule, buf, start, end);
+      return;
+    case Policy.Forward:
+      client.work.set(
+        SendKind.AsIs,
+        rule.shape,
+        command === Command.InitDb ? SCHEMA_CHANGE : NO_EFFECTS,
+        buf,
+        start,
+        end,
+      );
+      client.work.getsSchema = command === Command.InitDb;
+      client.submit();
+  }
+}
+
+/**
+ * Carries out a command that is too long to be assembled; `[start, end)` is its beginning. Returns why it can't be,
+ * or null.
+ */
+export function dispatchLong(
+  client: CommandTarget,
+  buf: Buffer,
+  start: number,
+  end: number,
+): ErrPacket | null {
+  const command = buf[start + HEADER_SIZE] as number;
+  const { work } = client;
+  if (command === Command.Query) {
+    work.set(SendKind.AsIs, ReplyShape.ResultSet, LONG_TEXT_UNREAD, buf, start, end);
+    work.text = client.services.classifier.begin(lexerContext(client));
+  } else if (command === Command.StmtExecute || command === Command.StmtSendLongData) {
+    const found = findStatement(
+      client,
+      buf,
+      start,
+      command === Command.StmtExecute ? 'mysqld_stmt_execute' : '',
+    );
+    if ('errno' in found) return found;
+    if (command === Command.StmtExecute) setExecute(client, found, buf, start, end);
+    else setLongData(client, found, buf, start, end);
+  } else {
+    const name = ruleFor(command)?.name ?? 'an unknown command';
+    return clientError(
+      ServerError.NetPacketTooLarge,
+      `Got a packet bigger than the 1 MiB that ${name} may have`,
+    );
+  }
+  work.isLong = true;
+  client.submit();
+  return null;
+}
+
+function local(client: CommandTarget, command: number, buf: Buffer, start: number, end: number): void {
+  switch (command) {
+    case Command.Ping:
+      client.sendOk();
+      return;
+    case Command.Quit:
+      client.close('quit');
+      return;
+    case Command.ResetConnection:
+      client.resetSession();
+      client.sendOk();
+      return;
+    case Command.ChangeUser:
+      client.changeUser(buf, start, end);
+      return;
+    case Command.SetOption:
+      setOption(client, buf, start, end);
+      return;
+    case Command.StmtClose:
+      closeStatement(client, buf, start, end);
+      return;
+    case Command.ProcessKill:
+      if (end - start < HEADER_SIZE + 5) client.sendErr(malformedCommand('COM_PROCESS_KILL'));
+      else killConnection(client, BigInt(buf.readUInt32LE(start + HEADER_SIZE + 1)));
+      return;
+    default:
+      throw new RangeError(`command ${command} is not answered here`);
+  }
+}
+
+/** COM_SET_OPTION only says what the next COM_QUERY may hold: it is carried to the session that gets one. */
+function setOption(client: CommandTarget, buf: Buffer, start: number, end: number): void {
+  const option = end - start === HEADER_SIZE + 3 ? buf.readUInt16LE(start + HEADER_SIZE + 1) : -1;
+  if (option !== 0 && option !== 1) {
+    client.sendErr({ ...ServerError.UnknownCommand, message: 'Unknown command' });
+    return;
+  }
+  client.setMultiStatements(option === 0);
+  const status = client.virtual.status & ~Status.MoreResultsExist;
+  client.send(client.deprecateEof ? encodeOk(1, { status }, 0xfe) : encodeEof(1, status, 0));
+}
+
+function query(client: CommandTarget, buf: Buffer, start: number, end: number): void {
+  const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
+  if (traits.kill !== null) {
+    killByStatement(client, traits.kill, null);
+    return;
+  }
+  client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(traits), buf, start, end);
+  client.work.getsSchema = traits.first === StatementKind.Use;
+  client.submit();
+}
+
+function prepare(client: CommandTarget, buf: Buffer, start: number, end: number): void {
+  const text = start + HEADER_SIZE + 1;
+  // Copies: the statement outlives the read buffer.
+  client.pendingPrepare = {
+    sql: Buffer.from(buf.subarray(text, end)),
+    traits: classify(client, buf, text, end),
+  };
+  client.work.set(SendKind.AsIs, ReplyShape.Prepare, NO_EFFECTS, buf, start, end);
+  client.submit();
+}
+
+function classify(client: CommandTarget, buf: Buffer, start: number, end: number): StatementTraits {
+  return client.services.classifier.classify(buf, start, end, lexerContext(client));
+}
+
+function lexerContext({ services, virtual }: CommandTarget): LexerContext {
+  const { facts } = services.upstream;
+  if (facts === null) throw new TypeError('a client is connected before the server is known');
+  return lexerContextOf(virtual.profile, facts.info);
+}
+
+function statement(
+  client: CommandTarget,
+  command: number,
+  rule: CommandRule,
+  buf: Buffer,
+  start: number,
+  end: number,
+): void {
+  const found = findStatement(client, buf, start, rule.name);
+  const longData = command === Command.StmtSendLongData;
+  if ('errno' in found) {
+    // COM_STMT_SEND_LONG_DATA has no reply, not even this one.
+    if (!longData) client.sendErr(found);
+    return;
+  }
+  const { statements, virtual, work } = client;
+  switch (command) {
+    case Command.StmtExecute:
+      if (found.traits.kill !== null) {
+        killByStatement(client, found.traits.kill, buf.subarray(start, end));
+        return;
+      }
+      setExecute(client, found, buf, start, end);
+      break;
+    case Command.StmtSendLongData:
+      setLongData(client, found, buf, start, end);
+      break;
+    case Command.StmtReset:
+      if (!statements.isHeld(found)) {
+        client.sendOk();
+        return;
+      }
+      endHolds(client, found);
+      work.set(SendKind.StatementId, rule.shape, NO_EFFECTS, buf, start, end);
+      break;
+    case Command.StmtFetch:
+      if (!statements.hasCursorOf(found)) {
+        client.sendErr({
+          ...ServerError.NoOpenCursor,
+          message: `The statement (${found.id}) has no open cursor.`,
+        });
+        return;
+      }
+      work.set(SendKind.StatementId, rule.shape, NO_EFFECTS, buf, start, end);
+      break;
+    default:
+      throw new RangeError(`command ${command} is not about a statement`);
+  }
+  work.statement = found;
+  if (virtual !== client.virtual) throw new TypeError('the client changed while a command was looked at');
+  client.submit();
+}
+
+function setExecute(
+  client: CommandTarget,
+  found: ClientStatement,
+  buf: Buffer,
+  start: number,
+  end: number,
+): void {
+  endHolds(client, found);
+  client.work.set(SendKind.Execute, ReplyShape.ResultSet, effectsOf(found.traits), buf, start, end);
+  client.work.statement = found;
+  client.work.getsSchema = found.traits.first === StatementKind.Use;
+}
+
+/** The server gathers long data per session, so the session is held until the statement is executed. */
+const LONG_DATA: StatementEffects = { ...NO_EFFECTS, holds: HoldReason.LongData };
+
+function setLongData(
+  client: CommandTarget,
+  found: ClientStatement,
+  buf: Buffer,
+  start: number,
+  end: number,
+): void {
+  client.statements.setLongData(found, true);
+  client.work.set(SendKind.StatementId, ReplyShape.Ok, LONG_DATA, buf, start, end);
+  client.work.statement = found;
+  client.work.hasReply = false;
+}
+
+/** Executing, resetting or closing a statement ends its cursor and uses up its long data. */
+function endHolds(client: CommandTarget, found: ClientStatement): void {
+  const { statements, virtual } = client;
+  if (!statements.isHeld(found)) return;
+  statements.setCursor(found, false);
+  statements.setLongData(found, false);
+  virtual.setHold(HoldReason.Cursor, statements.hasCursor);
+  virtual.setHold(HoldReason.LongData, statements.hasLongData);
+}
+
+/** COM_STMT_CLOSE has no reply. The session keeps the statement for the next client, unless something of it is open. */
+function closeStatement(client: CommandTarget, buf: Buffer, start: number, end: number): void {
+  if (end - start < HEADER_SIZE + 5) return;
+  const { statements, virtual } = client;
+  const found = statements.get(buf.readUInt32LE(start + STATEMENT_ID_OFFSET));
+  if (found === null) return;
+  if (statements.isHeld(found) && virtual.session !== null) {
+    const server = virtual.session.statements.remove(found.key);
+    if (server !== undefined) virtual.session.channel.write(statementClosePacket(server.id));
+  }
+  endHolds(client, found);
+  statements.close(found);
+  virtual.releaseIfFree();
+}
+
+function findStatement(
+  client: CommandTarget,
+  buf: Buffer,
+  start: number,
+  command: string,
+): ClientStatement | ErrPacket {
+  if (buf.length < start + STATEMENT_ID_OFFSET + 4) return malformedCommand(command);
+  const id = buf.readUInt32LE(start + STATEMENT_ID_OFFSET);
+  return client.statements.get(id) ?? unknownStatement(id, command);
+}

@@ -1,0 +1,129 @@
+import type { ServerSession } from '../backend/server-session.js';
+import { HEADER_SIZE, MAX_PACKET_PAYLOAD } from '../protocol/constants.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
+import { ReplyShape } from '../protocol/reply-tracker.js';
+import { NO_EFFECTS, type StatementEffects } from '../session/statement-effects.js';
+import type { StatementReading } from '../sql/trait-cache.js';
+import { malformedCommand } from './client-errors.js';
+import type { ClientReply } from './client-reply.js';
+import {
+  type ClientStatement,
+  ExecuteRewrite,
+  rewriteExecute,
+  STATEMENT_ID_OFFSET,
+  serverStatement,
+  withTypes,
+} from './client-statement.js';
+import { noTypes, typesDoNotFit } from './client-statements.js';
+import { LongCommandTarget, type PieceTarget } from './streamed-input.js';
+import type { Work } from './virtual-session.js';
+
+/** How a command's bytes get to the session. */
+export const SendKind = {
+  /** As the client sent them. */
+  AsIs: 0,
+  /** With the session's own id of the statement. */
+  StatementId: 1,
+  Execute: 2,
+  /** Nothing is sent: the session only has to be in the client's state (a login with a schema). */
+  Nothing: 3,
+} as const;
+export type SendKind = (typeof SendKind)[keyof typeof SendKind];
+
+/** The command a client has under way. One object per client, filled anew for each command. */
+export class CommandWork implements Work {
+  effects: StatementEffects = NO_EFFECTS;
+  statement: ClientStatement | null = null;
+  getsSchema = false;
+  shape: ReplyShape = ReplyShape.Ok;
+  /** COM_STMT_SEND_LONG_DATA has no reply. */
+  hasReply = true;
+  /** More of the command follows than `[start, end)`: it is streamed. */
+  isLong = false;
+  /** Takes in the text of a long statement while it is streamed. */
+  text: StatementReading | null = null;
+  readonly #reply: ClientReply;
+  readonly #longCommandBegins: (target: PieceTarget) => void;
+  #kind: SendKind = SendKind.AsIs;
+  #buf: Buffer = EMPTY;
+  #start = 0;
+  #end = 0;
+
+  /** `longCommandBegins`: the session awaits a command that comes in pieces. */
+  constructor(reply: ClientReply, longCommandBegins: (target: PieceTarget) => void) {
+    this.#reply = reply;
+    this.#longCommandBegins = longCommandBegins;
+  }
+
+  get canRepeat(): boolean {
+    return !this.isLong;
+  }
+
+  /** Fills in what every command has; the rest is set to what most commands have. */
+  set(
+    kind: SendKind,
+    shape: ReplyShape,
+    effects: StatementEffects,
+    buf: Buffer,
+    start: number,
+    end: number,
+  ): void {
+    this.#kind = kind;
+    this.shape = shape;
+    this.effects = effects;
+    this.#buf = buf;
+    this.#start = start;
+    this.#end = end;
+    this.statement = null;
+    this.getsSchema = false;
+    this.hasReply = true;
+    this.isLong = false;
+    this.text = null;
+  }
+
+  send(session: ServerSession): boolean | ErrPacket {
+    if (this.#kind === SendKind.Nothing) return false;
+    const bytes = this.#bytesFor(session);
+    if ('errno' in bytes) return bytes;
+    if (this.hasReply) {
+      this.#reply.expect(this.shape, session);
+      session.begin(this.#reply);
+    }
+    if (this.isLong) {
+      const length = this.#end - this.#start;
+      const newHead = bytes.length === length ? null : bytes;
+      this.#longCommandBegins(new LongCommandTarget(session, this.text, length, newHead));
+      return true;
+    }
+    session.channel.write(bytes);
+    return this.hasReply;
+  }
+
+  #bytesFor(session: ServerSession): Buffer | ErrPacket {
+    const buf = this.#buf;
+    const start = this.#start;
+    const end = this.#end;
+    if (this.#kind === SendKind.AsIs || this.statement === null) return buf.subarray(start, end);
+    const server = serverStatement(session, this.statement);
+    if (this.#kind === SendKind.StatementId) {
+      buf.writeUInt32LE(server.id, start + STATEMENT_ID_OFFSET);
+      return buf.subarray(start, end);
+    }
+    const rewrite = rewriteExecute(buf, start, end, this.statement, server);
+    switch (rewrite) {
+      case ExecuteRewrite.InPlace:
+        return buf.subarray(start, end);
+      case ExecuteRewrite.NeedsTypes: {
+        const payloadLength = buf.readUIntLE(start, 3);
+        if (payloadLength + 2 * this.statement.parameters >= MAX_PACKET_PAYLOAD) return typesDoNotFit();
+        return withTypes(buf, start, end, payloadLength, this.statement, server);
+      }
+      case ExecuteRewrite.NoTypes:
+        return noTypes();
+      case ExecuteRewrite.Malformed:
+        return malformedCommand('COM_STMT_EXECUTE');
+    }
+  }
+}
+
+const EMPTY = Buffer.alloc(HEADER_SIZE);

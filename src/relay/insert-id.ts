@@ -1,0 +1,62 @@
+import type { InsertIdOwner, ServerSession } from '../backend/server-session.js';
+
+/**
+ * One client's LAST_INSERT_ID(). The server keeps the value per session, and the id in an OK packet is not always the
+ * function's value (explicit ids, ON DUPLICATE KEY, procedures); so after a statement that may have changed it, the
+ * value is left where it is, and read only when another client is about to get that session.
+ */
+export class InsertId implements InsertIdOwner {
+  /** Meaningful unless {@link #unreadOn} is set. */
+  #value = 0n;
+  #unreadOn: ServerSession | null = null;
+  #onRead: (() => void) | null = null;
+
+  /** The value, or null when it is only on {@link unreadOn}. */
+  get value(): bigint | null {
+    return this.#unreadOn === null ? this.#value : null;
+  }
+
+  /** The session that alone knows the value. */
+  get unreadOn(): ServerSession | null {
+    return this.#unreadOn;
+  }
+
+  /** A statement on `session` may have changed it. */
+  changedOn(session: ServerSession): void {
+    this.#letGo();
+    this.#unreadOn = session;
+    session.insertIdOwner = this;
+    session.lastInsertId = null;
+  }
+
+  /** {@link InsertIdOwner}: another client is getting the session, and the value was read for this one. */
+  insertIdRead(value: bigint): void {
+    this.#unreadOn = null;
+    this.#value = value;
+    const onRead = this.#onRead;
+    this.#onRead = null;
+    onRead?.();
+  }
+
+  /** Calls back when the value that is being read for another client's sake is there. */
+  whenRead(callback: () => void): void {
+    this.#onRead = callback;
+  }
+
+  /** As after login: zero, wherever a value may still lie. Also when the client leaves. */
+  reset(): void {
+    this.#letGo();
+    this.#value = 0n;
+    this.#onRead = null;
+  }
+
+  /** The session with the value has gone; the id that its last OK carried is the best that is known. */
+  lost(session: ServerSession): void {
+    if (this.#unreadOn === session) this.insertIdRead(this.#value);
+  }
+
+  #letGo(): void {
+    if (this.#unreadOn?.insertIdOwner === this) this.#unreadOn.insertIdOwner = null;
+    this.#unreadOn = null;
+  }
+}

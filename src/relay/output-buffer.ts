@@ -1,0 +1,86 @@
+/** Large enough for any translated read: 64 KiB of it, inserted EOFs and a held-back packet. */
+const SCRATCH_SIZE = 128 * 1024;
+
+/** Where a client's bytes go: the parts of net.Socket that are used. */
+export interface ByteSink {
+  write(buf: Uint8Array): boolean;
+  readonly writableLength: number;
+}
+
+/**
+ * Gathers what one read of a server brought into one write to the client. Spans that follow each other in the read
+ * buffer stay there and are written without a copy; as soon as something is inserted or replaced, everything goes
+ * through one scratch buffer.
+ *
+ * Invariant: {@link flush} is called before the read buffer is used again, so a span never outlives its read.
+ * One instance serves all clients of a process, since a chunk is handled from first byte to flush without a pause.
+ */
+export class OutputBuffer {
+  #scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+  #used = 0;
+  #span: Buffer | null = null;
+  #spanStart = 0;
+  #spanEnd = 0;
+
+  /** Bytes of the read buffer that go on as they are. */
+  span(buf: Buffer, start: number, end: number, sink: ByteSink): void {
+    if (this.#span === buf && this.#spanEnd === start) {
+      this.#spanEnd = end;
+      return;
+    }
+    if (this.#span !== null) this.#copySpan(sink);
+    this.#span = buf;
+    this.#spanStart = start;
+    this.#spanEnd = end;
+  }
+
+  /** Bytes made here, copied at once. */
+  insert(bytes: Uint8Array, sink: ByteSink): void {
+    if (this.#span !== null) this.#copySpan(sink);
+    if (this.#used + bytes.length > SCRATCH_SIZE) {
+      this.#writeScratch(sink);
+      if (bytes.length > SCRATCH_SIZE) {
+        sink.write(Buffer.from(bytes));
+        return;
+      }
+    }
+    this.#scratch.set(bytes, this.#used);
+    this.#used += bytes.length;
+  }
+
+  /**
+   * Writes all. Returns true when the read buffer itself is now waiting in the sink's queue and must not be overwritten.
+   */
+  flush(sink: ByteSink): boolean {
+    const span = this.#span;
+    if (span !== null && this.#used > 0 && this.#used + this.#spanEnd - this.#spanStart <= SCRATCH_SIZE) {
+      this.#copySpan(sink);
+    } else if (span !== null) {
+      if (this.#used > 0) this.#writeScratch(sink);
+      this.#span = null;
+      sink.write(span.subarray(this.#spanStart, this.#spanEnd));
+      return sink.writableLength > 0;
+    }
+    if (this.#used > 0) this.#writeScratch(sink);
+    return false;
+  }
+
+  #copySpan(sink: ByteSink): void {
+    const span = this.#span as Buffer;
+    this.#span = null;
+    if (this.#used + this.#spanEnd - this.#spanStart > SCRATCH_SIZE) this.#writeScratch(sink);
+    if (this.#spanEnd - this.#spanStart > SCRATCH_SIZE) {
+      sink.write(Buffer.from(span.subarray(this.#spanStart, this.#spanEnd)));
+      return;
+    }
+    this.#used += span.copy(this.#scratch, this.#used, this.#spanStart, this.#spanEnd);
+  }
+
+  #writeScratch(sink: ByteSink): void {
+    if (this.#used === 0) return;
+    sink.write(this.#scratch.subarray(0, this.#used));
+    // The kernel took everything: the scratch can be used again. Otherwise it belongs to the write under way.
+    if (sink.writableLength > 0) this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+    this.#used = 0;
+  }
+}

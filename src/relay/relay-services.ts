@@ -1,0 +1,71 @@
+import type { ServerAccount, Upstream } from '../backend/upstream.js';
+import type { StatementClassifier } from '../sql/trait-cache.js';
+import type { Authentication } from './authentication.js';
+import type { ClientRegistry } from './client-registry.js';
+import type { Killer } from './killer.js';
+import type { OutputBuffer } from './output-buffer.js';
+import type { ServerPools, SessionCleaner } from './session-cleaner.js';
+import type { VirtualSession } from './virtual-session.js';
+
+/** What identifies a client to an authentication in mid-connection. */
+export interface AuthenticationContext {
+  readonly scramble: Buffer;
+  readonly secure: boolean;
+  readonly remote: { readonly kind: 'tcp'; readonly address: string } | { readonly kind: 'unix' };
+}
+
+/** For metrics and logs; called in the middle of things, so it must not throw. */
+export interface RelayObserver {
+  commandDone?(): void;
+  /** A client ended; `reason` says why when it was not its own wish. */
+  clientClosed?(connectionId: number, reason: string): void;
+}
+
+/** What all clients of one proxy share. */
+export interface RelayServices {
+  readonly upstream: Upstream;
+  readonly pools: ServerPools;
+  readonly cleaner: SessionCleaner;
+  readonly classifier: StatementClassifier;
+  readonly killer: Killer;
+  readonly clients: ClientRegistry;
+  readonly output: OutputBuffer;
+  /** Sessions held only so that a client may ask for its last statement's diagnostics; they are given a moment. */
+  readonly diagnosticsHolds: Set<VirtualSession>;
+  /** Accounts whose clients have asked for FOUND_ROWS() or ROW_COUNT(): they may do so again, after any statement. */
+  readonly countReaders: Set<ServerAccount>;
+  /** Schemas known to exist for an account, so that a login with one needs no round trip. */
+  readonly knownSchemas: KnownSchemas;
+  readonly sessionMode: boolean;
+  /** Largest command accepted from a client, in bytes. */
+  readonly maxPacketSize: number;
+  readonly observer: RelayObserver;
+  accountOf(userName: string): ServerAccount;
+  authentication(context: AuthenticationContext): Authentication;
+}
+
+/** Schemas that were seen to exist, by account. */
+export class KnownSchemas {
+  readonly #byAccount = new Map<ServerAccount, Set<string>>();
+
+  has(account: ServerAccount, schema: string): boolean {
+    return this.#byAccount.get(account)?.has(schema) ?? false;
+  }
+
+  add(account: ServerAccount, schema: string): void {
+    let schemas = this.#byAccount.get(account);
+    if (schemas === undefined) {
+      schemas = new Set();
+      this.#byAccount.set(account, schemas);
+    }
+    // A server with more schemas than this pays a round trip now and then.
+    if (schemas.size >= MAX_KNOWN) schemas.clear();
+    schemas.add(schema);
+  }
+
+  forget(account: ServerAccount, schema: string): void {
+    this.#byAccount.get(account)?.delete(schema);
+  }
+}
+
+const MAX_KNOWN = 10_000;

@@ -1,0 +1,99 @@
+import { ServerConnectError } from '../backend/connect.js';
+import type { ServerAccount, Upstream } from '../backend/upstream.js';
+import { BouncerError } from '../errors.js';
+import { ServerError } from '../protocol/constants.js';
+import type { ServerInfo } from '../session/server-info.js';
+import type { Killer } from './killer.js';
+
+/** Clients that came before the server was ever reached, and waited in vain. */
+export class ServerUnknownError extends BouncerError {
+  readonly code = 'SERVER_UNKNOWN';
+  readonly errno: number;
+  readonly sqlState: string;
+
+  constructor(message: string, errno: number, sqlState: string, cause: unknown) {
+    super(message, { cause });
+    this.errno = errno;
+    this.sqlState = sqlState;
+  }
+}
+
+export interface ContactLog {
+  error(fields: object, message: string): void;
+}
+
+/**
+ * The first contact with the server, tried until it succeeds: without it clients can't be greeted in the server's name.
+ * A database that starts after its sidecar, or a user that is created later, is not a reason to end.
+ */
+export class ServerContact {
+  readonly #killer: Killer;
+  readonly #upstream: Upstream;
+  readonly #account: ServerAccount;
+  readonly #retryMs: number;
+  readonly #log: ContactLog;
+  #timer: NodeJS.Timeout | null = null;
+  #stopped = false;
+  #lastError: Error | null = null;
+
+  constructor(killer: Killer, upstream: Upstream, account: ServerAccount, retryMs: number, log: ContactLog) {
+    this.#killer = killer;
+    this.#upstream = upstream;
+    this.#account = account;
+    this.#retryMs = retryMs;
+    this.#log = log;
+  }
+
+  get state(): { readonly ready: boolean; readonly reason: string } {
+    if (this.#upstream.facts !== null) return { ready: true, reason: 'ready' };
+    return { ready: false, reason: this.#lastError?.message ?? 'the server has not been reached yet' };
+  }
+
+  start(reached: (info: ServerInfo) => void): void {
+    this.#killer.connect(this.#account).then(
+      () => {
+        const info = this.#upstream.facts?.info;
+        if (info !== undefined && !this.#stopped) reached(info);
+      },
+      (error: Error) => {
+        if (this.#stopped) return;
+        if (error.message !== this.#lastError?.message) {
+          this.#log.error(
+            { error: error.message, retryInMs: this.#retryMs },
+            `cannot reach the server: ${error.message}`,
+          );
+        }
+        this.#lastError = error;
+        this.#timer = setTimeout(() => this.start(reached), this.#retryMs);
+      },
+    );
+  }
+
+  stop(): void {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+
+  /** Resolves when the server is known. @throws ServerUnknownError after `timeoutMs` */
+  known(timeoutMs: number): Promise<ServerInfo> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(this.#unknown(timeoutMs)), timeoutMs);
+      this.#upstream.whenKnown((info) => {
+        clearTimeout(timer);
+        resolve(info);
+      });
+    });
+  }
+
+  #unknown(waitedMs: number): ServerUnknownError {
+    const cause = this.#lastError;
+    const { errno, sqlState } = cause instanceof ServerConnectError ? cause : ServerError.CannotConnect;
+    const why = cause?.message ?? 'it has not answered yet';
+    return new ServerUnknownError(
+      `mybouncer: the server was not reached within ${waitedMs} ms: ${why}`,
+      errno,
+      sqlState,
+      cause,
+    );
+  }
+}

@@ -1,0 +1,69 @@
+import { runInternal } from '../backend/internal-commands.js';
+import type { InsertIdOwner, ServerSession } from '../backend/server-session.js';
+import type { ServerAccount, Upstream } from '../backend/upstream.js';
+import type { SessionPools } from '../pool/session-pools.js';
+import { readInsertId } from './session-restore.js';
+
+/** Why a session was closed instead of given back; log word and metric label. */
+export const CloseReason = {
+  /** State that survives a reset (`SET ROLE`). */
+  StateSurvivesReset: 'state_survives_reset',
+  ResetFailed: 'reset_failed',
+  /** The client left inside a file or a half-sent command. */
+  LeftInside: 'client_left_inside_command',
+  /** Got a schema in a pool of sessions without. */
+  GotSchema: 'got_schema',
+  Lost: 'lost',
+} as const;
+export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];
+
+/** What a pool of server sessions needs to know to open one. */
+export interface PoolTarget {
+  readonly account: ServerAccount;
+  /** Semantic capability flags. */
+  readonly capabilities: number;
+}
+
+export type ServerPools = SessionPools<ServerSession, PoolTarget>;
+
+/**
+ * Makes a session that its client has left as good as new and gives it back: reads what another client left on it,
+ * rolls back and resets, and closes it where that is not enough. Nobody waits for it but the pool's waiters.
+ */
+export class SessionCleaner {
+  readonly #upstream: Upstream;
+  readonly #pools: ServerPools;
+
+  constructor(upstream: Upstream, pools: ServerPools) {
+    this.#upstream = upstream;
+    this.#pools = pools;
+  }
+
+  /** `leaver`: the client that has the session, whose own insert id need not be kept when it is null. */
+  clean(session: ServerSession, account: ServerAccount, owner: InsertIdOwner | null): void {
+    session.borrower = null;
+    const unread = session.insertIdOwner;
+    if (unread !== null && unread === owner) {
+      const step = readInsertId(session, unread);
+      runInternal(session, [step.command], ([reply]) => {
+        if (reply !== undefined && reply.err === null) step.apply(reply);
+        if (!session.closed) this.#reset(session, account);
+        else this.close(session, CloseReason.Lost);
+      });
+    } else {
+      this.#reset(session, account);
+    }
+  }
+
+  close(session: ServerSession, reason: CloseReason): void {
+    session.borrower = null;
+    this.#pools.retire(session, reason);
+  }
+
+  #reset(session: ServerSession, account: ServerAccount): void {
+    this.#upstream.reset(session, account, (error) => {
+      if (error !== null) this.close(session, CloseReason.ResetFailed);
+      else this.#pools.checkin(session);
+    });
+  }
+}

@@ -1,0 +1,203 @@
+import { changesCharset, isNull } from './variables.js';
+
+/**
+ * The session variables of a server session as they were right after login, or after a reset: the ground a
+ * {@link SessionProfile} stands on. Interned by content, so sessions opened under the same globals share one.
+ */
+export interface Baseline {
+  /** Session-scoped variables that can be set, by name, in the server's own text. */
+  readonly variables: ReadonlyMap<string, string>;
+}
+
+/** What must be sent to a session of one profile so that it has another. Null members need nothing. */
+export interface ProfileDifference {
+  /** One `SET SESSION a=…, SESSION b=…`. */
+  readonly setStatement: string | null;
+  readonly schema: string | null;
+  readonly multiStatements: boolean | null;
+}
+
+interface ProfileFields {
+  readonly baseline: Baseline;
+  /** Name of the default schema, null for none. */
+  readonly schema: string | null;
+  /** `COM_SET_OPTION`: whether one COM_QUERY may hold several statements. */
+  readonly multiStatements: boolean;
+  /** Variables that differ from the baseline. */
+  readonly overrides: ReadonlyMap<string, string>;
+}
+
+const PARSE_VARIABLES = ['sql_mode', 'character_set_client', 'collation_connection'];
+
+/** More transitions than this from one profile are not remembered: clients that set unique values must not fill memory. */
+const MAX_REMEMBERED = 64;
+
+/**
+ * The part of a session's state that can be re-created elsewhere: an immutable value. Profiles are interned:
+ * two sessions have the same state exactly when they refer to the same object, so the comparison at every
+ * checkout is one pointer comparison.
+ */
+export class SessionProfile {
+  readonly baseline: Baseline;
+  readonly schema: string | null;
+  readonly multiStatements: boolean;
+  readonly overrides: ReadonlyMap<string, string>;
+  readonly #registry: ProfileRegistry;
+  #parseKey: string | null = null;
+  readonly #transitions = new Map<string, SessionProfile>();
+  readonly #differences = new Map<SessionProfile, ProfileDifference>();
+
+  constructor(fields: ProfileFields, registry: ProfileRegistry) {
+    this.baseline = fields.baseline;
+    this.schema = fields.schema;
+    this.multiStatements = fields.multiStatements;
+    this.overrides = fields.overrides;
+    this.#registry = registry;
+  }
+
+  /**
+   * What the server binds into a statement when it is prepared: the default schema, how the text is parsed and the
+   * collation of its literals. Statements prepared under equal keys mean the same.
+   */
+  get parseKey(): string {
+    this.#parseKey ??= JSON.stringify([this.schema, ...PARSE_VARIABLES.map((name) => this.variable(name))]);
+    return this.#parseKey;
+  }
+
+  /** Value of a variable, or undefined when the server did not show it. */
+  variable(name: string): string | undefined {
+    return this.overrides.get(name) ?? this.baseline.variables.get(name);
+  }
+
+  withVariable(name: string, value: string): SessionProfile {
+    if (this.variable(name) === value) return this;
+    return this.#transition(`v${name}=${value}`, () => {
+      const overrides = new Map(this.overrides);
+      if (this.baseline.variables.get(name) === value) overrides.delete(name);
+      else overrides.set(name, value);
+      return { ...this.#fields(), overrides };
+    });
+  }
+
+  withSchema(schema: string | null): SessionProfile {
+    if (this.schema === schema) return this;
+    return this.#transition(schema === null ? 'n' : `s${schema}`, () => ({ ...this.#fields(), schema }));
+  }
+
+  withMultiStatements(multiStatements: boolean): SessionProfile {
+    if (this.multiStatements === multiStatements) return this;
+    return this.#transition(multiStatements ? 'm1' : 'm0', () => ({ ...this.#fields(), multiStatements }));
+  }
+
+  /** What turns a session of this profile into one of `target`. Has a schema to have none cannot be restored. */
+  differenceTo(target: SessionProfile): ProfileDifference {
+    let difference = this.#differences.get(target);
+    if (difference === undefined) {
+      difference = computeDifference(this, target);
+      if (this.#differences.size >= MAX_REMEMBERED) this.#differences.clear();
+      this.#differences.set(target, difference);
+    }
+    return difference;
+  }
+
+  #transition(key: string, fields: () => ProfileFields): SessionProfile {
+    let next = this.#transitions.get(key);
+    if (next === undefined) {
+      next = this.#registry.intern(fields());
+      if (this.#transitions.size >= MAX_REMEMBERED) this.#transitions.clear();
+      this.#transitions.set(key, next);
+    }
+    return next;
+  }
+
+  #fields(): ProfileFields {
+    const { baseline, schema, multiStatements, overrides } = this;
+    return { baseline, schema, multiStatements, overrides };
+  }
+}
+
+/** Interns profiles and baselines. Profiles that nobody uses any more are forgotten. */
+export class ProfileRegistry {
+  readonly #profiles = new Map<string, WeakRef<SessionProfile>>();
+  readonly #baselineIds = new Map<Baseline, number>();
+  readonly #baselines = new Map<string, Baseline>();
+  readonly #collected = new FinalizationRegistry<string>((fingerprint) => {
+    if (this.#profiles.get(fingerprint)?.deref() === undefined) this.#profiles.delete(fingerprint);
+  });
+
+  get size(): number {
+    return this.#profiles.size;
+  }
+
+  /** The baseline with exactly these variables. */
+  baseline(variables: ReadonlyMap<string, string>): Baseline {
+    const text = JSON.stringify([...variables].sort(([a], [b]) => (a < b ? -1 : 1)));
+    let baseline = this.#baselines.get(text);
+    if (baseline === undefined) {
+      baseline = { variables };
+      this.#baselines.set(text, baseline);
+      this.#baselineIds.set(baseline, this.#baselineIds.size);
+    }
+    return baseline;
+  }
+
+  /** The profile of a session at its baseline. */
+  initial(baseline: Baseline, schema: string | null, multiStatements: boolean): SessionProfile {
+    return this.intern({ baseline, schema, multiStatements, overrides: new Map() });
+  }
+
+  intern(fields: ProfileFields): SessionProfile {
+    const fingerprint = JSON.stringify([
+      this.#baselineIds.get(fields.baseline),
+      fields.schema,
+      fields.multiStatements,
+      [...fields.overrides].sort(([a], [b]) => (a < b ? -1 : 1)),
+    ]);
+    let profile = this.#profiles.get(fingerprint)?.deref();
+    if (profile === undefined) {
+      profile = new SessionProfile(fields, this);
+      this.#profiles.set(fingerprint, new WeakRef(profile));
+      this.#collected.register(profile, fingerprint);
+    }
+    return profile;
+  }
+}
+
+function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDifference {
+  const names = new Set([...from.overrides.keys(), ...to.overrides.keys()]);
+  if (from.baseline !== to.baseline) {
+    for (const [name, value] of to.baseline.variables) {
+      if (from.baseline.variables.get(name) !== value) names.add(name);
+    }
+  }
+  const assignments: string[] = [];
+  for (const name of inRestoreOrder(names)) {
+    const value = to.variable(name);
+    if (value !== undefined && value !== from.variable(name))
+      assignments.push(`SESSION ${name}=${isNull(name, value) ? 'NULL' : literal(value)}`);
+  }
+  return {
+    setStatement: assignments.length > 0 ? `SET ${assignments.join(', ')}` : null,
+    schema: to.schema !== from.schema ? to.schema : null,
+    multiStatements: to.multiStatements !== from.multiStatements ? to.multiStatements : null,
+  };
+}
+
+/** Character sets come last, and the connection's collation after them, since they overwrite it. */
+function inRestoreOrder(names: Iterable<string>): string[] {
+  const rank = (name: string): number => (name === 'collation_connection' ? 2 : changesCharset(name) ? 1 : 0);
+  return [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+const NUMBER = /^-?[0-9]+(\.[0-9]+)?$/;
+const NEEDS_ESCAPING = /[^\x20-\x7e]|['\\]/;
+
+/**
+ * A value as the tracker reports it, written so that SET takes it: numbers bare, all else quoted. A text with a quote
+ * or backslash or beyond ASCII goes as hex, which reads the same under every sql_mode and character set.
+ */
+export function literal(value: string): string {
+  if (NUMBER.test(value)) return value;
+  if (!NEEDS_ESCAPING.test(value)) return `'${value}'`;
+  return `CONVERT(0x${Buffer.from(value).toString('hex')} USING utf8mb4)`;
+}

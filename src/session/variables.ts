@@ -1,0 +1,128 @@
+/**
+ * What to do with a system variable that the session tracker reports. The lists hold exceptions only: a variable not
+ * named here is carried from session to session by its reported value. Found by setting every session variable of
+ * MariaDB 10.11 and MySQL 9.7 and replaying what the tracker said.
+ */
+export const VariableTreatment = {
+  /** Part of the profile: set again on whichever session comes next. */
+  Carry: 'carry',
+  /** Follows from something else that is carried, or is read-only: the report says nothing new. */
+  Derived: 'derived',
+  /** Replaying it would change what statements do (a fixed NOW(), a row id); the session is held instead. */
+  Hold: 'hold',
+  /** The insert id, which has rules of its own. */
+  InsertId: 'insert_id',
+} as const;
+export type VariableTreatment = (typeof VariableTreatment)[keyof typeof VariableTreatment];
+
+const DERIVED = new Set([
+  // From collation_connection, which is read back after each change of the character set.
+  'character_set_connection',
+  // From the default schema; setting them is deprecated and warns.
+  'character_set_database',
+  'collation_database',
+  'error_count',
+  'warning_count',
+  'external_user',
+  'proxy_user',
+  'in_transaction',
+  'last_gtid',
+  'gtid_owned',
+  'statement_id',
+  'max_allowed_packet',
+  'net_buffer_length',
+  'max_user_connections',
+]);
+
+const HOLD = new Set([
+  'insert_id',
+  // DEFAULT is reported as a number: replaying it would freeze NOW().
+  'timestamp',
+  'rand_seed1',
+  'rand_seed2',
+  'pseudo_thread_id',
+  'pseudo_replica_mode',
+  'pseudo_slave_mode',
+  'original_commit_timestamp',
+  'original_server_version',
+  'immediate_server_version',
+  'sql_auto_is_null',
+  'sql_log_bin',
+  'sql_log_off',
+  'profiling',
+  // A plain user may switch it on and not off again.
+  'require_row_format',
+  'wsrep_on',
+  'wsrep_causal_reads',
+  'skip_replication',
+  'transaction_allow_batching',
+  'debug',
+  'debug_dbug',
+  'debug_sync',
+]);
+
+/** Names under which one and the same variable is reported; the profile knows it by the second. */
+const ALIASES: Readonly<Record<string, string>> = {
+  storage_engine: 'default_storage_engine',
+  slow_query_log: 'log_slow_query',
+  long_query_time: 'log_slow_query_time',
+  min_examined_row_limit: 'log_slow_min_examined_row_limit',
+};
+
+/**
+ * The name under which the profile keeps a variable. An alias is only folded where the server knows the other name:
+ * MySQL has `long_query_time` and no `log_slow_query_time`.
+ */
+export function canonicalName(name: string, known: ReadonlyMap<string, string>): string {
+  const alias = ALIASES[name];
+  return alias !== undefined && known.has(alias) ? alias : name;
+}
+
+export function treatmentOf(name: string): VariableTreatment {
+  if (DERIVED.has(name)) return VariableTreatment.Derived;
+  if (name === 'last_insert_id' || name === 'identity') return VariableTreatment.InsertId;
+  if (HOLD.has(name) || name.startsWith('gtid_')) return VariableTreatment.Hold;
+  return VariableTreatment.Carry;
+}
+
+/** The proxy's own: always on, whatever a client sets. Their reports are about the proxy, not about the client. */
+export function isTrackerVariable(name: string): boolean {
+  return name.startsWith('session_track_');
+}
+
+/** Variables whose change leaves `collation_connection` unreported (`SET NAMES x COLLATE y`, both servers). */
+export function changesCharset(name: string): boolean {
+  return name.startsWith('character_set_') || name.startsWith('collation_');
+}
+
+/** An empty text is how both servers show NULL in these, and how neither takes it. */
+const NULLABLE = new Set([
+  'character_set_results',
+  'innodb_ft_user_stopword_table',
+  'default_tmp_storage_engine',
+  'external_table_storage_engine',
+]);
+
+export function isNull(name: string, value: string): boolean {
+  return value === '' && NULLABLE.has(name);
+}
+
+/** Groups of variables of which setting one changes others without a report. */
+const COUPLED: readonly (readonly string[])[] = [
+  ['max_join_size', 'sql_big_selects'],
+  ['log_queries_not_using_indexes', 'log_slow_filter'],
+  ['log_slow_admin_statements', 'log_slow_slave_statements', 'log_slow_disabled_statements'],
+  ['old', 'old_mode'],
+  ['default_master_connection', 'max_relay_log_size', 'slave_parallel_mode'],
+  ['wsrep_sync_wait', 'wsrep_causal_reads'],
+  ['tmp_table_size', 'tmp_memory_table_size'],
+  ['alter_algorithm', 'old_alter_table'],
+  ['max_delayed_threads', 'max_insert_delayed_threads'],
+];
+const coupled = new Map(COUPLED.flatMap((group) => group.map((name) => [name, group] as const)));
+
+/** Variables that must be read back when `name` was set. */
+export function coupledWith(name: string): readonly string[] {
+  if (changesCharset(name)) return ['collation_connection'];
+  return coupled.get(name) ?? [];
+}

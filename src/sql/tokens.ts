@@ -1,0 +1,71 @@
+/** What the lexer tells apart. Comments and white space are no tokens. */
+export const Token = {
+  /** Nothing yet. */
+  None: 0,
+  /** A bare word, keyword or name; its number is given with it. */
+  Word: 1,
+  /** A name in backticks, brackets, or (under ANSI_QUOTES) double quotes. Numbered as well: a native function may be quoted. */
+  QuotedName: 2,
+  String: 3,
+  Number: 4,
+  /** `@x`, quoted or not; also the host of `user@host`. */
+  UserVariable: 5,
+  /** `@@`; the variable's name, with its scope, follows as words and dots. */
+  SystemVariable: 6,
+  /** `(` right after the token before it. */
+  LeftParen: 7,
+  /** `(` after white space or a comment. */
+  SpacedLeftParen: 8,
+  RightParen: 9,
+  Comma: 10,
+  Dot: 11,
+  Equal: 12,
+  /** `:=` */
+  Assign: 13,
+  Semicolon: 14,
+  Colon: 15,
+  /** Any other character, one by one. */
+  Operator: 16,
+} as const;
+export type Token = (typeof Token)[keyof typeof Token];
+
+/** Takes the tokens of a text, in order. */
+export interface TokenSink {
+  /** @param word the number in {@link NAMES} of a Word or QuotedName, PLAIN_WORD or FOREIGN_WORD; 0 for other tokens */
+  token(kind: Token, word: number): void;
+}
+
+/** How much of a token's text is kept; longer ones are no names of anything. */
+export const MAX_TOKEN_TEXT = 256;
+
+/** The text of the last word, name or number, when it is wanted: {@link TokenText.wanted}. */
+export class TokenText {
+  /** Set by the sink: keep the text of the tokens from the next one on. */
+  wanted = false;
+  readonly #bytes = Buffer.alloc(MAX_TOKEN_TEXT);
+  #length = 0;
+
+  clear(): void {
+    this.#length = 0;
+  }
+
+  append(buf: Uint8Array, start: number, end: number): void {
+    const length = end - start;
+    if (this.#length + length <= MAX_TOKEN_TEXT) this.#bytes.set(buf.subarray(start, end), this.#length);
+    this.#length += length;
+  }
+
+  /** Null when it is longer than {@link MAX_TOKEN_TEXT}, or not ASCII and not known to be UTF-8. */
+  read(utf8: boolean): string | null {
+    if (this.#length > MAX_TOKEN_TEXT) return null;
+    const bytes = this.#bytes.subarray(0, this.#length);
+    if (utf8) return bytes.toString('utf8');
+    return bytes.some((byte) => byte >= 0x80) ? null : bytes.toString('latin1');
+  }
+
+  /** Lower case; null when it is too long or not ASCII. */
+  readAscii(): string | null {
+    const text = this.read(false);
+    return text === null ? null : text.toLowerCase();
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * What a statement's text tells of its effect on a server session. Every "may" errs on the safe side: a bit that is
+ * missing is a promise, a bit that is set is none. What only the server knows (views, triggers, default expressions that
+ * call functions) is no part of it.
+ */
+
+/** What a statement is. One that no server is known to have is {@link StatementKind.Other}. */
+export const StatementKind = {
+  /** Nothing but white space and comments. */
+  Empty: 'empty',
+  /** SELECT, VALUES, TABLE, also behind WITH. */
+  Select: 'select',
+  Insert: 'insert',
+  Replace: 'replace',
+  Update: 'update',
+  Delete: 'delete',
+  /** LOAD DATA, LOAD XML. */
+  Load: 'load',
+  Call: 'call',
+  Do: 'do',
+  Set: 'set',
+  /** SET TRANSACTION, with or without a scope. */
+  SetTransaction: 'set_transaction',
+  SetRole: 'set_role',
+  SetRoleNone: 'set_role_none',
+  SetRoleDefault: 'set_role_default',
+  SetDefaultRole: 'set_default_role',
+  SetPassword: 'set_password',
+  SetResourceGroup: 'set_resource_group',
+  Use: 'use',
+  Kill: 'kill',
+  /** BEGIN, START TRANSACTION. */
+  Begin: 'begin',
+  Commit: 'commit',
+  Rollback: 'rollback',
+  RollbackTo: 'rollback_to',
+  Savepoint: 'savepoint',
+  ReleaseSavepoint: 'release_savepoint',
+  /** XA START, XA BEGIN. */
+  XaStart: 'xa_start',
+  XaEnd: 'xa_end',
+  XaPrepare: 'xa_prepare',
+  XaCommit: 'xa_commit',
+  XaRollback: 'xa_rollback',
+  XaRecover: 'xa_recover',
+  LockTables: 'lock_tables',
+  /** UNLOCK TABLES, UNLOCK INSTANCE. */
+  Unlock: 'unlock',
+  Flush: 'flush',
+  Backup: 'backup',
+  HandlerOpen: 'handler_open',
+  HandlerRead: 'handler_read',
+  HandlerClose: 'handler_close',
+  /** PREPARE of a text under a name (not the binary protocol's). */
+  Prepare: 'prepare',
+  /** EXECUTE, EXECUTE IMMEDIATE. */
+  Execute: 'execute',
+  Deallocate: 'deallocate',
+  CreateTemporary: 'create_temporary',
+  DropTemporary: 'drop_temporary',
+  /** CREATE, ALTER, DROP, RENAME, TRUNCATE, GRANT, REVOKE. */
+  Ddl: 'ddl',
+  Show: 'show',
+  ShowWarnings: 'show_warnings',
+  ShowErrors: 'show_errors',
+  /** DESCRIBE, EXPLAIN, MariaDB's ANALYZE of a statement. */
+  Explain: 'explain',
+  GetDiagnostics: 'get_diagnostics',
+  /** SIGNAL, RESIGNAL. */
+  Signal: 'signal',
+  Help: 'help',
+  /** Everything else that changes no session: maintenance, replication, plugins. */
+  Admin: 'admin',
+  /** A compound statement outside a routine (MariaDB): may do anything. */
+  Block: 'block',
+  Other: 'other',
+} as const;
+export type StatementKind = (typeof StatementKind)[keyof typeof StatementKind];
+
+/** Why the session may not be shared after a statement: bits of {@link StatementTraits.holds}. */
+export const Hold = {
+  TemporaryTable: 1 << 0,
+  /** GET_LOCK and its like. */
+  UserLock: 1 << 1,
+  /** LOCK TABLES, FLUSH TABLES ... WITH READ LOCK or FOR EXPORT, BACKUP STAGE, LOCK INSTANCE. */
+  TableLock: 1 << 2,
+  /** HANDLER, also its CLOSE. */
+  Handler: 1 << 3,
+  /** PREPARE, EXECUTE and DEALLOCATE as SQL text. */
+  TextPrepare: 1 << 4,
+  Xa: 1 << 5,
+  /** SET ROLE, whatever it sets. */
+  Role: 1 << 6,
+  ReadsUserVariable: 1 << 7,
+  WritesUserVariable: 1 << 8,
+  /** NEXTVAL and LASTVAL: the session remembers. */
+  Sequence: 1 << 9,
+  ResourceGroup: 1 << 10,
+  /** SET session_track_...: what the trackers report changes. */
+  SessionTrack: 1 << 11,
+  /** SET of what the next statement or transaction consumes, or what must never be set again: LEDGER 3. */
+  OneShot: 1 << 12,
+  /** MariaDB's `SET @@x = ...`: no tracker reports it. */
+  UnscopedSystemVariable: 1 << 13,
+  /** The text may do something that it does not tell; it says nothing when the server answered with a syntax error. */
+  Unknown: 1 << 14,
+} as const;
+
+/** What else a statement does or wants to know: bits of {@link StatementTraits.flags}. */
+export const Flag = {
+  /** Calls, or may call, stored code by name: CALL, a function that is not the server's own. Triggers: see Dml. */
+  MayRunRoutine: 1 << 0,
+  /** Changes rows, so triggers may run. */
+  Dml: 1 << 1,
+  /** SET NAMES, SET CHARACTER SET, character_set_..., collation_... */
+  SetsCharset: 1 << 2,
+  ReadsLastInsertId: 1 << 3,
+  /** May change what LAST_INSERT_ID() gives. */
+  WritesLastInsertId: 1 << 4,
+  /** SHOW WARNINGS, SHOW ERRORS, GET DIAGNOSTICS, `@@warning_count`, `@@error_count`. */
+  ReadsDiagnostics: 1 << 5,
+  ReadsFoundRows: 1 << 6,
+  UsesCalcFoundRows: 1 << 7,
+  ReadsRowCount: 1 << 8,
+  /** CONNECTION_ID(), `@@pseudo_thread_id`. */
+  ReadsConnectionId: 1 << 9,
+  /** May end an open transaction: COMMIT, ROLLBACK, all that commits implicitly, CALL. */
+  EndsTransaction: 1 << 10,
+  /** Commits expressly, or by starting a transaction or `SET autocommit`: never to be killed half-way (LEDGER 9). */
+  ContainsCommit: 1 << 11,
+  /** One statement that reads and provably changes nothing, nor depends on the session: may be run twice. */
+  PlainRead: 1 << 12,
+  /** LOAD DATA LOCAL, LOAD XML LOCAL. */
+  LocalInfile: 1 << 13,
+  /** More than one statement. */
+  Multi: 1 << 14,
+  /** RELEASE_LOCK(), RELEASE_ALL_LOCKS(). */
+  ReleasesUserLock: 1 << 15,
+  /** COMMIT RELEASE, ROLLBACK RELEASE: the server closes the connection. */
+  Disconnects: 1 << 16,
+  /** MariaDB's SET STATEMENT ... FOR: trackers report values that do not stay. */
+  SetStatement: 1 << 17,
+  /** The text cannot be told apart into tokens with certainty; everything above is set that may be true. */
+  Undecidable: 1 << 18,
+} as const;
+
+/** Where an assignment of SET goes. */
+export const AssignmentScope = {
+  Session: 'session',
+  /** GLOBAL, PERSIST or PERSIST_ONLY: no session changes. */
+  Global: 'global',
+  /** `SET x = ...` */
+  None: 'none',
+  /** `SET @@x = ...` */
+  AtNone: 'at_none',
+} as const;
+export type AssignmentScope = (typeof AssignmentScope)[keyof typeof AssignmentScope];
+
+export interface Assignment {
+  /** The system variable in lower case; null where the name is not ASCII (MySQL ignores accents in it) or too long. */
+  readonly name: string | null;
+  readonly scope: AssignmentScope;
+}
+
+export interface KillTarget {
+  /** `query_id` and `user`: MariaDB's KILL QUERY ID and KILL USER. */
+  readonly kind: 'connection' | 'query' | 'query_id' | 'user';
+  /** Null when it is not a plain number: then only the server can tell. */
+  readonly id: bigint | null;
+}
+
+/** Frozen, and shared by all statements of which the same is to be said. */
+export interface StatementTraits {
+  /** Statements in the text, empty ones not counted. */
+  readonly statements: number;
+  /** What the first of them is. */
+  readonly first: StatementKind;
+  /** Bits of {@link Hold}, of all statements together. */
+  readonly holds: number;
+  /** Bits of {@link Flag}, of all statements together. */
+  readonly flags: number;
+  /** System variables that SET assigns, in order. Those of SET STATEMENT are not among them. */
+  readonly assignments: readonly Assignment[];
+  /** The schema of a single USE; null where it cannot be decoded, or for any other text. */
+  readonly use: string | null;
+  /** Of a single KILL. */
+  readonly kill: KillTarget | null;
+  /** The statements one by one when there are 2 to {@link MAX_LISTED_STATEMENTS}, empty otherwise. */
+  readonly each: readonly StatementTraits[];
+}
+
+/** Longer texts are described as a whole only. */
+export const MAX_LISTED_STATEMENTS = 32;
+
+/** Longer lists of assignments count as {@link Hold.Unknown}. */
+export const MAX_LISTED_ASSIGNMENTS = 64;
+
+/** What is true of a statement of which nothing is known. */
+export const UNKNOWN_HOLDS = Hold.Unknown | Hold.ReadsUserVariable | Hold.WritesUserVariable;
+export const UNKNOWN_FLAGS =
+  Flag.MayRunRoutine |
+  Flag.Dml |
+  Flag.SetsCharset |
+  Flag.ReadsLastInsertId |
+  Flag.WritesLastInsertId |
+  Flag.ReadsDiagnostics |
+  Flag.ReadsFoundRows |
+  Flag.ReadsRowCount |
+  Flag.ReadsConnectionId |
+  Flag.EndsTransaction |
+  Flag.ContainsCommit;

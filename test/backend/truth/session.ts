@@ -1,0 +1,32 @@
+import type { Test } from 'tap';
+import type { ServerConnectOptions } from '../../../src/backend/connect.js';
+import { Capability } from '../../../src/protocol/constants.js';
+import { RawSession } from '../../support/raw-session.js';
+import { APP_PASSWORD, APP_USER, type TestServer } from '../../support/servers.js';
+
+/** A session as the proxy would open it; it ends with the test. Trackers are armed unless `armed` is false. */
+export async function openSession(
+  t: Test,
+  server: TestServer,
+  over: Partial<ServerConnectOptions> & { armed?: boolean } = {},
+): Promise<RawSession> {
+  const { armed = true, ...options } = over;
+  const session = await RawSession.open({
+    address: { host: server.host, port: server.port },
+    user: APP_USER,
+    password: APP_PASSWORD,
+    schema: 'app',
+    capabilities:
+      Capability.MultiStatements |
+      Capability.MultiResults |
+      Capability.PsMultiResults |
+      Capability.LocalFiles,
+    collation: 45,
+    connectTimeoutMs: 10_000,
+    attributes: { program_name: 'truth' },
+    ...options,
+  });
+  t.teardown(() => session.close());
+  if (armed) await session.arm();
+  return session;
+}

@@ -1,0 +1,56 @@
+/** The middle value; the mean of the two middle ones for an even number; NaN of nothing. */
+export function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle];
+  if (upper === undefined) {
+    return Number.NaN;
+  }
+  if (sorted.length % 2 === 1) {
+    return upper;
+  }
+  return ((sorted[middle - 1] ?? upper) + upper) / 2;
+}
+
+/** How far apart the values are: (largest - smallest) / median; 0 for a single value. */
+export function spread(values: readonly number[]): number {
+  return (Math.max(...values) - Math.min(...values)) / median(values);
+}
+
+/** A ratio between two targets, made of one ratio per round, so that a slow phase of the machine hits both. */
+export interface Comparison {
+  readonly ratio: number;
+  readonly low: number;
+  readonly high: number;
+  /** True when the rounds disagree so much that the ratio says nothing. */
+  readonly meaningless: boolean;
+}
+
+/**
+ * The rounds of a ratio may be this far apart, relative to their median. Pairs of runs of the *same* target on a
+ * quiet two-core machine stay below 0.12; differences worth publishing are larger than 0.05.
+ */
+export const MEANINGLESS_SPREAD = 0.3;
+
+/** Compares round by round; a round that either side lacks (undefined) does not count. */
+export function compare(
+  ours: readonly (number | undefined)[],
+  theirs: readonly (number | undefined)[],
+): Comparison | undefined {
+  const ratios: number[] = [];
+  for (const [round, mine] of ours.entries()) {
+    const other = theirs[round];
+    if (mine !== undefined && other !== undefined && other > 0) {
+      ratios.push(mine / other);
+    }
+  }
+  if (ratios.length === 0) {
+    return undefined;
+  }
+  return {
+    ratio: median(ratios),
+    low: Math.min(...ratios),
+    high: Math.max(...ratios),
+    meaningless: ratios.length > 1 && spread(ratios) > MEANINGLESS_SPREAD,
+  };
+}

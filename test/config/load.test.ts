@@ -1,0 +1,423 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import t from 'tap';
+import {
+  type ConfigInput,
+  completeConfig,
+  completeConfigWithUrl,
+  loadSettings,
+  type Settings,
+} from '../../src/config/load.js';
+import { ConfigError, formatProblem } from '../../src/config/problem.js';
+import { camelCase, KEY_NAMES, type KeyName } from '../../src/config/schema.js';
+
+interface Given {
+  readonly flags?: Partial<Record<KeyName, string | string[]>>;
+  readonly env?: ConfigInput['env'];
+  readonly yaml?: string;
+  readonly ignoreUpstream?: boolean;
+}
+
+const directory = t.testdir({ secrets: {} });
+const YAML = join(directory, 'my.yaml');
+
+function input({ flags = {}, env = {}, yaml, ignoreUpstream = false }: Given): ConfigInput {
+  if (yaml !== undefined) writeFileSync(YAML, yaml);
+  const values = Object.entries(flags).map(
+    ([key, value]) => [key as KeyName, { source: `--${key}`, values: [value].flat() }] as const,
+  );
+  return { flags: new Map(values), configFile: yaml === undefined ? null : YAML, env, ignoreUpstream };
+}
+
+const load = (given: Given): Settings => loadSettings(input(given));
+
+/** The mistakes as lines, with the file's name shortened. */
+function mistakes(given: Given): string[] {
+  try {
+    load(given);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    t.equal(error.code, 'CONFIG_INVALID');
+    return error.problems.map((problem) => formatProblem(problem).replaceAll(`${directory}/`, ''));
+  }
+  return [];
+}
+
+t.test('defaults', async (t) => {
+  t.same(load({}), {
+    upstream: null,
+    serverConnectTimeout: 5_000,
+    serverLoginRetry: 1_000,
+    listen: [{ kind: 'tcp', host: '127.0.0.1', port: 6033 }],
+    maxClientConn: 10_000,
+    clientLoginTimeout: 10_000,
+    maxPacketSize: 1_073_741_824,
+    users: [],
+    poolMode: 'transaction',
+    poolSize: 20,
+    queryWaitTimeout: 5_000,
+    maxPreparedStatements: 200,
+    http: { kind: 'tcp', host: '127.0.0.1', port: 6034 },
+    shutdownTimeout: 30_000,
+    logLevel: 'info',
+  });
+  t.same(load({ yaml: '' }), load({}), 'an empty file changes nothing');
+});
+
+/** Two good values of each key as text, and what they are. */
+const VALUES: Readonly<
+  Record<Exclude<KeyName, 'users' | 'upstream'>, readonly (readonly [string, unknown])[]>
+> = {
+  server_connect_timeout: [
+    ['2s', 2_000],
+    ['1ms', 1],
+    ['1m', 60_000],
+  ],
+  server_login_retry: [
+    ['10ms', 10],
+    ['2s', 2_000],
+    ['3s', 3_000],
+  ],
+  listen: [
+    ['0.0.0.0:1', [{ kind: 'tcp', host: '0.0.0.0', port: 1 }]],
+    ['unix:/run/x', [{ kind: 'unix', path: '/run/x' }]],
+    ['[::]:2', [{ kind: 'tcp', host: '::', port: 2 }]],
+  ],
+  max_client_conn: [
+    ['1', 1],
+    ['1000000', 1_000_000],
+    ['007', 7],
+  ],
+  client_login_timeout: [
+    ['1s', 1_000],
+    ['2s', 2_000],
+    ['3s', 3_000],
+  ],
+  max_packet_size: [
+    ['1KiB', 1_024],
+    ['1M', 1_048_576],
+    ['1GiB', 1_073_741_824],
+  ],
+  pool_mode: [
+    ['session', 'session'],
+    ['transaction', 'transaction'],
+    ['session', 'session'],
+  ],
+  pool_size: [
+    ['1', 1],
+    ['2', 2],
+    ['3', 3],
+  ],
+  query_wait_timeout: [
+    ['1s', 1_000],
+    ['24d', 2_073_600_000],
+    ['3s', 3_000],
+  ],
+  max_prepared_statements: [
+    ['1', 1],
+    ['2', 2],
+    ['3', 3],
+  ],
+  http: [
+    ['off', null],
+    ['127.0.0.1:1', { kind: 'tcp', host: '127.0.0.1', port: 1 }],
+    ['[::1]:0', { kind: 'tcp', host: '::1', port: 0 }],
+  ],
+  shutdown_timeout: [
+    ['0', 0],
+    ['1s', 1_000],
+    ['2s', 2_000],
+  ],
+  log_level: [
+    ['silent', 'silent'],
+    ['trace', 'trace'],
+    ['warn', 'warn'],
+  ],
+};
+
+t.test('for every key a flag beats the environment, and that the file', async (t) => {
+  t.same(Object.keys(VALUES).sort(), KEY_NAMES.filter((key) => key !== 'users' && key !== 'upstream').sort());
+  for (const [key, [flag, variable, line]] of Object.entries(VALUES)) {
+    if (flag === undefined || variable === undefined || line === undefined)
+      throw new Error('three values are needed');
+    const yaml = `${key}: '${line[0]}'\n`;
+    const env = { [`MYBOUNCER_${key.toUpperCase()}`]: variable[0] };
+    const value = (given: Given): unknown =>
+      Object.entries(load(given)).find(([name]) => name === camelCase(key))?.[1];
+    t.same(value({ yaml }), line[1], `${key} from the file`);
+    t.same(value({ yaml, env }), variable[1], `${key} from the environment`);
+    t.same(value({ yaml, env, flags: { [key]: flag[0] } }), flag[1], `${key} from the flag`);
+  }
+});
+
+t.test('the upstream', async (t) => {
+  const yaml = 'upstream: mysql://file@h\n';
+  const shared = { DATABASE_URL: 'mysql://shared@h' };
+  const own = { ...shared, MYBOUNCER_UPSTREAM: 'mysql://own@h' };
+  t.equal(load({ yaml }).upstream?.user, 'file');
+  t.equal(load({ yaml, env: shared }).upstream?.user, 'shared');
+  t.equal(load({ yaml, env: own }).upstream?.user, 'own');
+  t.equal(load({ yaml, env: own, flags: { upstream: 'mysql://flag@h' } }).upstream?.user, 'flag');
+  const foreign = { DATABASE_URL: 'postgres://h' };
+  t.equal(
+    load({ env: foreign, flags: { upstream: 'mysql://flag@h' } }).upstream?.user,
+    'flag',
+    'another database of the app',
+  );
+  t.match(mistakes({ env: foreign }), [/^env DATABASE_URL: upstream: is a postgres/]);
+  const given = { yaml: 'upstream: nonsense\n', env: foreign, ignoreUpstream: true };
+  t.equal(load(given).upstream, null, 'left unread for a sandbox');
+});
+
+t.test('lists', async (t) => {
+  const addresses = [
+    { kind: 'tcp', host: '::1', port: 1 },
+    { kind: 'unix', path: '/run/x' },
+  ];
+  t.same(load({ flags: { listen: ['[::1]:1', 'unix:/run/x'] } }).listen, addresses);
+  t.same(load({ env: { MYBOUNCER_LISTEN: '[::1]:1, unix:/run/x' } }).listen, addresses);
+  t.same(load({ yaml: 'listen:\n  - "[::1]:1"\n  - unix:/run/x\n' }).listen, addresses);
+  t.equal(
+    load({ flags: { listen: ['127.0.0.1:0', '127.0.0.1:0'] } }).listen.length,
+    2,
+    'any free port, twice',
+  );
+  t.equal(load({ flags: { pool_size: ['1', '2'] } }).poolSize, 2, 'the last of a repeated flag counts');
+});
+
+t.test('an empty variable is not set', async (t) => {
+  const env = { MYBOUNCER_POOL_SIZE: '', DATABASE_URL: '', MYBOUNCER_CONFIG: '', MYBOUNCER_HTTP: undefined };
+  t.same(load({ env }), load({}));
+});
+
+t.test('variables of Kubernetes services are none of ours', async (t) => {
+  const env = {
+    MYBOUNCER_SERVICE_HOST: '10.0.0.1',
+    MYBOUNCER_SERVICE_PORT: '6033',
+    MYBOUNCER_SERVICE_PORT_MYSQL: '6033',
+    MYBOUNCER_PORT: 'tcp://10.0.0.1:6033',
+    MYBOUNCER_PORT_6033_TCP: 'tcp://10.0.0.1:6033',
+    MYBOUNCER_PORT_6033_TCP_ADDR: '10.0.0.1',
+    MYBOUNCER_ADMIN_SERVICE_HOST: '10.0.0.1',
+    MYBOUNCER_ADMIN_PORT: 'tcp://10.0.0.1:6033',
+  };
+  t.same(mistakes({ env }), []);
+  t.same(mistakes({ env: { MYBOUNCER_PORT: '6033' } }), [
+    'env MYBOUNCER_PORT: is not a known variable (did you mean MYBOUNCER_LISTEN?)',
+  ]);
+});
+
+t.test('every mistake is named with its key and place', async (t) => {
+  const yaml = [
+    'pool_sise: 5',
+    'pool_size: abc',
+    'pool_size: 7',
+    'log_level: loud',
+    'listen: [127.0.0.1:6033, 6044, "127.0.0.1:6033"]',
+    'query_wait_timeout: 5',
+    'http:',
+    'max_packet_size: 2GiB',
+    'server_login_retry: 1ms',
+    'pool_mode: [session]',
+    'max_client_conn: {a: b}',
+    'client_login_timeout: 0',
+    '__proto__: 3',
+  ].join('\n');
+  const env = {
+    MYBOUNCER_POOLSIZE: '5',
+    MYBOUNCER_USERS: 'x',
+    MYBOUNCER_POOL_SIZE: '0',
+    MYBOUNCER_BOGUS: 'hunter2',
+  };
+  const found = mistakes({ yaml, env, flags: { pool_size: '1.5', shutdown_timeout: '25d' } });
+  t.same(found.sort(), [
+    '--pool_size: pool_size: "1.5" is not a whole number from 1 to 100000',
+    '--shutdown_timeout: shutdown_timeout: "25d" is too long: the most is 24d',
+    'env MYBOUNCER_BOGUS: is not a known variable',
+    'env MYBOUNCER_POOLSIZE: is not a known variable (did you mean MYBOUNCER_POOL_SIZE?)',
+    'env MYBOUNCER_POOL_SIZE: pool_size: "0" is not a whole number from 1 to 100000',
+    'env MYBOUNCER_USERS: users: can only be set in the configuration file',
+    'my.yaml:10:12: pool_mode: must be a single value, not a list',
+    'my.yaml:11:18: max_client_conn: must be a single value, not a map of keys',
+    'my.yaml:12:23: client_login_timeout: "0" is too short: the least is 1ms',
+    'my.yaml:13:1: __proto__: is not a known key',
+    'my.yaml:1:1: pool_sise: is not a known key (did you mean pool_size?)',
+    'my.yaml:2:12: pool_size: "abc" is not a whole number from 1 to 100000',
+    'my.yaml:3:1: pool_size: is set twice, first at my.yaml:2:1',
+    'my.yaml:4:12: log_level: "loud" is not one of fatal, error, warn, info, debug, trace, silent',
+    'my.yaml:5:26: listen[1]: "6044" names no host (did you mean 127.0.0.1:6044?)',
+    'my.yaml:5:32: listen[2]: "127.0.0.1:6033" is given twice',
+    'my.yaml:6:21: query_wait_timeout: "5" is not a duration with a unit such as 250ms, 5s or 1m30s (did you mean 5s?)',
+    'my.yaml:7:6: http: has no value',
+    'my.yaml:8:18: max_packet_size: "2GiB" is not from 1KiB to 1GiB',
+    'my.yaml:9:21: server_login_retry: "1ms" is too short: the least is 10ms',
+  ]);
+});
+
+t.test('addresses that collide', async (t) => {
+  t.same(mistakes({ yaml: 'http: 127.0.0.1:6033\n' }), [
+    'my.yaml:1:7: http: is the same address as one of listen: 127.0.0.1:6033',
+  ]);
+  t.same(mistakes({ env: { MYBOUNCER_LISTEN: '127.0.0.1:6034' } }), [
+    'env MYBOUNCER_LISTEN: http: is the same address as one of listen: 127.0.0.1:6034',
+  ]);
+  t.same(mistakes({ flags: { http: '127.0.0.1:0', listen: '127.0.0.1:0' } }), []);
+});
+
+t.test('the file itself', async (t) => {
+  const missing = { flags: new Map(), env: {}, configFile: join(directory, 'missing.yaml') };
+  t.throws(() => loadSettings(missing), {
+    message: /^--config: cannot read ".*missing\.yaml": there is no such file$/,
+  });
+  t.throws(() => loadSettings({ ...missing, configFile: directory }), { message: /: it is a directory$/ });
+  const env = { MYBOUNCER_CONFIG: '/nowhere/x.yaml' };
+  t.throws(() => loadSettings({ ...missing, configFile: null, env }), {
+    message: /^env MYBOUNCER_CONFIG: cannot read/,
+  });
+  const latin1 = join(directory, 'latin1.yaml');
+  writeFileSync(latin1, Buffer.from('pool_mode: s\xe9ssion\n', 'latin1'));
+  t.throws(() => loadSettings({ ...missing, configFile: latin1 }), { message: /it is not UTF-8 text$/ });
+  writeFileSync(YAML, 'pool_size: 7\n');
+  t.equal(loadSettings({ ...missing, configFile: null, env: { MYBOUNCER_CONFIG: YAML } }).poolSize, 7);
+});
+
+const SALT_AND_DIGEST = 'abcdefghij0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijk./0123';
+
+t.test('users', async (t) => {
+  mkdirSync(join(directory, 'secrets'), { recursive: true });
+  writeFileSync(join(directory, 'secrets', 'worker'), 'from file\r\n');
+  const { users } = load({
+    yaml: [
+      'users:',
+      '  - name: plain',
+      '    password: 0123',
+      '  - {name: empty, password: ""}',
+      '  - name: worker',
+      '    password_file: secrets/worker',
+      '  - name: mapped',
+      '    password: own',
+      '    server_user: app',
+      '    server_password: theirs',
+      '  - name: hashed',
+      `    hash: $A$005$${SALT_AND_DIGEST}`,
+      '    server_user: app',
+      '    server_password: ""',
+      '  - name: hex',
+      `    hash: 0x${Buffer.from(`$A$005$${SALT_AND_DIGEST}`).toString('hex')}`,
+      '    server_user: app',
+      '    server_password: x',
+    ].join('\n'),
+  });
+  const shown = users.map(({ name, credential, server }) => [
+    name,
+    credential.kind === 'password' ? credential.password.reveal() : credential.hash.rounds,
+    server.user,
+    server.password.reveal(),
+  ]);
+  t.same(shown, [
+    ['plain', '0123', 'plain', '0123'],
+    ['empty', '', 'empty', ''],
+    ['worker', 'from file', 'worker', 'from file'],
+    ['mapped', 'own', 'app', 'theirs'],
+    ['hashed', 5_000, 'app', ''],
+    ['hex', 5_000, 'app', 'x'],
+  ]);
+  for (const yaml of ['users:\n', 'users: []\n']) t.same(load({ yaml }).users, [], 'no users');
+});
+
+t.test('mistakes in users, told without their passwords', async (t) => {
+  writeFileSync(join(directory, 'secrets', 'empty'), '\n');
+  writeFileSync(join(directory, 'secrets', 'two'), 'hunter2\nhunter2\n');
+  const yaml = [
+    'users:',
+    '  - name: a',
+    '    password: hunter2',
+    '    hash: 0x2441hunter2',
+    '  - name: a',
+    '    passwrd: hunter2',
+    '  - hunter2',
+    '  - name:',
+    '    password: hunter2',
+    '  - password: hunter2',
+    '  - {name: c, password_file: secrets/missing}',
+    '  - {name: d, password_file: secrets/empty}',
+    '  - {name: e, password_file: secrets/two}',
+    '  - {name: f, password: hunter2, server_user: x}',
+    '  - {name: g, password: hunter2, server_password: hunter2}',
+    `  - {name: h, hash: $A$005$${SALT_AND_DIGEST}}`,
+    '  - {name: "", password: [hunter2]}',
+    '  - {name: i, password: "hunter2\\0"}',
+    '  - {name: j, password:}',
+    '  - {name: c, password: hunter2}',
+  ].join('\n');
+  const found = mistakes({ yaml });
+  t.same(found.sort(), [
+    'my.yaml:10:5: users[4].name: is missing',
+    'my.yaml:11:30: users[5].password_file: cannot read "secrets/missing": there is no such file',
+    'my.yaml:12:30: users[6].password_file: "secrets/empty" is empty',
+    'my.yaml:13:30: users[7].password_file: "secrets/two" holds more than one line, or a NUL byte',
+    'my.yaml:14:47: users[8].server_user: needs server_password as well (write "" for an empty one)',
+    'my.yaml:15:51: users[9].server_password: needs server_user as well',
+    'my.yaml:16:21: users[10].hash: cannot log in to the server; give server_user and server_password as well',
+    'my.yaml:17:12: users[11].name: is empty',
+    'my.yaml:17:26: users[11].password: must be a single value, not a list',
+    'my.yaml:18:25: users[12].password: has a NUL byte, which the protocol cannot carry',
+    'my.yaml:19:24: users[13].password: has no value',
+    'my.yaml:20:12: users[14].name: is the same name as at my.yaml:11:12',
+    'my.yaml:2:5: users[0]: has password and hash; only one of them can be used',
+    'my.yaml:4:11: users[0].hash: cannot log in to the server; give server_user and server_password as well',
+    'my.yaml:4:11: users[0].hash: is not a caching_sha2_password hash: it must begin with $A$005$, or with 0x and that in hexadecimal',
+    'my.yaml:5:5: users[1]: needs one of password, password_file and hash',
+    'my.yaml:6:5: users[1].passwrd: is not a known key (did you mean password?)',
+    'my.yaml:7:5: users[2]: must be a map with a name and a password',
+    'my.yaml:8:10: users[3].name: has no value',
+  ]);
+  t.same(mistakes({ yaml: 'users: hunter2\n' }), [
+    'my.yaml:1:8: users: must be a list of users, each with a name and a password',
+  ]);
+});
+
+t.test("the upstream's own user", async (t) => {
+  const url = 'mysql://app:s%40cret@db/shop';
+  const alone = completeConfigWithUrl(load({}), url);
+  t.match(alone.users, [{ name: 'app', server: { user: 'app' } }]);
+  t.equal(alone.users[0]?.server.password.reveal(), 's@cret');
+  const settings = load({ yaml: 'users: [{name: b, password: x}]\n', flags: { upstream: url } });
+  if (settings.upstream === null) throw new Error('an upstream was given');
+  t.same(
+    completeConfig(settings, settings.upstream).users.map(({ name }) => name),
+    ['app', 'b'],
+  );
+  const replaced = completeConfigWithUrl(load({ yaml: 'users: [{name: app, password: other}]\n' }), url);
+  t.equal(replaced.users.length, 1);
+  t.equal(replaced.users[0]?.server.password.reveal(), 'other', 'an entry of that name takes its place');
+  t.throws(() => completeConfigWithUrl(settings, 'nonsense'), { name: 'ConfigError' });
+});
+
+t.test('neither a configuration nor an error shows a password', async (t) => {
+  const yaml =
+    'upstream: mysql://app:hunter2@db\nusers: [{name: b, password: hunter2, server_user: c, server_password: hunter2}]\n';
+  const settings = load({ yaml });
+  const config = completeConfigWithUrl(settings, 'mysql://app:hunter2@db');
+  for (const text of [
+    JSON.stringify(config),
+    inspect(config, { depth: 9, showHidden: true }),
+    `${settings.upstream}`,
+  ]) {
+    t.notMatch(text, /hunter2/);
+  }
+  const wrong: readonly Given[] = [
+    { flags: { pool_size: 'mysql://app:hunter2@db' } },
+    { flags: { listen: 'mysql://app:hunter2@db:1' } },
+    { env: { MYBOUNCER_UPSTREAM: 'app:hunter2@db' } },
+    { yaml: 'upstream: mysql://app:hunter2/@db\n' },
+    { yaml: 'upstream: [mysql://app:hunter2@db]\n' },
+    { yaml: 'upstream: mysql://app: hunter2@db\n' },
+  ];
+  for (const given of wrong) {
+    const lines = mistakes(given);
+    t.equal(lines.length, 1, JSON.stringify(given));
+    t.notMatch(lines.join(), /hunter2/);
+  }
+});

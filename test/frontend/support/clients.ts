@@ -1,0 +1,222 @@
+/** Real clients, each reduced to one question: who may log in, and if not, with which error number? */
+import { execFile } from 'node:child_process';
+import mariadb from 'mariadb';
+import mysql from 'mysql2/promise';
+import { mysqlClientCommand } from '../../support/server-programs.js';
+
+export interface Target {
+  readonly user: string;
+  readonly password: string;
+  /** One of the two. */
+  readonly port?: number;
+  readonly socketPath?: string;
+}
+
+export interface RealClient {
+  readonly name: string;
+  /** null when it is there, else what is missing. */
+  missing(): Promise<string | null>;
+  /** Logs in, talks, leaves: `ok`, or the error number and text. */
+  login(target: Target): Promise<string>;
+  /** Logs in as one user, becomes another by COM_CHANGE_USER, talks: as above. */
+  change?(from: Target, to: Target): Promise<string>;
+}
+
+interface Finished {
+  readonly code: number;
+  readonly output: string;
+}
+
+function run(command: string, args: readonly string[], env: Record<string, string> = {}): Promise<Finished> {
+  return new Promise((resolve) => {
+    const options = { env: { ...process.env, LC_ALL: 'C.UTF-8', ...env } };
+    execFile(command, args, options, (error, stdout, stderr) => {
+      const code = error === null ? 0 : typeof error.code === 'number' ? error.code : 255;
+      resolve({ code, output: `${stdout}${stderr}`.trim() });
+    });
+  });
+}
+
+/** Missing when the command fails. */
+async function probe(what: string, command: string, args: readonly string[]): Promise<string | null> {
+  return (await run(command, args)).code === 0 ? null : what;
+}
+
+function asText(error: unknown): string {
+  if (!(error instanceof Error) || !('errno' in error)) throw error;
+  return `${String(error.errno)} ${error.message}`;
+}
+
+const mysql2: RealClient = {
+  name: 'mysql2',
+  missing: () => Promise.resolve(null),
+  async login({ user, password, port, socketPath }) {
+    try {
+      const where = socketPath === undefined ? { host: '127.0.0.1', port: port ?? 0 } : { socketPath };
+      const connection = await mysql.createConnection({ ...where, user, password });
+      await connection.ping();
+      await connection.end();
+      return 'ok';
+    } catch (error) {
+      return asText(error);
+    }
+  },
+  async change({ user, password, port }, to) {
+    const connection = await mysql.createConnection({ host: '127.0.0.1', port: port ?? 0, user, password });
+    try {
+      await connection.changeUser({ user: to.user, password: to.password });
+      await connection.ping();
+      return 'ok';
+    } catch (error) {
+      return asText(error);
+    } finally {
+      connection.destroy();
+    }
+  },
+};
+
+const mariadbNode: RealClient = {
+  name: 'mariadb (npm)',
+  missing: () => Promise.resolve(null),
+  async login({ user, password, port, socketPath }) {
+    try {
+      const where = socketPath === undefined ? { host: '127.0.0.1', port: port ?? 0 } : { socketPath };
+      const connection = await mariadb.createConnection({
+        ...where,
+        user,
+        password,
+        allowPublicKeyRetrieval: true,
+      });
+      await connection.ping();
+      await connection.end();
+      return 'ok';
+    } catch (error) {
+      return asText(error);
+    }
+  },
+  async change({ user, password, port }, to) {
+    const where = { host: '127.0.0.1', port: port ?? 0 };
+    // Without a schema it leaves out a field of COM_CHANGE_USER, which the servers stumble over as well.
+    const connection = await mariadb.createConnection({ ...where, user, password, database: 'shop' });
+    try {
+      await connection.changeUser({ user: to.user, password: to.password });
+      await connection.ping();
+      return 'ok';
+    } catch (error) {
+      return asText(error);
+    } finally {
+      connection.destroy();
+    }
+  },
+};
+
+function cliArguments({ user, port, socketPath }: Target): string[] {
+  const where =
+    socketPath === undefined
+      ? ['--protocol=tcp', '--host=127.0.0.1', `--port=${port}`]
+      : ['--protocol=socket', `--socket=${socketPath}`];
+  return ['--no-defaults', ...where, `--user=${user}`, '--default-character-set=utf8mb4', '--execute=DO 1'];
+}
+
+function cliResult({ code, output }: Finished): string {
+  return code === 0 ? 'ok' : output.replace(/^ERROR (\d+) \([^)]*\): /m, '$1 ');
+}
+
+const mariadbCli: RealClient = {
+  name: 'mariadb (command line)',
+  missing: () => probe('the mariadb command line', 'mariadb', ['--version']),
+  async login(target) {
+    return cliResult(await run('mariadb', cliArguments(target), { MYSQL_PWD: target.password }));
+  },
+};
+
+const mysqlCli: RealClient = {
+  name: 'mysql (command line)',
+  missing: async () => ((await mysqlClientCommand()) === null ? "MySQL's command line" : null),
+  async login(target) {
+    const command = await mysqlClientCommand();
+    if (command === null) throw new Error('not there');
+    const [program, ...words] = command;
+    const args = [...words, ...cliArguments(target), '--get-server-public-key'];
+    return cliResult(await run(program, args, { MYSQL_PWD: target.password }));
+  },
+};
+
+const PYTHON = `
+import os, pymysql
+where = {'unix_socket': os.environ['SOCKET']} if os.environ['SOCKET'] else {'host': '127.0.0.1', 'port': int(os.environ['PORT'])}
+try:
+    connection = pymysql.connect(user=os.environ['WHO'], password=os.environ['PASSWORD'].encode(), **where)
+    connection.ping(reconnect=False)
+    connection.close()
+    print('ok')
+except pymysql.MySQLError as error:
+    print(error.args[0], error.args[1])
+`;
+
+const PHP = `
+mysqli_report(MYSQLI_REPORT_OFF);
+$socket = getenv('SOCKET');
+$connection = mysqli_init();
+$done = @$connection->real_connect($socket ? 'localhost' : '127.0.0.1', getenv('WHO'), getenv('PASSWORD'), null,
+  $socket ? 0 : (int)getenv('PORT'), $socket ?: null);
+if (getenv('THEN')) {
+  echo $connection->change_user(getenv('THEN'), getenv('THEN_PASSWORD'), null) && $connection->query('DO 1')
+    ? 'ok' : $connection->errno . ' ' . $connection->error;
+  exit;
+}
+echo $done && $connection->query('DO 1') ? 'ok' : $connection->connect_errno . ' ' . $connection->connect_error;
+`;
+
+function environment({ user, password, port, socketPath }: Target): Record<string, string> {
+  return { WHO: user, PASSWORD: password, PORT: String(port ?? ''), SOCKET: socketPath ?? '' };
+}
+
+const pymysql: RealClient = {
+  name: 'PyMySQL',
+  missing: () =>
+    probe('PyMySQL with cryptography', '/usr/bin/python3', ['-c', 'import pymysql, cryptography']),
+  async login(target) {
+    return (await run('/usr/bin/python3', ['-c', PYTHON], environment(target))).output;
+  },
+};
+
+const mysqli: RealClient = {
+  name: 'PHP mysqli',
+  missing: () => probe('PHP with mysqli', 'php', ['-r', 'exit(extension_loaded("mysqli") ? 0 : 1);']),
+  async login(target) {
+    return (await run('php', ['-r', PHP], environment(target))).output;
+  },
+  async change(from, to) {
+    const env = { ...environment(from), THEN: to.user, THEN_PASSWORD: to.password };
+    return (await run('php', ['-r', PHP], env)).output;
+  },
+};
+
+// MariaDB's C library; it leaves the answer in COM_CHANGE_USER to be asked for.
+const MYSQLCLIENT = `
+import os, MySQLdb
+try:
+    connection = MySQLdb.connect(host='127.0.0.1', port=int(os.environ['PORT']), user=os.environ['WHO'], password=os.environ['PASSWORD'])
+    if os.environ.get('THEN'):
+        connection.change_user(os.environ['THEN'], os.environ['THEN_PASSWORD'])
+    connection.ping()
+    print('ok')
+except MySQLdb.Error as error:
+    print(error.args[0], error.args[1])
+`;
+
+/** Only for {@link RealClient.change}: its library is the `mariadb` command line's. */
+export const MYSQLCLIENT_CHANGE: RealClient = {
+  name: 'mysqlclient',
+  missing: () => probe('mysqlclient (Python)', '/usr/bin/python3', ['-c', 'import MySQLdb']),
+  async login(target) {
+    return (await run('/usr/bin/python3', ['-c', MYSQLCLIENT], environment(target))).output;
+  },
+  async change(from, to) {
+    const env = { ...environment(from), THEN: to.user, THEN_PASSWORD: to.password };
+    return (await run('/usr/bin/python3', ['-c', MYSQLCLIENT], env)).output;
+  },
+};
+
+export const CLIENTS: readonly RealClient[] = [mysql2, mariadbNode, mariadbCli, mysqlCli, pymysql, mysqli];

@@ -1,0 +1,153 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import type { Test } from 'tap';
+
+/** The compiled command line, from dist/test/support. */
+const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+
+export interface ProxyOptions {
+  readonly upstream: string;
+  readonly flags?: readonly string[];
+  /** Before the script: Node's own options. */
+  readonly nodeArgs?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+  /** Do not wait for "ready": the server is down on purpose. */
+  readonly untilListening?: boolean;
+}
+
+interface LogLine {
+  readonly level: string;
+  readonly msg: string;
+  readonly listen?: readonly string[];
+  readonly http?: string;
+  readonly [field: string]: unknown;
+}
+
+/** A proxy in a process of its own, as users run it. */
+export class ProxyProcess {
+  readonly logs: string[] = [];
+  readonly lines: LogLine[] = [];
+  readonly stderr: string[] = [];
+  readonly #child: ChildProcess;
+  readonly #upstream: URL;
+  #host = '';
+  #port = 0;
+  #http = '';
+
+  constructor(options: ProxyOptions) {
+    this.#upstream = new URL(options.upstream);
+    const args = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--log-level', 'debug'];
+    const flags = [
+      ...(options.nodeArgs ?? []),
+      '--enable-source-maps',
+      MAIN,
+      options.upstream,
+      ...args,
+      ...(options.flags ?? []),
+    ];
+    this.#child = spawn(process.execPath, flags, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...options.env },
+    });
+    const { stdout, stderr } = this.#child;
+    if (stdout === null || stderr === null) throw new TypeError('the proxy has no output');
+    createInterface({ input: stdout }).on('line', (line) => this.#onLine(line));
+    createInterface({ input: stderr }).on('line', (line) => this.stderr.push(line));
+  }
+
+  get host(): string {
+    return this.#host;
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  get pid(): number {
+    return this.#child.pid ?? -1;
+  }
+
+  get exitCode(): number | null {
+    return this.#child.exitCode;
+  }
+
+  /** `http://HOST:PORT` of metrics and health. */
+  get http(): string {
+    return `http://${this.#http}`;
+  }
+
+  /** The upstream's URL with the proxy's address in it. */
+  get url(): string {
+    const url = new URL(this.#upstream);
+    url.hostname = this.#host;
+    url.port = String(this.#port);
+    return url.href;
+  }
+
+  /** Resolves with the first log line, present or to come, that has this message. */
+  async logged(msg: string): Promise<LogLine> {
+    for (;;) {
+      const line = this.lines.find((one) => one.msg === msg);
+      if (line !== undefined) return line;
+      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+        throw new Error(`the proxy has ended before "${msg}":\n${[...this.stderr, ...this.logs].join('\n')}`);
+      }
+      await Promise.race([once(this.#child, 'line'), once(this.#child, 'exit')]);
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  /** Resolves with the exit code; null when a signal ended it. */
+  async ended(): Promise<number | null> {
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    return this.#child.exitCode;
+  }
+
+  /** The value of a metric without labels, or summed over all. */
+  async metric(name: string, label = ''): Promise<number> {
+    const text = await (await fetch(`${this.http}/metrics`)).text();
+    let sum = 0;
+    for (const line of text.split('\n')) {
+      if (!line.startsWith(name) || !line.includes(label)) continue;
+      if (line[name.length] !== ' ' && line[name.length] !== '{') continue;
+      sum += Number(line.slice(line.lastIndexOf(' ') + 1));
+    }
+    return sum;
+  }
+
+  async stop(): Promise<void> {
+    this.#child.kill('SIGTERM');
+    const slow = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+    await this.ended();
+    clearTimeout(slow);
+  }
+
+  #onLine(text: string): void {
+    this.logs.push(text);
+    if (text.startsWith('{')) {
+      const line = JSON.parse(text) as LogLine;
+      this.lines.push(line);
+      const address = line.listen?.find((one) => !one.startsWith('unix:'));
+      if (address !== undefined) {
+        const colon = address.lastIndexOf(':');
+        this.#host = address.slice(0, colon);
+        this.#port = Number(address.slice(colon + 1));
+      }
+      if (line.http !== undefined) this.#http = line.http;
+    }
+    this.#child.emit('line');
+  }
+}
+
+/** Starts a proxy that ends with the test. */
+export async function startProxy(t: Test, options: ProxyOptions): Promise<ProxyProcess> {
+  const proxy = new ProxyProcess(options);
+  t.teardown(() => proxy.stop());
+  await proxy.logged(options.untilListening === true ? 'listening' : 'ready');
+  return proxy;
+}
