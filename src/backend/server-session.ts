@@ -142,6 +142,8 @@ export class ServerSession {
       try {
         pos = this.tracker.push(buf, pos, end, exchange);
       } catch (error) {
+        // Anything else is a mistake of ours, and no reason to blame the server.
+        if (!(error instanceof BouncerError || error instanceof RangeError)) throw error;
         this.#lose('the reply cannot be followed', error);
         return;
       }

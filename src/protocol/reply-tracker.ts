@@ -88,6 +88,9 @@ export class ReplyTracker {
   #carry: Buffer = EMPTY;
   #carried = 0;
   #started = false;
+  /** No packet of the reply has been seen yet. */
+  #leading = true;
+  #refused = false;
   /** Rows of the result set under way, or of the last one. */
   rows = 0;
   /** Sequence id of the last packet seen, as the server sent it. */
@@ -108,6 +111,14 @@ export class ReplyTracker {
     return this.#state === State.Rows && this.#passing === 0 && this.#carried === 0 && !this.#continued;
   }
 
+  /**
+   * The reply is a lone ERR that the server sent of its own accord, before it read the command: its sequence id is 0.
+   * (Later packets may be numbered 0 as well, since the numbers wrap.)
+   */
+  get refused(): boolean {
+    return this.#refused;
+  }
+
   /** By how much the client's sequence ids are ahead of the server's. */
   get shift(): number {
     return this.#shift;
@@ -121,7 +132,15 @@ export class ReplyTracker {
     this.#shift = 0;
     this.#carried = 0;
     this.#started = false;
+    this.#leading = true;
+    this.#refused = false;
     this.rows = 0;
+  }
+
+  /** After {@link push} has thrown: nothing can be put in the place of what came. */
+  abandon(): void {
+    this.#state = State.Done;
+    this.#started = true;
   }
 
   /**
@@ -138,11 +157,7 @@ export class ReplyTracker {
         const taken = Math.min(this.#passing, end - pos);
         this.#passing -= taken;
         pos += taken;
-        if (this.#passing === 0 && this.#definitions > 0 && this.#lastDefinition()) {
-          sink.span(buf, spanStart, pos);
-          spanStart = pos;
-          this.#endDefinitions(sink);
-        }
+        if (this.#passing === 0 && this.#definitions > 0) spanStart = this.#definitionPassed(buf, spanStart, pos, sink);
         continue;
       }
       const length = payloadLength(buf, pos, end);
@@ -156,6 +171,7 @@ export class ReplyTracker {
         }
         this.#enter(buf, pos, length);
         pos += HEADER_SIZE;
+        if (length === 0 && this.#definitions > 0) spanStart = this.#definitionPassed(buf, spanStart, pos, sink);
         continue;
       }
       const packetEnd = pos + HEADER_SIZE + length;
@@ -175,8 +191,8 @@ export class ReplyTracker {
 
   /** Keeps back a cut header or significant packet, in a buffer as large as the whole packet where that is known. */
   #keep(buf: Buffer, pos: number, end: number): void {
-    const length = payloadLength(buf, pos, end);
-    this.#carry = this.#carryBuffer(length);
+    // Of a packet whose first byte is not there it isn't known yet whether it must be seen whole.
+    this.#carry = this.#carryBuffer(end - pos > HEADER_SIZE ? payloadLength(buf, pos, end) : 0);
     this.#carried = buf.copy(this.#carry, 0, pos, end);
   }
 
@@ -256,6 +272,7 @@ export class ReplyTracker {
 
   /** Takes the header of a packet that passes through. */
   #enter(buf: Buffer, pos: number, length: number): void {
+    this.#leading = false;
     this.serverSequence = buf[pos + 3] as number;
     if (this.#shift !== 0) buf[pos + 3] = this.serverSequence + this.#shift;
     if (!this.#continued && this.#state === State.Rows) this.rows++;
@@ -265,6 +282,14 @@ export class ReplyTracker {
       // COM_STATISTICS: one packet, and it is this one. Its payload is counted as the last definition.
       this.#definitions = 1;
     }
+  }
+
+  /** A definition ends at `pos`. Returns where the span under way begins: there, if a group of definitions ended with it. */
+  #definitionPassed(buf: Buffer, spanStart: number, pos: number, sink: ReplySink): number {
+    if (!this.#lastDefinition()) return spanStart;
+    sink.span(buf, spanStart, pos);
+    this.#endDefinitions(sink);
+    return pos;
   }
 
   /** A definition has passed whole; tells whether it was the last of its group. */
@@ -295,8 +320,12 @@ export class ReplyTracker {
   #significant(buf: Buffer, start: number, end: number, sink: ReplySink): void {
     const payload = start + HEADER_SIZE;
     const first = buf[payload] as number;
+    const leading = this.#leading;
+    this.#leading = false;
     this.serverSequence = buf[start + 3] as number;
     if (first === Reply.Err) {
+      this.#refused = leading && this.serverSequence === 0;
+      if (this.#state === State.AfterColumns) this.#shift += sink.columnsEnd(this.serverSequence + this.#shift, true);
       this.#shiftHeader(buf, start);
       this.#definitions = 0;
       this.#state = State.Done;

@@ -7,20 +7,21 @@ import type { ChangeUserCommand } from '../protocol/handshake-change-user.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
 import { effectsOf } from '../session/effects-of.js';
 import { HoldReason } from '../session/hold-reason.js';
-import { initialProfile, type LoginState, resetProfile } from '../session/initial-profile.js';
-import type { SessionProfile } from '../session/profile.js';
+import type { LoginState } from '../session/initial-profile.js';
 import { SCHEMA_CHANGE } from '../session/statement-effects.js';
 import { ChangeUser, type ChangeUserHost } from './change-user.js';
 import { clientError, packetTooLarge } from './client-errors.js';
+import { ClientIdentity } from './client-identity.js';
+import { ClientInput, StreamKind } from './client-input.js';
 import type { RegisteredClient } from './client-registry.js';
 import { ClientReply, type ReplyObserver } from './client-reply.js';
 import { ClientStatements, type PendingPrepare } from './client-statements.js';
 import { type CommandTarget, dispatch, dispatchLong } from './command-dispatch.js';
-import { CommandEvent, CommandReader } from './command-reader.js';
+import { CommandEvent } from './command-reader.js';
 import { CommandWork, SendKind } from './command-work.js';
 import type { AuthenticationContext, RelayServices } from './relay-services.js';
-import { FileTarget, type PieceTarget, Progress, SKIP, StreamedInput } from './streamed-input.js';
-import { VirtualSession, type VirtualSessionHost } from './virtual-session.js';
+import { VirtualSession } from './virtual-session.js';
+import type { WorkObserver } from './work.js';
 
 /** A client that has logged in, as the frontend hands it over. */
 export interface ConnectedClient extends AuthenticationContext {
@@ -53,24 +54,13 @@ const State = {
 } as const;
 type State = (typeof State)[keyof typeof State];
 
-/** Bytes that a client may send ahead before it is made to wait. */
-const MAX_BACKLOG = 256 * 1024;
-
-/** Flags that make a session fit for one client and not for another: part of the pool key. */
-const POOL_CAPABILITIES =
-  Capability.FoundRows |
-  Capability.NoSchema |
-  Capability.LocalFiles |
-  Capability.MultiResults |
-  Capability.PsMultiResults;
-
 /**
  * One client: its socket, and which command it has under way. Commands are taken one at a time; what a driver
  * pipelines waits in the reader. What a command means is decided in `command-dispatch`, where it runs in
  * {@link VirtualSession}.
  */
 export class ClientConnection
-  implements VirtualSessionHost, ReplyObserver, ChangeUserHost, CommandTarget, RegisteredClient
+  implements WorkObserver, ReplyObserver, ChangeUserHost, CommandTarget, RegisteredClient
 {
   readonly connectionId: number;
   readonly attributes: ReadonlyMap<string, string>;
@@ -79,23 +69,16 @@ export class ClientConnection
   readonly work: CommandWork;
   readonly statements = new ClientStatements();
   virtual: VirtualSession;
-  userName: string;
-  account: ServerAccount;
   pendingPrepare: PendingPrepare | null = null;
   readonly #client: ConnectedClient;
   readonly #socket: Socket;
-  readonly #reader = new CommandReader();
+  readonly #input: ClientInput;
   readonly #reply: ClientReply;
-  #collation: number;
-  #schema: string | null;
+  #identity: ClientIdentity;
   #state: State = State.Busy;
   /** Where the reply to a login or change of user goes, while that waits for its schema; else 0. */
   #loginSequence = 0;
   #changeUser: ChangeUser | null = null;
-  #streamed: StreamedInput | null = null;
-  /** What is streamed goes nowhere: its command failed before it was sent. */
-  #skipping = false;
-  #longCommand = false;
   #serverCongested = false;
   #pumping = false;
   #draining = false;
@@ -107,18 +90,27 @@ export class ClientConnection
     this.connectionId = client.connectionId;
     this.capabilities = client.capabilities;
     this.attributes = client.attributes;
-    this.userName = client.user.name;
-    this.account = services.accountOf(this.userName);
-    this.#collation = client.collation;
-    this.#schema = client.schema;
+    this.#input = new ClientInput(client.socket, services.maxPacketSize);
+    this.#identity = this.#identify(client.user.name, client);
     const deprecateEof = (client.capabilities & Capability.DeprecateEof) !== 0;
     this.#reply = new ClientReply(client.socket, deprecateEof, services.output, this);
-    this.work = new CommandWork(this.#reply, (target) => this.#longCommandBegins(target));
+    this.work = new CommandWork(this.#reply, (target) => {
+      this.#input.streamCommand(target);
+      this.#stream();
+    });
     this.virtual = this.#newVirtualSession();
   }
 
   get deprecateEof(): boolean {
     return (this.capabilities & Capability.DeprecateEof) !== 0;
+  }
+
+  get userName(): string {
+    return this.#identity.userName;
+  }
+
+  get account(): ServerAccount {
+    return this.#identity.account;
   }
 
   get serverConnectionId(): number | null {
@@ -134,7 +126,7 @@ export class ClientConnection
     socket.on('end', () => this.close('client closed the connection'));
     socket.on('close', () => this.close('client closed the connection'));
     if (this.#client.preface.length > 0) socket.write(this.#client.preface);
-    if (this.#client.rest.length > 0) this.#reader.push(this.#client.rest);
+    if (this.#client.rest.length > 0) this.#input.reader.push(this.#client.rest);
     this.#beginLogin(this.#client.sequenceId);
     socket.resume();
   }
@@ -166,7 +158,7 @@ export class ClientConnection
   changeUser(buf: Buffer, start: number, end: number): void {
     this.#state = State.ChangingUser;
     this.#changeUser = new ChangeUser(this, this.services.authentication(this.#client));
-    this.#changeUser.begin(buf, start, end, this.capabilities, this.#collation);
+    this.#changeUser.begin(buf, start, end, this.capabilities, this.#identity.collation);
   }
 
   /** {@link ChangeUserHost} */
@@ -175,10 +167,12 @@ export class ClientConnection
     this.virtual.reset(null);
     this.virtual.abandon();
     this.statements.clear();
-    this.userName = userName;
-    this.account = this.services.accountOf(userName);
-    this.#collation = command.collation ?? this.#collation;
-    this.#schema = command.schema;
+    const collation = command.collation ?? this.#identity.collation;
+    this.#identity = this.#identify(userName, {
+      schema: command.schema,
+      capabilities: this.capabilities,
+      collation,
+    });
     this.virtual = this.#newVirtualSession();
     this.#beginLogin(sequenceId);
     this.#pump();
@@ -202,20 +196,11 @@ export class ClientConnection
 
   /** COM_RESET_CONNECTION. */
   resetSession(): void {
-    const { upstream } = this.services;
-    const globals = this.account.resetBaseline;
-    if (globals === null || upstream.facts === null)
-      throw new TypeError('a client is connected before the server is known');
-    const { collations, info } = upstream.facts;
-    const keepsCharset = info.flavor === 'mariadb';
-    const current = this.virtual.profile;
     this.statements.clear();
-    this.virtual.reset(
-      resetProfile(upstream.registry, globals, collations, keepsCharset, this.#loginState(), current),
-    );
+    this.virtual.reset(this.#identity.resetProfile(this.virtual.profile));
   }
 
-  /** {@link VirtualSessionHost} */
+  /** {@link WorkObserver} */
   workDone(): void {
     if (this.#state === State.Closed) return;
     if (this.#loginSequence !== 0) this.#loginSucceeded();
@@ -226,11 +211,10 @@ export class ClientConnection
       return;
     }
     this.#state = State.Ready;
-    this.#streamed = null;
     this.#pump();
   }
 
-  /** {@link VirtualSessionHost} */
+  /** {@link WorkObserver} */
   workFailed(err: ErrPacket): void {
     if (this.#state === State.Closed) return;
     this.pendingPrepare = null;
@@ -243,13 +227,13 @@ export class ClientConnection
     if (this.virtual.session === null) this.statements.sessionGone();
     this.#state = State.Ready;
     if (this.work.isLong) {
-      this.#skipping = true;
-      this.#stream(new StreamedInput(this.#reader, SKIP, false, this.services.maxPacketSize));
+      this.#input.skipCommand();
+      this.#stream();
     }
     this.#pump();
   }
 
-  /** {@link VirtualSessionHost} */
+  /** {@link WorkObserver} */
   replyBroken(err: ErrPacket, session: ServerSession): void {
     const { tracker } = session;
     if (tracker.atPacketBoundary && !this.work.isLong) {
@@ -288,12 +272,8 @@ export class ClientConnection
   fileRequested(): void {
     const { session } = this.virtual;
     if (session === null) throw new TypeError('a file was requested without a session');
-    this.#stream(new StreamedInput(this.#reader, new FileTarget(session), true, Number.POSITIVE_INFINITY));
-  }
-
-  #longCommandBegins(target: PieceTarget): void {
-    this.#longCommand = true;
-    this.#stream(new StreamedInput(this.#reader, target, false, this.services.maxPacketSize));
+    this.#input.streamFile(session);
+    this.#stream();
   }
 
   /** {@link ReplyObserver} */
@@ -333,7 +313,6 @@ export class ClientConnection
 
   /** {@link RegisteredClient} */
   killConnection(): void {
-    this.killQuery(() => {});
     this.close('killed');
   }
 
@@ -379,27 +358,20 @@ export class ClientConnection
     else this.#socket.destroy();
   }
 
+  #identify(userName: string, login: LoginState): ClientIdentity {
+    const { services } = this;
+    return new ClientIdentity(services.upstream, userName, services.accountOf(userName), login);
+  }
+
   #newVirtualSession(): VirtualSession {
-    return new VirtualSession(this.services, this, this.account, this.capabilities & POOL_CAPABILITIES, () =>
-      this.#initialProfile(),
-    );
-  }
-
-  #loginState(): LoginState {
-    return { schema: this.#schema, capabilities: this.capabilities, collation: this.#collation };
-  }
-
-  #initialProfile(): SessionProfile | null {
-    const { facts, registry } = this.services.upstream;
-    const { loginBaseline, resetBaseline } = this.account;
-    if (facts === null || loginBaseline === null || resetBaseline === null) return null;
-    return initialProfile(registry, loginBaseline, resetBaseline, facts.collations, this.#loginState());
+    return new VirtualSession(this.services, this, this.#identity);
   }
 
   /** Answers a login at once where its schema is known to exist, else when a session has it. */
   #beginLogin(sequenceId: number): void {
     this.#loginSequence = sequenceId;
-    const schemaKnown = this.#schema === null || this.services.knownSchemas.has(this.account, this.#schema);
+    const { account, schema } = this.#identity;
+    const schemaKnown = schema === null || this.services.knownSchemas.has(account, schema);
     if (schemaKnown && this.virtual.profileKnown) {
       this.#loginSucceeded();
       this.#state = State.Ready;
@@ -407,22 +379,23 @@ export class ClientConnection
       return;
     }
     this.work.set(SendKind.Nothing, ReplyShape.Ok, SCHEMA_CHANGE, EMPTY, 0, 0);
-    this.work.getsSchema = this.#schema !== null;
+    this.work.getsSchema = schema !== null;
     this.submit();
   }
 
   #loginSucceeded(): void {
     const sequenceId = this.#loginSequence;
     this.#loginSequence = 0;
-    if (this.#schema !== null) this.services.knownSchemas.add(this.account, this.#schema);
+    const { account, schema } = this.#identity;
+    if (schema !== null) this.services.knownSchemas.add(account, schema);
     this.sendOk(sequenceId);
   }
 
   #onData(chunk: Buffer): void {
     if (this.#state === State.Closed) return;
-    this.#reader.push(chunk);
+    this.#input.reader.push(chunk);
     this.#pump();
-    if (this.#reader.unread > MAX_BACKLOG && this.#state === State.Busy) this.#socket.pause();
+    if (this.#state === State.Busy) this.#input.limitBacklog();
   }
 
   #onDrain(): void {
@@ -435,11 +408,14 @@ export class ClientConnection
   #pump(): void {
     if (this.#pumping) return;
     this.#pumping = true;
-    let goOn = true;
-    while (goOn) goOn = this.#pumpOnce();
-    this.#pumping = false;
+    try {
+      let goOn = true;
+      while (goOn) goOn = this.#pumpOnce();
+    } finally {
+      this.#pumping = false;
+    }
     if (this.#draining) this.#endIfDrained();
-    if (this.#state === State.Ready && this.#socket.isPaused()) this.#socket.resume();
+    if (this.#state === State.Ready) this.#input.flow();
   }
 
   /** Whether there may be more to do at once. */
@@ -454,9 +430,10 @@ export class ClientConnection
       case State.Ready:
         break;
     }
-    const event = this.#reader.next();
+    const { reader } = this.#input;
+    const event = reader.next();
     if (event === CommandEvent.None) return false;
-    const { buf, start, end } = this.#reader;
+    const { buf, start, end } = reader;
     if (this.#state === State.ChangingUser) {
       this.#changeUser?.receive(buf, start, end);
       return this.#state !== State.ChangingUser;
@@ -481,37 +458,26 @@ export class ClientConnection
     this.close('a command was too long');
   }
 
-  #stream(input: StreamedInput): void {
-    this.#streamed = input;
+  #stream(): void {
     this.#state = State.Streaming;
     this.#pump();
   }
 
   #pumpStreamed(): boolean {
-    const progress = this.#streamed?.pump() ?? Progress.Done;
-    switch (progress) {
-      case Progress.Starved:
-        if (this.#socket.isPaused()) this.#socket.resume();
-        return false;
-      case Progress.Congested:
-        this.#socket.pause();
-        return false;
-      case Progress.Done:
-        this.#streamed = null;
-        this.#state = this.#skipping ? State.Ready : State.Busy;
-        this.#skipping = false;
-        if (this.#longCommand) this.#longCommandSent();
-        return true;
-      case Progress.TooLarge:
-        this.sendErr(packetTooLarge(this.services.maxPacketSize));
-        this.close('packet too large');
-        return false;
+    const outcome = this.#input.pump();
+    if (outcome === null) return false;
+    if ('tooLarge' in outcome) {
+      this.sendErr(packetTooLarge(outcome.tooLarge));
+      this.close('packet too large');
+      return false;
     }
+    this.#state = outcome.done === StreamKind.Skipped ? State.Ready : State.Busy;
+    if (outcome.done === StreamKind.Command) this.#longCommandSent();
+    return true;
   }
 
   /** All of a long command is on its way: only now is it known what its text says. */
   #longCommandSent(): void {
-    this.#longCommand = false;
     const { text } = this.work;
     if (text !== null) {
       this.work.effects = effectsOf(text.finish());

@@ -16,7 +16,7 @@ import {
 } from './client-statement.js';
 import { noTypes, typesDoNotFit } from './client-statements.js';
 import { LongCommandTarget, type PieceTarget } from './streamed-input.js';
-import type { Work } from './virtual-session.js';
+import type { Work } from './work.js';
 
 /** How a command's bytes get to the session. */
 export const SendKind = {

@@ -1,4 +1,6 @@
+import { runInternal } from '../backend/internal-commands.js';
 import type { InsertIdOwner, ServerSession } from '../backend/server-session.js';
+import { readInsertId } from './session-restore.js';
 
 /**
  * One client's LAST_INSERT_ID(). The server keeps the value per session, and the id in an OK packet is not always the
@@ -59,4 +61,22 @@ export class InsertId implements InsertIdOwner {
     if (this.#unreadOn?.insertIdOwner === this) this.#unreadOn.insertIdOwner = null;
     this.#unreadOn = null;
   }
+}
+
+/**
+ * Fetches an insert id that lies on another session than the one its client has been lent. If somebody has borrowed that
+ * one, it is being read for us: every borrower reads first what it finds on its session, as we do here, so two clients
+ * never wait for each other. Else we read it. The client hears of it through {@link InsertId.whenRead}.
+ */
+export function fetchInsertId(own: InsertId, lent: ServerSession, there: ServerSession): void {
+  if (lent.insertIdOwner !== null && lent.insertIdOwner !== own) read(lent, lent.insertIdOwner, () => {});
+  if (there.borrower === null) read(there, own, () => own.lost(there));
+}
+
+function read(session: ServerSession, owner: InsertIdOwner, failed: () => void): void {
+  const step = readInsertId(session, owner);
+  runInternal(session, [step.command], ([reply]) => {
+    if (reply !== undefined && reply.err === null) step.apply(reply);
+    else failed();
+  });
 }

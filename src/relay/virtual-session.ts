@@ -1,50 +1,20 @@
-import {
-  type InternalCommand,
-  type InternalReply,
-  PING,
-  queryCommand,
-  runInternal,
-} from '../backend/internal-commands.js';
-import { FLUSH_TRACKERS } from '../backend/server-facts.js';
 import type { Borrower, ServerSession, SessionLostError } from '../backend/server-session.js';
-import type { ServerAccount } from '../backend/upstream.js';
-import { CheckoutRequest } from '../pool/checkout-request.js';
 import type { PoolError } from '../pool/errors.js';
-import type { SessionPool } from '../pool/session-pool.js';
 import { Status } from '../protocol/constants.js';
 import type { ErrPacket, OkPacket } from '../protocol/generic-response.js';
 import { HoldReason, holdWords } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 import { SessionLedger } from '../session/session-ledger.js';
-import { InsertIdEffect, SCHEMA_CHANGE, type StatementEffects } from '../session/statement-effects.js';
+import { InsertIdEffect, type StatementEffects } from '../session/statement-effects.js';
 import { checkoutError, diagnosticsGone, lostDuringQuery, lostWhileHeld } from './client-errors.js';
-import type { ClientStatement } from './client-statement.js';
-import { InsertId } from './insert-id.js';
+import type { ClientIdentity } from './client-identity.js';
+import { fetchInsertId, InsertId } from './insert-id.js';
 import type { RelayServices } from './relay-services.js';
+import { SessionCheckout, type SessionSeeker } from './session-checkout.js';
 import { CloseReason } from './session-cleaner.js';
-import { isReady, type RestoreTarget, readInsertId, restoreSession } from './session-restore.js';
-
-/** One command of a client that needs a server session. */
-export interface Work {
-  readonly effects: StatementEffects;
-  readonly statement: ClientStatement | null;
-  /** Whether the client has a schema afterwards if it succeeds: sessions without one are kept apart. */
-  readonly getsSchema: boolean;
-  /** Whether all bytes are still at hand, so that it can be sent again. */
-  readonly canRepeat: boolean;
-  /** Writes the command to the session. False: there will be no reply. An ERR: it was not sent. */
-  send(session: ServerSession): boolean | ErrPacket;
-}
-
-/** The client whose virtual session this is. */
-export interface VirtualSessionHost {
-  /** The reply is complete, or there is none; the next command may come. */
-  workDone(): void;
-  /** The command failed here, or its session is lost; no reply of the server's is coming. */
-  workFailed(err: ErrPacket): void;
-  /** The session is lost while its reply was on its way to the client. */
-  replyBroken(err: ErrPacket, session: ServerSession): void;
-}
+import { isReady, type RestoreTarget, restoreSession } from './session-restore.js';
+import { isSettled, settleSession } from './session-settlement.js';
+import type { Work, WorkObserver } from './work.js';
 
 const Phase = { Idle: 0, Waiting: 1, Restoring: 2, Running: 3, Settling: 4, Gone: 5 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
@@ -60,19 +30,16 @@ const LOSABLE = ~(HoldReason.SessionMode | HoldReason.Diagnostics);
  * Borrows a session for each command, brings it into the client's state, and gives it back in the same tick the reply
  * ends, unless the ledger says that something on it is the client's alone.
  */
-export class VirtualSession implements Borrower {
+export class VirtualSession implements Borrower, SessionSeeker {
   readonly insertId = new InsertId();
   /** The housekeeping has seen it hold a session for its diagnostics once. */
   seenHolding = false;
   /** What a client starts with; null until the first session of its account was seen. */
   #ledger: SessionLedger | null = null;
   readonly #services: RelayServices;
-  readonly #host: VirtualSessionHost;
-  readonly #account: ServerAccount;
-  readonly #initialProfile: () => SessionProfile | null;
-  readonly #request: VirtualSessionRequest;
-  readonly #poolWithSchema: SessionPool<ServerSession>;
-  readonly #poolWithoutSchema: SessionPool<ServerSession>;
+  readonly #host: WorkObserver;
+  readonly #identity: ClientIdentity;
+  readonly #checkout: SessionCheckout;
   #session: ServerSession | null = null;
   #phase: Phase = Phase.Idle;
   #work: Work | null = null;
@@ -86,22 +53,11 @@ export class VirtualSession implements Borrower {
   /** A command came while the session was being given back. */
   #nextWork: Work | null = null;
 
-  constructor(
-    services: RelayServices,
-    host: VirtualSessionHost,
-    account: ServerAccount,
-    capabilities: number,
-    initialProfile: () => SessionProfile | null,
-  ) {
+  constructor(services: RelayServices, host: WorkObserver, identity: ClientIdentity) {
     this.#services = services;
     this.#host = host;
-    this.#account = account;
-    this.#initialProfile = initialProfile;
-    const target = { account, capabilities };
-    const key = `${account.user}/${capabilities.toString(16)}`;
-    this.#poolWithSchema = services.pools.pool(`${key}/schema`, target);
-    this.#poolWithoutSchema = services.pools.pool(key, target);
-    this.#request = new VirtualSessionRequest(this.#poolWithSchema, this);
+    this.#identity = identity;
+    this.#checkout = new SessionCheckout(services.pools, identity.account, identity.poolCapabilities, this);
   }
 
   /** The session lent to the client at this moment. */
@@ -231,7 +187,7 @@ export class VirtualSession implements Borrower {
     const session = this.#session;
     const phase = this.#phase;
     this.#phase = Phase.Gone;
-    if (phase === Phase.Waiting) this.#services.pools.cancel(this.#request);
+    if (phase === Phase.Waiting) this.#checkout.cancel();
     if (phase === Phase.Idle && session !== null) this.#leave(session);
     if (session === null || phase === Phase.Idle) this.insertId.reset();
   }
@@ -257,14 +213,9 @@ export class VirtualSession implements Borrower {
       this.#prepare(this.#session, work);
       return;
     }
-    const request = this.#request;
-    const profile = this.profileKnown ? this.profile : null;
-    const hasSchema = work.getsSchema || (profile !== null && profile.schema !== null);
-    request.pool = hasSchema ? this.#poolWithSchema : this.#poolWithoutSchema;
-    request.fingerprint = profile;
-    if (this.insertId.unreadOn !== null) request.preferred = this.insertId.unreadOn;
+    if (this.insertId.unreadOn !== null) this.#checkout.preferred = this.insertId.unreadOn;
     this.#phase = Phase.Waiting;
-    const session = this.#services.pools.checkout(request);
+    const session = this.#checkout.ask(this.profileKnown ? this.profile : null, work.getsSchema);
     if (session !== null) this.granted(session);
   }
 
@@ -273,14 +224,16 @@ export class VirtualSession implements Borrower {
     const { insertId } = this;
     const touchesInsertId = work.effects.insertId !== InsertIdEffect.None;
     if (touchesInsertId && insertId.unreadOn !== null && insertId.unreadOn !== session) {
-      this.#fetchInsertId(session, insertId.unreadOn);
+      this.#phase = Phase.Restoring;
+      insertId.whenRead(() => this.#insertIdRead(session));
+      fetchInsertId(insertId, session, insertId.unreadOn);
       return;
     }
     const foreign = session.lastBorrower !== this;
     const { readsCounts, readsDiagnostics } = work.effects;
     if (foreign && (readsCounts || (readsDiagnostics && this.#leftDiagnostics))) {
       // Better no answer than somebody else's.
-      this.#services.countReaders.add(this.#account);
+      this.#services.countReaders.add(this.#identity.account);
       this.#fail(diagnosticsGone());
       this.releaseIfFree();
       return;
@@ -306,31 +259,18 @@ export class VirtualSession implements Borrower {
     });
   }
 
-  /**
-   * The client's insert id lies on another session. If somebody has borrowed that one, it is being read for us (every
-   * borrower reads first what it finds, as we do here: so two clients never wait for each other); else we read it.
-   */
-  #fetchInsertId(session: ServerSession, there: ServerSession): void {
-    this.#phase = Phase.Restoring;
-    this.insertId.whenRead(() => {
-      if (this.#session !== session) return;
-      if (this.#phase === Phase.Gone) this.#leave(session);
-      else this.#prepare(session, this.#currentWork());
-    });
-    for (const source of [session, there]) {
-      const owner = source.insertIdOwner;
-      if (owner === null || (source === session ? owner === this.insertId : source.borrower !== null))
-        continue;
-      const step = readInsertId(source, owner);
-      runInternal(source, [step.command], ([reply]) => {
-        if (reply !== undefined && reply.err === null) step.apply(reply);
-        else if (source === there) this.insertId.lost(there);
-      });
-    }
+  #insertIdRead(session: ServerSession): void {
+    if (this.#session !== session) return;
+    if (this.#phase === Phase.Gone) this.#leave(session);
+    else this.#prepare(session, this.#currentWork());
   }
 
   #restoreRefused(session: ServerSession, refused: ErrPacket, stateUnknown: boolean): void {
     const ledger = this.#currentLedger();
+    // It may be the schema, dropped since the client chose it: the next login with it must be checked.
+    if (stateUnknown && ledger.profile.schema !== null) {
+      this.#services.knownSchemas.forget(this.#identity.account, ledger.profile.schema);
+    }
     if (stateUnknown && (ledger.holds & LOSABLE) !== 0) {
       session.close();
       this.#lose(session, refused.message);
@@ -339,7 +279,7 @@ export class VirtualSession implements Borrower {
     if (stateUnknown) {
       this.#session = null;
       ledger.released();
-      this.#services.cleaner.clean(session, this.#account, this.insertId);
+      this.#services.cleaner.clean(session, this.#identity.account, this.insertId);
     }
     this.#fail(refused);
     this.releaseIfFree();
@@ -365,7 +305,7 @@ export class VirtualSession implements Borrower {
     const ledger = this.#currentLedger();
     session.profile = ledger.profile;
     this.#leftDiagnostics = (ledger.holds & HoldReason.Diagnostics) !== 0;
-    if (this.#services.countReaders.has(this.#account)) ledger.holds |= HoldReason.Diagnostics;
+    if (this.#services.countReaders.has(this.#identity.account)) ledger.holds |= HoldReason.Diagnostics;
     if (ledger.insertIdChanged) this.insertId.changedOn(session);
     if (session.killsUnderWay > 0) {
       // The KILL may still hit: whatever came next on this session would be its victim.
@@ -391,56 +331,36 @@ export class VirtualSession implements Borrower {
    */
   #settle(session: ServerSession, tell: boolean): void {
     const ledger = this.#currentLedger();
-    const commands: InternalCommand[] = [];
-    const mariadb = session.info.flavor === 'mariadb';
-    // MySQL tells late changes with any OK, MariaDB with one of a statement that itself changes something.
-    if (ledger.reportsOutstanding) commands.push(mariadb ? FLUSH_TRACKERS : PING);
-    if (ledger.readBack.size > 0) commands.push(readBackCommand(ledger.readBack));
-    if (commands.length === 0) {
+    if (isSettled(ledger)) {
       this.#giveBack(session, tell);
       return;
     }
     this.#phase = Phase.Settling;
-    session.lastBorrower = null;
     this.#settleTells = tell;
-    // On MariaDB the question itself raises the flag.
-    const effects = mariadb ? SCHEMA_CHANGE : this.#currentWork().effects;
-    runInternal(session, commands, (replies, lost) => {
-      if (lost !== null || this.#session !== session) return;
-      if (!this.#settled(session, replies, effects)) return;
-      if (this.#phase === Phase.Gone) this.#leave(session);
-      else if (ledger.holds !== 0) this.#done(tell);
-      else if (mariadb && ledger.mayHideChanges) this.#giveBackClean(session, tell);
-      else this.#giveBack(session, tell);
+    settleSession(session, ledger, this.#currentWork().effects, ({ refused, lost }) => {
+      // A lost session has been dealt with by sessionLost().
+      if (lost || this.#session !== session) return;
+      if (refused !== null) {
+        session.close();
+        this.#lose(session, refused.message);
+      } else if (this.#phase === Phase.Gone) {
+        this.#leave(session);
+      } else if (ledger.holds !== 0) {
+        this.#done(tell);
+      } else if (ledger.mayHideChanges && session.info.flavor === 'mariadb') {
+        this.#giveBackClean(session, tell);
+      } else {
+        this.#giveBack(session, tell);
+      }
     });
   }
 
-  /** Takes in the answers of {@link #settle}. False: the session is of no use any more, and has been dealt with. */
-  #settled(session: ServerSession, replies: readonly InternalReply[], effects: StatementEffects): boolean {
-    const ledger = this.#currentLedger();
-    for (const { ok, err, rows } of replies) {
-      if (err !== null) {
-        session.close();
-        this.#lose(session, err.message);
-        return false;
-      }
-      if (ok !== null) ledger.ok({ ...ok, warnings: 0 }, effects);
-      for (const [name, value] of rows) ledger.wasReadBack(name ?? '', value ?? '');
-    }
-    ledger.readBackDone();
-    ledger.reportsOutstanding = false;
-    session.profile = ledger.profile;
-    return true;
-  }
-
   #giveBack(session: ServerSession, tell: boolean): void {
-    const services = this.#services;
     this.#session = null;
     session.borrower = null;
-    this.#request.preferred = session;
-    const misplaced = this.#request.pool === this.#poolWithoutSchema && session.profile.schema !== null;
-    if (misplaced) services.cleaner.close(session, CloseReason.GotSchema);
-    else services.pools.checkin(session);
+    this.#checkout.preferred = session;
+    if (this.#checkout.misplaces(session)) this.#services.cleaner.close(session, CloseReason.GotSchema);
+    else this.#services.pools.checkin(session);
     this.#done(tell);
   }
 
@@ -448,7 +368,7 @@ export class VirtualSession implements Borrower {
   #giveBackClean(session: ServerSession, tell: boolean): void {
     this.#session = null;
     this.#currentLedger().released();
-    this.#services.cleaner.clean(session, this.#account, this.insertId);
+    this.#services.cleaner.clean(session, this.#identity.account, this.insertId);
     this.#done(tell);
   }
 
@@ -473,15 +393,14 @@ export class VirtualSession implements Borrower {
   /** What was held is ended by a reset, or with the session where a reset is not enough. */
   #clean(session: ServerSession): void {
     const ledger = this.#currentLedger();
-    const untouched =
-      (ledger.holds & LOSABLE) === 0 && !ledger.reportsOutstanding && ledger.readBack.size === 0;
+    const untouched = (ledger.holds & (LOSABLE | HoldReason.SessionMode)) === 0 && isSettled(ledger);
     if (ledger.mustClose) {
       this.#services.cleaner.close(session, CloseReason.StateSurvivesReset);
-    } else if (untouched && (ledger.holds & HoldReason.SessionMode) === 0) {
+    } else if (untouched) {
       session.borrower = null;
       this.#services.pools.checkin(session);
     } else {
-      this.#services.cleaner.clean(session, this.#account, null);
+      this.#services.cleaner.clean(session, this.#identity.account, null);
     }
   }
 
@@ -537,7 +456,7 @@ export class VirtualSession implements Borrower {
 
   #learnProfile(): void {
     if (this.#ledger !== null) return;
-    const profile = this.#initialProfile();
+    const profile = this.#identity.initialProfile();
     if (profile === null) return;
     this.#ledger = new SessionLedger(profile);
     if (this.#services.sessionMode) this.#ledger.holds = HoldReason.SessionMode;
@@ -556,27 +475,5 @@ export class VirtualSession implements Borrower {
   #currentSession(): ServerSession {
     if (this.#session === null) throw new TypeError('a reply came without a session');
     return this.#session;
-  }
-}
-
-function readBackCommand(names: ReadonlySet<string>): InternalCommand {
-  const list = [...names].map((name) => `'${name}'`).join(',');
-  return queryCommand(`SHOW SESSION VARIABLES WHERE Variable_name IN (${list})`);
-}
-
-class VirtualSessionRequest extends CheckoutRequest<ServerSession> {
-  readonly #session: VirtualSession;
-
-  constructor(pool: SessionPool<ServerSession>, session: VirtualSession) {
-    super(pool);
-    this.#session = session;
-  }
-
-  granted(session: ServerSession): void {
-    this.#session.granted(session);
-  }
-
-  refused(error: PoolError): void {
-    this.#session.refused(error);
   }
 }

@@ -106,8 +106,9 @@ export class SessionLedger {
     this.profile = this.profile.withVariable(canonicalName(name, this.profile.baseline.variables), value);
   }
 
-  /** All answers are there. What was asked for and not answered is not known. */
-  readBackDone(): void {
+  /** The server has told everything. What was asked for and not answered is not known. */
+  settled(): void {
+    this.reportsOutstanding = false;
     const { variables } = this.profile.baseline;
     for (const name of this.#readBack) if (variables.has(name)) this.holds |= HoldReason.Unknown;
     this.#readBack.clear();

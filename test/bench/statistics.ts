@@ -26,10 +26,7 @@ export interface Comparison {
   readonly meaningless: boolean;
 }
 
-/**
- * The rounds of a ratio may be this far apart, relative to their median. Pairs of runs of the *same* target on a
- * quiet two-core machine stay below 0.12; differences worth publishing are larger than 0.05.
- */
+/** The rounds of a ratio may be this far apart, relative to their median, before the ratio is called meaningless. */
 export const MEANINGLESS_SPREAD = 0.3;
 
 /** Compares round by round; a round that either side lacks (undefined) does not count. */

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import { ServerError } from '../../src/protocol/constants.js';
@@ -41,13 +42,13 @@ t.test('an OK packet is read as it was written, from the middle of a buffer', as
       const payload = okPayload(parts);
       const buf = Buffer.concat([Buffer.alloc(before, 0xfe), payload, Buffer.alloc(12, 0xfe)]);
       const ok = parseOk(buf, before, before + payload.length);
-      t.equal(ok.affectedRows, parts.affectedRows);
-      t.equal(ok.lastInsertId, parts.lastInsertId);
-      t.equal(ok.warnings, parts.warnings);
-      t.strictSame(ok.info, Buffer.from(parts.info));
-      t.equal(ok.status, parts.status | (parts.session === null ? 0 : STATUS.stateChanged));
-      if (parts.session === null) t.equal(ok.session, null);
-      else t.equal(typeof ok.session?.schema, 'string');
+      assert.equal(ok.affectedRows, parts.affectedRows);
+      assert.equal(ok.lastInsertId, parts.lastInsertId);
+      assert.equal(ok.warnings, parts.warnings);
+      assert.deepEqual(ok.info, Buffer.from(parts.info));
+      assert.equal(ok.status, parts.status | (parts.session === null ? 0 : STATUS.stateChanged));
+      if (parts.session === null) assert.equal(ok.session, null);
+      else assert.equal(typeof ok.session?.schema, 'string');
     }),
     { numRuns: 500 },
   );
@@ -66,7 +67,7 @@ t.test('a client without SESSION_TRACK gets the same OK without state', async (t
       const payload = okPayload(parts);
       const ok = parseOk(payload, 0, payload.length);
       const expected = packet(sequenceId, okPayload({ ...parts, session: null }));
-      t.strictSame(encodeOk(sequenceId, ok, parts.header), expected);
+      assert.deepEqual(encodeOk(sequenceId, ok, parts.header), expected);
     }),
     { numRuns: 500 },
   );
@@ -107,8 +108,8 @@ t.test('ERR packets are read as written, and cut at 511 bytes', async (t) => {
       fc.nat(255),
       (errno, sqlState, message, sequenceId) => {
         const built = encodeErrPacket(sequenceId, { errno, sqlState, message });
-        t.strictSame(built, packet(sequenceId, errPayload(errno, message, sqlState)));
-        t.strictSame(parseErr(built, 4, built.length), { errno, sqlState, message });
+        assert.deepEqual(built, packet(sequenceId, errPayload(errno, message, sqlState)));
+        assert.deepEqual(parseErr(built, 4, built.length), { errno, sqlState, message });
       },
     ),
     { numRuns: 200 },

@@ -1,3 +1,4 @@
+import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
 import { MalformedPacketError, PayloadReader } from '../../src/protocol/payload-reader.js';
@@ -58,13 +59,13 @@ t.test('what is written is read back, in any order, from the middle of a buffer'
       const writer = new PayloadWriter(before);
       for (const one of fields) one.write(writer);
       const built = writer.packet(sequenceId);
-      t.equal(built.readUIntLE(0, 3), built.length - 4);
-      t.equal(built[3], sequenceId);
+      assert.equal(built.readUIntLE(0, 3), built.length - 4);
+      assert.equal(built[3], sequenceId);
       const buf = Buffer.concat([Buffer.alloc(before, 0xfd), built, Buffer.alloc(9, 0xfd)]);
       const reader = new PayloadReader(buf, before + 4, before + built.length);
-      for (const one of fields) t.strictSame(one.read(reader), one.value);
-      t.equal(reader.remaining, 0);
-      t.equal(reader.position, before + built.length);
+      for (const one of fields) assert.deepEqual(one.read(reader), one.value);
+      assert.equal(reader.remaining, 0);
+      assert.equal(reader.position, before + built.length);
     }),
     { numRuns: 300 },
   );

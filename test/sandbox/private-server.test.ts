@@ -138,7 +138,7 @@ t.test('a wrong statement at the beginning is an error', async (t) => {
 t.test('a temporary folder with too long a path is refused at once', async (t) => {
   const [program] = await findServerPrograms(['mariadb', 'mysql']);
   if (program === undefined) {
-    t.plan(0, 'no server program on PATH');
+    await t.test('it is there', { skip: 'no server program on PATH' }, async () => undefined);
     return;
   }
   const error = await rejection(startBare(program, `mybouncer-${'x'.repeat(100)}-`));

@@ -1,0 +1,55 @@
+import type { ServerAccount, Upstream } from '../backend/upstream.js';
+import { Capability } from '../protocol/constants.js';
+import { initialProfile, type LoginState, resetProfile } from '../session/initial-profile.js';
+import type { SessionProfile } from '../session/profile.js';
+
+/** Flags that make a session fit for one client and not for another: part of the pool key. */
+const POOL_CAPABILITIES =
+  Capability.FoundRows |
+  Capability.NoSchema |
+  Capability.LocalFiles |
+  Capability.MultiResults |
+  Capability.PsMultiResults;
+
+/** Who a client is and what it said at its login, or at its last COM_CHANGE_USER. */
+export class ClientIdentity implements LoginState {
+  readonly userName: string;
+  /** On whose sessions it runs. */
+  readonly account: ServerAccount;
+  readonly schema: string | null;
+  readonly capabilities: number;
+  readonly collation: number;
+  readonly #upstream: Upstream;
+
+  constructor(upstream: Upstream, userName: string, account: ServerAccount, login: LoginState) {
+    this.#upstream = upstream;
+    this.userName = userName;
+    this.account = account;
+    this.schema = login.schema;
+    this.capabilities = login.capabilities;
+    this.collation = login.collation;
+  }
+
+  get poolCapabilities(): number {
+    return this.capabilities & POOL_CAPABILITIES;
+  }
+
+  /** The profile after the login; null until a session of the account has been seen. */
+  initialProfile(): SessionProfile | null {
+    const { facts, registry } = this.#upstream;
+    const { loginBaseline, resetBaseline } = this.account;
+    if (facts === null || loginBaseline === null || resetBaseline === null) return null;
+    return initialProfile(registry, loginBaseline, resetBaseline, facts.collations, this);
+  }
+
+  /** The profile after COM_RESET_CONNECTION on a session of profile `current`. */
+  resetProfile(current: SessionProfile): SessionProfile {
+    const { facts, registry } = this.#upstream;
+    const globals = this.account.resetBaseline;
+    if (globals === null || facts === null) {
+      throw new TypeError('a client is served before the server is known');
+    }
+    const keepsCharset = facts.info.flavor === 'mariadb';
+    return resetProfile(registry, globals, facts.collations, keepsCharset, this, current);
+  }
+}

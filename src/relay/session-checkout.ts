@@ -1,0 +1,61 @@
+import type { ServerSession } from '../backend/server-session.js';
+import type { ServerAccount } from '../backend/upstream.js';
+import { CheckoutRequest } from '../pool/checkout-request.js';
+import type { PoolError } from '../pool/errors.js';
+import type { SessionPool } from '../pool/session-pool.js';
+import type { SessionProfile } from '../session/profile.js';
+import type { ServerPools } from './session-cleaner.js';
+
+/** Who asks for sessions. */
+export interface SessionSeeker {
+  granted(session: ServerSession): void;
+  refused(error: PoolError): void;
+}
+
+/**
+ * A client's requests for sessions; one object for all of them. There are two pools for clients of one kind: a session
+ * that has a schema can never have none again, so sessions without one are kept apart.
+ */
+export class SessionCheckout extends CheckoutRequest<ServerSession> {
+  readonly #pools: ServerPools;
+  readonly #seeker: SessionSeeker;
+  readonly #withSchema: SessionPool<ServerSession>;
+  readonly #withoutSchema: SessionPool<ServerSession>;
+
+  /** `capabilities`: the flags that make a session fit for this client and not for another. */
+  constructor(pools: ServerPools, account: ServerAccount, capabilities: number, seeker: SessionSeeker) {
+    const target = { account, capabilities };
+    const key = `${account.user}/${capabilities.toString(16)}`;
+    const withSchema = pools.pool(`${key}/schema`, target);
+    super(withSchema);
+    this.#pools = pools;
+    this.#seeker = seeker;
+    this.#withSchema = withSchema;
+    this.#withoutSchema = pools.pool(key, target);
+  }
+
+  /** A session at once, or null: then the seeker hears of it. `getsSchema`: what is to run gives the client one. */
+  ask(profile: SessionProfile | null, getsSchema: boolean): ServerSession | null {
+    const hasSchema = getsSchema || (profile !== null && profile.schema !== null);
+    this.pool = hasSchema ? this.#withSchema : this.#withoutSchema;
+    this.fingerprint = profile;
+    return this.#pools.checkout(this);
+  }
+
+  cancel(): void {
+    this.#pools.cancel(this);
+  }
+
+  /** Whether the session that was lent last has got a schema in a pool of sessions without. */
+  misplaces(session: ServerSession): boolean {
+    return this.pool === this.#withoutSchema && session.profile.schema !== null;
+  }
+
+  granted(session: ServerSession): void {
+    this.#seeker.granted(session);
+  }
+
+  refused(error: PoolError): void {
+    this.#seeker.refused(error);
+  }
+}

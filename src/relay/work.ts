@@ -1,0 +1,26 @@
+import type { ServerSession } from '../backend/server-session.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
+import type { StatementEffects } from '../session/statement-effects.js';
+import type { ClientStatement } from './client-statement.js';
+
+/** One command of a client that needs a server session. */
+export interface Work {
+  readonly effects: StatementEffects;
+  readonly statement: ClientStatement | null;
+  /** Whether the client has a schema afterwards if it succeeds: sessions without one are kept apart. */
+  readonly getsSchema: boolean;
+  /** Whether all bytes are still at hand, so that it can be sent again. */
+  readonly canRepeat: boolean;
+  /** Writes the command to the session. False: there will be no reply. An ERR: it was not sent. */
+  send(session: ServerSession): boolean | ErrPacket;
+}
+
+/** Who hears of a work's end. Exactly one of these follows each work. */
+export interface WorkObserver {
+  /** The reply is complete, or there is none; the next command may come. */
+  workDone(): void;
+  /** The command failed here, or its session is lost; no reply of the server's is coming. */
+  workFailed(err: ErrPacket): void;
+  /** The session is lost while its reply was on its way to the client. */
+  replyBroken(err: ErrPacket, session: ServerSession): void;
+}
