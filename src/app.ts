@@ -289,10 +289,11 @@ function localUser(user: ClientUser): LocalUser {
   return { name, secret: { hash: credential.hash } };
 }
 
-/** Says COM_QUIT to a session that is idle; one with work under way, or held, is cut off, which rolls it back. */
-function closeSession(session: ServerSession): undefined {
-  if (session.busy) session.close();
-  else session.quit();
+/** Says COM_QUIT to a session that is idle; one with work under way is cut off, which rolls it back. */
+function closeSession(session: ServerSession): Promise<void> | undefined {
+  if (!session.busy) return session.quit();
+  session.close();
+  return undefined;
 }
 
 function metricsSource({ pools, clients }: RelayServices): MetricsSource {

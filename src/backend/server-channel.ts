@@ -32,6 +32,9 @@ const READ_BUFFER_SIZE = 64 * 1024;
 
 const KEEP_ALIVE_MS = 30_000;
 
+/** A server that does not close within this time is cut off. */
+const QUIT_PATIENCE_MS = 2_000;
+
 const QUIT_PACKET = Buffer.from([1, 0, 0, 0, 1]);
 
 /**
@@ -145,19 +148,30 @@ export class ServerChannel {
   }
 
   /**
-   * Says COM_QUIT and closes, without waiting for the server: an orderly end that it does not log as aborted.
-   * A channel whose writes are stuck is destroyed instead: waiting for them could take for ever.
+   * Says COM_QUIT and lets the server close: an orderly end that it does not log as aborted. `gone` is called when it has
+   * closed, so when the session no longer counts there. A channel whose writes are stuck is destroyed instead: waiting for
+   * them could take for ever.
    */
-  quit(): void {
-    if (this.#closed) return;
+  quit(gone: () => void = () => {}): void {
+    if (this.#closed) {
+      gone();
+      return;
+    }
     if (this.pendingBytes > 0) {
       this.destroy();
+      gone();
       return;
     }
     this.#closed = true;
     this.handler = null;
+    const impatient = setTimeout(() => this.#socket.destroy(), QUIT_PATIENCE_MS);
+    this.#socket.once('close', () => {
+      clearTimeout(impatient);
+      gone();
+    });
     this.#socket.write(QUIT_PACKET);
-    this.#socket.destroySoon();
+    // Bytes that were on their way are read past, else the end behind them would not be seen.
+    this.#socket.resume();
   }
 
   #onRead(length: number): void {

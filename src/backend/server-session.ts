@@ -123,12 +123,11 @@ export class ServerSession {
     this.channel.destroy();
   }
 
-  /** Ends an idle session in order (COM_QUIT). */
-  quit(): void {
-    if (this.#closed) return;
+  /** Ends an idle session in order (COM_QUIT); resolves when the server is rid of it. */
+  quit(): Promise<void> {
     this.#closed = true;
     this.onLost = null;
-    this.channel.quit();
+    return new Promise((resolve) => this.channel.quit(resolve));
   }
 
   #onBytes(buf: Buffer, start: number, end: number): void {
@@ -144,6 +143,7 @@ export class ServerSession {
       } catch (error) {
         // Anything else is a mistake of ours, and no reason to blame the server.
         if (!(error instanceof BouncerError || error instanceof RangeError)) throw error;
+        this.tracker.abandon();
         this.#lose('the reply cannot be followed', error);
         return;
       }

@@ -105,6 +105,8 @@ export const Status = {
   PsOutParams: 0x1000,
   InTransactionReadonly: 0x2000,
   SessionStateChanged: 0x4000,
+  /** MariaDB only. */
+  AnsiQuotes: 0x8000,
 } as const;
 
 /** Entry types of the session state information in an OK packet (`enum_session_state_type`). */

@@ -119,6 +119,11 @@ export class ReplyTracker {
     return this.#refused;
   }
 
+  /** Sequence id that the client expects next. */
+  get nextSequence(): number {
+    return this.#leading ? 1 : (this.serverSequence + 1 + this.#shift) & 0xff;
+  }
+
   /** By how much the client's sequence ids are ahead of the server's. */
   get shift(): number {
     return this.#shift;

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount } from '../backend/upstream.js';
-import { Capability, HEADER_SIZE, ServerError, Status } from '../protocol/constants.js';
+import { Capability, HEADER_SIZE, Status } from '../protocol/constants.js';
 import { type ErrPacket, encodeErrPacket, encodeOk, type OkPacket } from '../protocol/generic-response.js';
 import type { ChangeUserCommand } from '../protocol/handshake-change-user.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
@@ -10,7 +10,7 @@ import { HoldReason } from '../session/hold-reason.js';
 import type { LoginState } from '../session/initial-profile.js';
 import { SCHEMA_CHANGE } from '../session/statement-effects.js';
 import { ChangeUser, type ChangeUserHost } from './change-user.js';
-import { clientError, packetTooLarge } from './client-errors.js';
+import { emptyCommand, outOfOrder, packetTooLarge } from './client-errors.js';
 import { ClientIdentity } from './client-identity.js';
 import { ClientInput, StreamKind } from './client-input.js';
 import type { RegisteredClient } from './client-registry.js';
@@ -19,28 +19,10 @@ import { ClientStatements, type PendingPrepare } from './client-statements.js';
 import { type CommandTarget, dispatch, dispatchLong } from './command-dispatch.js';
 import { CommandEvent } from './command-reader.js';
 import { CommandWork, SendKind } from './command-work.js';
-import type { AuthenticationContext, RelayServices } from './relay-services.js';
+import type { ConnectedClient } from './connected-client.js';
+import type { RelayServices } from './relay-services.js';
 import { VirtualSession } from './virtual-session.js';
 import type { WorkObserver } from './work.js';
-
-/** A client that has logged in, as the frontend hands it over. */
-export interface ConnectedClient extends AuthenticationContext {
-  readonly user: { readonly name: string };
-  readonly schema: string | null;
-  readonly capabilities: number;
-  readonly collation: number;
-  readonly attributes: ReadonlyMap<string, string>;
-  readonly connectionId: number;
-  /** To be sent before the login's OK or ERR. */
-  readonly preface: Buffer;
-  readonly sequenceId: number;
-  /** Bytes that came behind the login. */
-  readonly rest: Buffer;
-  /** Paused. */
-  readonly socket: Socket;
-  /** Gives back the client's place under max_client_conn. */
-  readonly release: () => void;
-}
 
 const State = {
   /** The next command may come. */
@@ -215,7 +197,7 @@ export class ClientConnection
   }
 
   /** {@link WorkObserver} */
-  workFailed(err: ErrPacket): void {
+  workFailed(err: ErrPacket, sequenceId = 1): void {
     if (this.#state === State.Closed) return;
     this.pendingPrepare = null;
     if (this.#loginSequence !== 0) {
@@ -223,7 +205,7 @@ export class ClientConnection
       this.end();
       return;
     }
-    if (this.work.hasReply) this.sendErr(err);
+    if (this.work.hasReply) this.sendErr(err, sequenceId);
     if (this.virtual.session === null) this.statements.sessionGone();
     this.#state = State.Ready;
     if (this.work.isLong) {
@@ -237,7 +219,7 @@ export class ClientConnection
   replyBroken(err: ErrPacket, session: ServerSession): void {
     const { tracker } = session;
     if (tracker.atPacketBoundary && !this.work.isLong) {
-      this.workFailed(err);
+      this.workFailed(err, tracker.nextSequence);
       return;
     }
     this.close('the server session was lost in the middle of a reply');
@@ -443,10 +425,7 @@ export class ClientConnection
       return false;
     }
     if (event === CommandEvent.LongCommand) this.#beginLong(buf, start, end);
-    else if (end - start === HEADER_SIZE)
-      this.sendErr(
-        clientError(ServerError.MalformedPacket, 'Malformed communication packet: an empty command'),
-      );
+    else if (end - start === HEADER_SIZE) this.sendErr(emptyCommand());
     else dispatch(this, buf, start, end);
     return true;
   }
@@ -487,13 +466,7 @@ export class ClientConnection
   }
 
   #outOfOrder(sequenceId: number): void {
-    this.sendErr(
-      clientError(
-        ServerError.NetPacketsOutOfOrder,
-        `Got packets out of order: a command began with sequence id ${sequenceId}`,
-      ),
-      (sequenceId + 1) & 0xff,
-    );
+    this.sendErr(outOfOrder(sequenceId), (sequenceId + 1) & 0xff);
     this.end();
   }
 }

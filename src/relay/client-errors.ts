@@ -56,3 +56,14 @@ export function packetTooLarge(limit: number): ErrPacket {
     `Got a packet bigger than the ${limit} bytes that max_packet_size allows`,
   );
 }
+
+export function emptyCommand(): ErrPacket {
+  return clientError(ServerError.MalformedPacket, 'Malformed communication packet: an empty command');
+}
+
+export function outOfOrder(sequenceId: number): ErrPacket {
+  return clientError(
+    ServerError.NetPacketsOutOfOrder,
+    `Got packets out of order: a command began with sequence id ${sequenceId}`,
+  );
+}

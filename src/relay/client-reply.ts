@@ -1,6 +1,7 @@
 import type { Exchange, ServerSession, SessionLostError } from '../backend/server-session.js';
 import { HEADER_SIZE, Reply, Status } from '../protocol/constants.js';
 import { encodeOk, type OkPacket, parseOk } from '../protocol/generic-response.js';
+import { MalformedPacketError } from '../protocol/payload-reader.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
 import type { ByteSink, OutputBuffer } from './output-buffer.js';
 
@@ -63,7 +64,7 @@ export class ClientReply implements Exchange {
     const payload = start + HEADER_SIZE;
     const ok = parseOk(buf, payload, end);
     const tracker = (this.#session as ServerSession).tracker;
-    this.#status = ok.status & ~(Status.SessionStateChanged | Status.MoreResultsExist | Status.CursorExists);
+    this.#status = ok.status & SESSION_FLAGS;
     this.#observer.replyOk(ok, closesResultSet ? tracker.rows : null);
     if (this.discard) return;
     const sequenceId = buf[start + 3] as number;
@@ -77,8 +78,9 @@ export class ClientReply implements Exchange {
   }
 
   err(buf: Buffer, start: number, end: number): void {
+    if (end - start < HEADER_SIZE + 3) throw new MalformedPacketError('ERR packet ends too early');
     const errno = buf.readUInt16LE(start + HEADER_SIZE + 1);
-    const notExecuted = (this.#session as ServerSession).tracker.serverSequence === 0;
+    const notExecuted = (this.#session as ServerSession).tracker.refused;
     this.#observer.replyErr(errno, notExecuted);
     if (!this.discard && !notExecuted) this.#output.span(buf, start, end, this.#target);
   }
@@ -124,13 +126,22 @@ export class ClientReply implements Exchange {
 
   lost(_error: SessionLostError): void {
     // The borrower hears of it from the session itself, whatever it was doing.
+    this.#output.drop(this.#target);
   }
 
   #flush(): void {
-    if (this.discard) return;
-    if (this.#output.flush(this.#target)) this.#session?.channel.retainReadBuffer();
+    if (this.discard) this.#output.drop(this.#target);
+    else if (this.#output.flush(this.#target)) this.#session?.channel.retainReadBuffer();
   }
 }
+
+/** Flags that are the session's and last; all others are about one statement, and servers begin each without them. */
+const SESSION_FLAGS =
+  Status.Autocommit |
+  Status.InTransaction |
+  Status.InTransactionReadonly |
+  Status.NoBackslashEscapes |
+  Status.AnsiQuotes;
 
 /** One packet for all: it is copied before the next one is made. */
 const EOF_PACKET = Buffer.from([5, 0, 0, 0, Reply.Eof, 0, 0, 0, 0]);

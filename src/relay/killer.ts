@@ -56,7 +56,7 @@ export class Killer {
     const open = [...this.#control.values()];
     this.#control.clear();
     for (const session of await Promise.allSettled(open)) {
-      if (session.status === 'fulfilled') session.value.quit();
+      if (session.status === 'fulfilled') await session.value.quit();
     }
   }
 

@@ -21,9 +21,12 @@ export class OutputBuffer {
   #span: Buffer | null = null;
   #spanStart = 0;
   #spanEnd = 0;
+  /** Whose bytes are gathered. */
+  #sink: ByteSink | null = null;
 
   /** Bytes of the read buffer that go on as they are. */
   span(buf: Buffer, start: number, end: number, sink: ByteSink): void {
+    if (this.#sink !== sink) this.#begin(sink);
     if (this.#span === buf && this.#spanEnd === start) {
       this.#spanEnd = end;
       return;
@@ -36,6 +39,7 @@ export class OutputBuffer {
 
   /** Bytes made here, copied at once. */
   insert(bytes: Uint8Array, sink: ByteSink): void {
+    if (this.#sink !== sink) this.#begin(sink);
     if (this.#span !== null) this.#copySpan(sink);
     if (this.#used + bytes.length > SCRATCH_SIZE) {
       this.#writeScratch(sink);
@@ -52,6 +56,7 @@ export class OutputBuffer {
    * Writes all. Returns true when the read buffer itself is now waiting in the sink's queue and must not be overwritten.
    */
   flush(sink: ByteSink): boolean {
+    if (this.#sink !== sink) return false;
     const span = this.#span;
     if (span !== null && this.#used > 0 && this.#used + this.#spanEnd - this.#spanStart <= SCRATCH_SIZE) {
       this.#copySpan(sink);
@@ -63,6 +68,18 @@ export class OutputBuffer {
     }
     if (this.#used > 0) this.#writeScratch(sink);
     return false;
+  }
+
+  /** Forgets what was gathered for a sink: its reply broke off, or it has gone. */
+  drop(sink: ByteSink): void {
+    if (this.#sink === sink) this.#begin(null);
+  }
+
+  /** Whatever another sink left behind must never reach this one. */
+  #begin(sink: ByteSink | null): void {
+    this.#sink = sink;
+    this.#span = null;
+    this.#used = 0;
   }
 
   #copySpan(sink: ByteSink): void {

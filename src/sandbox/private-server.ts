@@ -8,7 +8,7 @@ import { logTail, SMALL_LOG, VOLATILE_STORAGE } from './data-directory.js';
 import { SandboxError, SandboxFault } from './error.js';
 import { handOver, type ServerAccount, serverAccount } from './server-account.js';
 import type { ServerFlavor, ServerProgram } from './server-program.js';
-import { WatchedProcess } from './watchdog.js';
+import { FolderGuard, WatchedProcess } from './watchdog.js';
 
 export const HOST = '127.0.0.1';
 
@@ -85,6 +85,7 @@ export class PrivateServer {
   readonly #account: ServerAccount | null;
   #port = 0;
   #process: WatchedProcess | null = null;
+  #stopped: Promise<void> | null = null;
 
   private constructor(options: PrivateServerOptions, folder: string, account: ServerAccount | null) {
     this.flavor = options.program.flavor;
@@ -100,6 +101,7 @@ export class PrivateServer {
     const account = await serverAccount(tmpdir());
     const folder = await mkdtemp(join(tmpdir(), options.prefix ?? 'mybouncer-'));
     const server = new PrivateServer(options, folder, account);
+    const guard = await FolderGuard.start(folder);
     try {
       if (Buffer.byteLength(server.socketPath) > MAX_SOCKET_PATH) {
         throw new SandboxError(
@@ -115,6 +117,8 @@ export class PrivateServer {
     } catch (error) {
       await server.stop();
       throw error;
+    } finally {
+      guard.release();
     }
     return server;
   }
@@ -159,11 +163,16 @@ export class PrivateServer {
   }
 
   /** Ends the server (at once: what it holds is of no use any more) and removes its folder. */
-  async stop(): Promise<void> {
-    const running = this.#process;
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  async #stop(): Promise<void> {
+    await this.#process?.destroy();
     this.#process = null;
-    if (running === null) await rm(this.folder, { recursive: true, force: true });
-    else await running.destroy();
+    // The watchdog has removed it already, unless there was none.
+    await rm(this.folder, { recursive: true, force: true });
   }
 
   async #launchOnFreePort(): Promise<void> {

@@ -71,7 +71,7 @@ export async function identifyProgram(command: readonly [string, ...string[]]): 
 
 /**
  * The server programs of these flavors on this machine, in the order of their names: mariadbd, mysqld.
- * @throws SandboxError when there is one that cannot be run
+ * @throws SandboxError when the only one there is cannot be run
  */
 export async function findServerPrograms(
   flavors: readonly ServerFlavor[],
@@ -79,6 +79,7 @@ export async function findServerPrograms(
 ): Promise<ServerProgram[]> {
   const found: ServerProgram[] = [];
   const seen = new Set<string>();
+  let broken: unknown = null;
   for (const name of ['mariadbd', 'mysqld']) {
     const path = await findProgram(name, directories);
     if (path === null) continue;
@@ -86,8 +87,14 @@ export async function findServerPrograms(
     const real = await realpath(path);
     if (seen.has(real)) continue;
     seen.add(real);
-    const program = await identifyProgram([path]);
-    if (flavors.includes(program.flavor)) found.push(program);
+    try {
+      const program = await identifyProgram([path]);
+      if (flavors.includes(program.flavor)) found.push(program);
+    } catch (error) {
+      broken ??= error;
+    }
   }
+  // One that runs is enough.
+  if (found.length === 0 && broken !== null) throw broken;
   return found;
 }

@@ -28,10 +28,39 @@ echo "exit $code"
 read -r line <&3 || rm -rf "$folder"
 `;
 
+/** The same pipe for a folder alone. */
+const GUARD_SCRIPT = 'read -r line || rm -rf "$1"';
+
 function pin(stream: unknown, hold: boolean): void {
   if (!(stream instanceof Socket)) return;
   if (hold) stream.ref();
   else stream.unref();
+}
+
+/** Removes a folder when this process ends before it has said that it need not. */
+export class FolderGuard {
+  readonly #child: ChildProcess;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    child.unref();
+    pin(child.stdin, false);
+  }
+
+  static async start(folder: string): Promise<FolderGuard> {
+    const child = spawn('sh', ['-c', GUARD_SCRIPT, 'mybouncer-guard', folder], {
+      stdio: ['pipe', 'ignore', 'ignore'],
+      detached: true,
+    });
+    await once(child, 'spawn');
+    child.stdin.on('error', () => undefined);
+    return new FolderGuard(child);
+  }
+
+  /** The folder is somebody else's care now, or gone. */
+  release(): void {
+    this.#child.stdin?.end('keep\n');
+  }
 }
 
 /** One run of one server process. */

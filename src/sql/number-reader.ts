@@ -26,7 +26,7 @@ export const NumberEnd = {
   Number: 1,
   /** A name that starts with digits, and goes on: 1abc, 0X1F, 1e. */
   Word: 2,
-  /** Such a name, whole, and the sign after it: 1e+ without digits. */
+  /** Such a name and the sign after it, both whole: 1e+ without digits. */
   WordAndSign: 3,
 } as const;
 export type NumberEnd = (typeof NumberEnd)[keyof typeof NumberEnd];
@@ -78,7 +78,6 @@ export class NumberReader {
       const c = buf[pos] as number;
       if (this.#step === Step.Integer && isDigit(c)) continue;
       this.end = this.#take(c, (codes[c] as number) !== NO_NAME_BYTE);
-      if (this.end === NumberEnd.WordAndSign) return pos + 1;
       if (this.end !== NumberEnd.Open) return pos;
     }
     return end;

@@ -11,6 +11,8 @@ export class CommandLine {
   readonly #encoding: 'utf8' | 'latin1';
   #chunks: Buffer[] = [];
   #serial = 0;
+  #ended = false;
+  #wake: () => void = () => undefined;
 
   /** @param encoding of what is sent and received */
   constructor(command: readonly string[], encoding: 'utf8' | 'latin1') {
@@ -28,27 +30,42 @@ export class CommandLine {
     this.#child = spawn('sh', ['-c', 'exec "$@" 2>&1', 'sh', ...command.slice(0, -1), ...options, schema], {
       stdio: ['pipe', 'pipe', 'ignore'],
     });
-    this.#child.stdout.on('data', (data: Buffer) => this.#chunks.push(data));
+    this.#child.stdout.on('data', (data: Buffer) => {
+      this.#chunks.push(data);
+      this.#wake();
+    });
+    this.#child.stdout.on('end', () => {
+      this.#ended = true;
+      this.#wake();
+    });
     // A client that ended is noticed by what it did not print.
     this.#child.stdin.on('error', () => undefined);
   }
 
-  /** Sends one line of input with its delimiter. @returns the lines it printed: rows, and errors */
-  async ask(sql: string): Promise<string[]> {
+  /** Sends statements, or commands of the client's own. @returns the lines it printed: rows, and errors */
+  async ask(...statements: string[]): Promise<string[]> {
     const mark = `end-of-answer-${++this.#serial}`;
-    const command = /^(\\|use |source )/.test(sql) ? `${sql}\n` : `${sql}${DELIMITER}\n`;
-    this.#child.stdin.write(`${command}SELECT '${mark}'${DELIMITER}\n`, this.#encoding);
+    const isCommand = (text: string) => /^(\\|use |source )/.test(text);
+    const lines = [...statements, `SELECT '${mark}'`].map(
+      (text) => `${text}${isCommand(text) ? '' : DELIMITER}\n`,
+    );
+    this.#child.stdin.write(lines.join(''), this.#encoding);
     const end = Buffer.from(`${mark}\n`);
-    while (this.#chunks.at(-1)?.includes(end) !== true && !this.#whole().subarray(-end.length).equals(end)) {
-      if (this.#child.exitCode !== null)
-        throw new Error(`the client ended: ${this.#whole().toString().slice(-300)}`);
-      await Promise.race([once(this.#child.stdout, 'data'), once(this.#child, 'exit')]);
+    while (!this.#endsWith(end)) {
+      if (this.#ended)
+        throw new Error(`the client ended: ${Buffer.concat(this.#chunks).toString().slice(-300)}`);
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
     }
-    const answer = this.#whole().toString(this.#encoding);
+    const answer = Buffer.concat(this.#chunks).toString(this.#encoding);
     this.#chunks = [];
-    const lines = answer.slice(0, answer.lastIndexOf(mark)).split('\n').slice(0, -1);
-    // What the MySQL command line says about itself on its error channel.
-    return lines.filter((line) => !line.includes('[Warning] Using a password'));
+    return answer
+      .slice(0, answer.lastIndexOf(mark))
+      .replace(/^-{14}\n[^]*?\n-{14}\n\n/gm, '') // a failed statement, shown before its error
+      .replace(/^.*\[Warning\] Using a password on the command line.*\n/gm, '')
+      .split('\n')
+      .slice(0, -1);
   }
 
   /** Ends the input. @returns the exit code */
@@ -58,7 +75,9 @@ export class CommandLine {
     return this.#child.exitCode ?? -1;
   }
 
-  #whole(): Buffer {
-    return Buffer.concat(this.#chunks);
+  /** Looks at the last bytes only: an answer may be large, and comes in many pieces. */
+  #endsWith(end: Buffer): boolean {
+    if ((this.#chunks.at(-1)?.length ?? 0) < end.length) this.#chunks = [Buffer.concat(this.#chunks)];
+    return this.#chunks.at(-1)?.subarray(-end.length).equals(end) === true;
   }
 }

@@ -36,7 +36,7 @@ const okParts: fc.Arbitrary<OkParts> = fc.record({
   ),
 });
 
-t.test('an OK packet is read as it was written, from the middle of a buffer', async (t) => {
+t.test('an OK packet is read as it was written, from the middle of a buffer', async () => {
   fc.assert(
     fc.property(okParts, fc.nat(20), (parts, before) => {
       const payload = okPayload(parts);

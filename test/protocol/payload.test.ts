@@ -53,7 +53,7 @@ const FIELDS = fc.oneof(
   field([fc.nat(300), (w, v) => w.zeros(v), (r, v) => [r.bytes(v).findIndex((b) => b !== 0), v][1]]),
 );
 
-t.test('what is written is read back, in any order, from the middle of a buffer', async (t) => {
+t.test('what is written is read back, in any order, from the middle of a buffer', async () => {
   fc.assert(
     fc.property(fc.array(FIELDS, { maxLength: 25 }), fc.nat(40), fc.nat(255), (fields, before, sequenceId) => {
       const writer = new PayloadWriter(before);

@@ -93,7 +93,7 @@ function follow(shape: ReplyShape, pieces: readonly Buffer[], inserting: boolean
 const splitPoints = fc.array(fc.nat(2_000), { maxLength: 12 });
 
 for (const [name, shape] of SHAPES) {
-  t.test(`replies of shape ${name}, at random splits`, async (t) => {
+  t.test(`replies of shape ${name}, at random splits`, async () => {
     fc.assert(
       fc.property(replyOf(shape), splitPoints, fc.boolean(), (reply, cuts, inserting) => {
         const bytes = serverBytes(reply);
@@ -126,7 +126,7 @@ function lastSequence(bytes: Buffer): number {
   return last;
 }
 
-t.test('not done before the last byte, and never in need of more', async (t) => {
+t.test('not done before the last byte, and never in need of more', async () => {
   fc.assert(
     fc.property(anyReply, (reply) => {
       const bytes = serverBytes(reply);
@@ -144,7 +144,7 @@ t.test('not done before the last byte, and never in need of more', async (t) => 
   );
 });
 
-t.test('pipelined replies: push stops behind the one it follows', async (t) => {
+t.test('pipelined replies: push stops behind the one it follows', async () => {
   fc.assert(
     fc.property(fc.array(anyReply, { minLength: 2, maxLength: 5 }), splitPoints, fc.boolean(), (replies, cuts, inserting) => {
       const streams = replies.map(serverBytes);
@@ -244,6 +244,8 @@ t.test('where an ERR of the proxy could take the place of the next packet', asyn
   for (let at = 0; at < bytes.length; at++) {
     const { tracker } = follow(ReplyShape.ResultSet, at === 0 ? [] : [bytes.subarray(0, at)], true);
     t.equal(tracker.atPacketBoundary, at === 0 || places.includes(at), `after ${at} bytes`);
+    // Column count, definition, the EOF put in, then rows.
+    if (tracker.atPacketBoundary) t.equal(tracker.nextSequence, at === 0 ? 1 : 5 + places.indexOf(at));
   }
 });
 
@@ -302,18 +304,17 @@ t.test('rows of 16 MiB and more', async (t) => {
   for (const [name, row] of cases) {
     const reply = resultSet(Buffer.of(0xfb), row, Buffer.of(0xfb));
     const bytes = serverBytes(reply);
+    const expected = expectedEvents(reply, true);
     const behind = bytes.length - 11 - 5;
     const header = 4 + 1 + 4 + 4 + 5;
     const cuts = [header, header + 3, header + 4, header + 5, 1 << 20, MAX_PAYLOAD + header + 3, MAX_PAYLOAD + header + 4];
-    for (const at of [[], ...cuts.map((cut) => [cut]), [behind - 2, behind, behind + 3], cuts]) {
+    for (const at of [[], [header + 4], [behind - 2], [behind, behind + 3], cuts]) {
       const { events, tracker } = follow(reply.shape, cutAt(bytes, at), true);
-      t.strictSame(outline(events), outline(expectedEvents(reply, true)), `${name}, cut at ${at}`);
+      t.strictSame(outline(events), outline(expected), `${name}, cut at ${at}`);
+      t.ok((events.at(-2)?.[1] as Buffer).equals(expected.at(-2)?.[1] as Buffer), 'the same bytes');
       t.equal(tracker.rows, 3);
       t.ok(tracker.done);
     }
-    const { events } = follow(reply.shape, cutAt(bytes, [header + 4]), true);
-    const [last] = expectedEvents(reply, true).filter(([kind]) => kind === 'span').slice(-1);
-    t.ok((events.filter(([kind]) => kind === 'span').at(-1)?.[1] as Buffer).equals(last?.[1] as Buffer), 'the same bytes');
   }
 });
 
@@ -417,7 +418,7 @@ const nonsense = fc.oneof(
   }),
 );
 
-t.test('nonsense is followed or refused, the same way at every split; nothing outside is read or written', async (t) => {
+t.test('nonsense is followed or refused, the same way at every split; nothing outside is read or written', async () => {
   fc.assert(
     fc.property(anyShape, nonsense, splitPoints, (shape, bytes, cuts) => {
       const whole = outcome(shape, [bytes], 0);

@@ -59,7 +59,7 @@ const entry = fc.oneof<fc.Arbitrary<Entry>[]>(
   })),
 );
 
-t.test('every entry is read, in any order and number; unknown ones are passed over', async (t) => {
+t.test('every entry is read, in any order and number; unknown ones are passed over', async () => {
   fc.assert(
     fc.property(fc.array(entry, { maxLength: 6 }), fc.nat(9), fc.nat(9), (entries, before, behind) => {
       const block = Buffer.concat(entries.map(({ bytes }) => bytes));

@@ -69,40 +69,30 @@ t.test('a server outlives nothing, keeps its port and data across its ends', asy
   });
 });
 
-t.test('a frozen server answers when it goes on', async (t) => {
+t.test('it can be frozen, go on, and be stopped even when frozen', async (t) => {
   await forEachPrivateServer(t, async (t, server) => {
+    const { pid, logFile } = server;
+    const group = async (id: number): Promise<string> =>
+      (await run('ps', ['-o', 'pgid=', '-p', String(id)])).stdout.trim();
+    t.not(await group(pid ?? 0), await group(process.pid), "a Ctrl-C for this process is not the server's");
+
     await server.query('SELECT 1');
     await server.kill('SIGSTOP');
     let answered = false;
     const answer = server.query('SELECT 1').then(() => {
       answered = true;
     });
-    const state = await readFile(`/proc/${server.pid}/stat`, 'utf8');
-    t.match(state, /\) T /, 'it is stopped');
+    t.match(await readFile(`/proc/${pid}/stat`, 'utf8'), /\) T /, 'it stands still');
     t.equal(answered, false);
     await server.kill('SIGCONT');
     await answer;
-    t.equal(answered, true);
-  });
-});
 
-t.test('it stops, even frozen, with all its files', async (t) => {
-  await forEachPrivateServer(t, async (t, server) => {
-    const { pid, logFile } = server;
     await server.kill('SIGSTOP');
     await server.stop();
     t.equal(server.pid, null);
     await t.rejects(stat(logFile), { code: 'ENOENT' });
     await t.rejects(stat(`/proc/${pid}`), { code: 'ENOENT' });
     await server.stop();
-  });
-});
-
-t.test("a Ctrl-C for this process is not the server's", async (t) => {
-  await forEachPrivateServer(t, async (t, server) => {
-    const group = async (pid: number): Promise<string> =>
-      (await run('ps', ['-o', 'pgid=', '-p', String(pid)])).stdout.trim();
-    t.not(await group(server.pid ?? 0), await group(process.pid));
   });
 });
 

@@ -110,6 +110,18 @@ for (const signal of ['SIGKILL', 'SIGINT'] as const) {
   });
 }
 
+t.test('a process that is killed while it makes the data directory leaves nothing', async (t) => {
+  const script = fileURLToPath(new URL('child-preparing.js', import.meta.url));
+  const child = spawn(process.execPath, [script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.teardown(() => child.kill('SIGKILL'));
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const socketPath = `${dirname((await lines.next()).value)}/mysqld.sock`;
+  t.ok(await folderExists({ socketPath }));
+  child.kill('SIGKILL');
+  await once(child, 'exit');
+  await until(async () => !(await folderExists({ socketPath })));
+});
+
 t.test('without any server program a sentence says what to install', async (t) => {
   const found = findOrInstallServer(['mariadb', 'mysql'], () => undefined, {
     directories: [t.testdir({})],

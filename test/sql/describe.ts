@@ -54,3 +54,11 @@ export function summary(traits: StatementTraits): string {
   const flags = flagNames(traits).join(' ');
   return `${traits.first}:${holds === '' ? '' : ` ${holds}`}${flags === '' ? '' : ` | ${flags}`}`;
 }
+
+/** {@link summary} of what may do anything, as the given kind. */
+export function anything(kind: string): string {
+  return (
+    `${kind}: ReadsUserVariable WritesUserVariable Unknown | MayRunRoutine Dml SetsCharset ReadsLastInsertId ` +
+    'WritesLastInsertId ReadsDiagnostics ReadsFoundRows ReadsRowCount ReadsConnectionId EndsTransaction ContainsCommit'
+  );
+}

@@ -29,6 +29,8 @@ export type Shape = 'packet' | 'results' | 'prepare' | 'rows' | 'fields' | 'none
 export interface RawPacket {
   readonly sequenceId: number;
   readonly payload: Buffer;
+  /** The EOF between column definitions and rows. */
+  readonly endsColumns?: true;
 }
 
 export interface RawLogin {
@@ -297,6 +299,7 @@ export class RawClient {
           if ((await next())[0] === 0xff) return;
         }
         const end = this.deprecateEof ? null : await next();
+        if (end !== null) taken.push({ ...(taken.pop() as RawPacket), endsColumns: true });
         if (end !== null && (end.readUInt16LE(3) & CURSOR_EXISTS) !== 0) return;
         const last = await this.#rows(next);
         if (last[0] === 0xff) return;

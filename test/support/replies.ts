@@ -132,12 +132,20 @@ export function expectedEvents(reply: Reply, inserting: boolean): Event[] {
 
 export function mergeSpans(events: readonly Event[]): Event[] {
   const merged: Event[] = [];
+  let spans: Buffer[] = [];
+  const endSpan = (): void => {
+    if (spans.length > 0) merged.push(['span', Buffer.concat(spans)]);
+    spans = [];
+  };
   for (const event of events) {
-    const last = merged.at(-1);
-    if (event[0] === 'span' && last?.[0] === 'span')
-      merged[merged.length - 1] = ['span', Buffer.concat([last[1] as Buffer, event[1] as Buffer])];
-    else merged.push(event);
+    if (event[0] === 'span') {
+      spans.push(event[1] as Buffer);
+    } else {
+      endSpan();
+      merged.push(event);
+    }
   }
+  endSpan();
   return merged;
 }
 

@@ -61,7 +61,7 @@ export class PrivateTestServer extends TestServer {
     return this.#server.logFile;
   }
 
-  /** See {@link PrivateServer.kill}: resolves when the process has ended; after SIGSTOP or SIGCONT at once. */
+  /** See {@link PrivateServer.kill}: resolves when the process has ended, or with SIGSTOP stands still. */
   async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await this.#server.kill(signal);
     if (this.pid === null) this.forgetConnections();

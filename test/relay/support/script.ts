@@ -162,12 +162,26 @@ export async function transcript(
   const statements = new Map<string, number>();
   const result: Line[] = [];
   for (const { name, run, keeps, mask } of steps) {
-    const reply = mask(await run(client, statements));
+    const reply = mask(await run(client, statements)).map(sessionStatus);
     const bytes = reply.map(({ sequenceId, payload }) => `${sequenceId} ${readable(payload)}`).join('\n');
     const disturbance = keeps ? null : await between();
     result.push({ name, bytes, disturbance });
   }
   return result;
+}
+
+/** In transaction (read-only), autocommit, NO_BACKSLASH_ESCAPES, ANSI_QUOTES (MariaDB). */
+const STATUS_OF_SESSION = 0x1 | 0x2 | 0x200 | 0x2000 | 0x8000;
+
+/**
+ * What the statement itself will have to say (whether it used an index, whether more results follow) stands in the EOF before
+ * the rows as well, which is put in before the server has said it.
+ */
+function sessionStatus(packet: RawPacket): RawPacket {
+  if (packet.endsColumns !== true) return packet;
+  const payload = Buffer.from(packet.payload);
+  payload.writeUInt16LE(payload.readUInt16LE(3) & STATUS_OF_SESSION, 3);
+  return { ...packet, payload };
 }
 
 /** Every byte, and yet to be read in a difference. */
@@ -301,7 +315,7 @@ function diagnostics(): Step[] {
     keep(q("INSERT INTO t(small) VALUES('abc')")),
     q('SHOW WARNINGS'),
     q('INSERT INTO child VALUES(1, 1)'),
-    q('SELECT 1'),
+    q('SELECT COUNT(*) FROM child'),
     q('SHOW WARNINGS'),
     keep(q("INSERT INTO t(name) VALUES('seven')")),
     q('SELECT ROW_COUNT()'),
