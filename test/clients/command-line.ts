@@ -62,7 +62,7 @@ export class CommandLine {
     this.#chunks = [];
     return answer
       .slice(0, answer.lastIndexOf(mark))
-      .replace(/^-{14}\n[^]*?\n-{14}\n\n/gm, '') // a failed statement, shown before its error
+      .replace(/^-{14}\n[\s\S]*?\n-{14}\n\n(?=ERROR )/gm, '') // a failed statement, shown before its error
       .replace(/^.*\[Warning\] Using a password on the command line.*\n/gm, '')
       .split('\n')
       .slice(0, -1);

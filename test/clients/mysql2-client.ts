@@ -2,6 +2,7 @@
 // MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see README.md beside this.
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
+import { createConnection as createCallbackConnection } from 'mysql2';
 import {
   type Connection,
   type ConnectionOptions,

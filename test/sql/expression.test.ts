@@ -87,7 +87,10 @@ check('functions with an effect', [
   ['SELECT LAST_INSERT_ID()', 'select: | ReadsLastInsertId'],
   ['SELECT last_insert_id ( /* none */ )', 'select: | ReadsLastInsertId'],
   ['SELECT LAST_INSERT_ID(5)', 'select: | ReadsLastInsertId WritesLastInsertId'],
-  ['SELECT LAST_INSERT_ID(), LAST_INSERT_ID(@a)', 'select: ReadsUserVariable | ReadsLastInsertId WritesLastInsertId'],
+  [
+    'SELECT LAST_INSERT_ID(), LAST_INSERT_ID(@a)',
+    'select: ReadsUserVariable | ReadsLastInsertId WritesLastInsertId',
+  ],
 ]);
 
 check('user variables', [

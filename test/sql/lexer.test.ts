@@ -52,7 +52,8 @@ type Case = readonly [sql: string, expected: string];
 function check(title: string, contexts: Record<string, LexerContext>, cases: readonly Case[]): void {
   t.test(title, async (t) => {
     for (const [name, context] of Object.entries(contexts)) {
-      for (const [sql, expected] of cases) t.equal(tokens(sql, context), expected, `${name}: ${JSON.stringify(sql)}`);
+      for (const [sql, expected] of cases)
+        t.equal(tokens(sql, context), expected, `${name}: ${JSON.stringify(sql)}`);
     }
   });
 }
@@ -87,7 +88,10 @@ check('names', BOTH, [
 check('numbers and names that start with digits', BOTH, [
   ['1 12.5 .5 1. 1e5 1E-5 1.5e+3', 'number number number number number number number'],
   ['1e5for 1.for .5for 1.5e3for', 'number for number for number for number for'],
-  ['1for 0x1for 1e 1e+ 1e+x 1ex 0X1F 0b12 0x 0b', 'word word word word op word op word word word word word word'],
+  [
+    '1for 0x1for 1e 1e+ 1e+x 1ex 0X1F 0b12 0x 0b',
+    'word word word word op word op word word word word word word',
+  ],
   ['0x1F 0xfFF 0b01 0xF.', 'number number number number .'],
   ['1.5e, 1.5e+', 'number , number'],
   ['1..2', 'number number'],

@@ -20,7 +20,10 @@ t.test('names and scopes', async (t) => {
     ['SET PERSIST a = 1, b = 2', 'a global, b global'],
     ['SET PERSIST_ONLY a = 1', 'a global'],
     ['SET @@a = 1', 'a at_none'],
-    ['SET @@session.a = 1, @@local.b = 2, @@global.c = 3, @@persist.d = 4', 'a session, b session, c global, d global'],
+    [
+      'SET @@session.a = 1, @@local.b = 2, @@global.c = 3, @@persist.d = 4',
+      'a session, b session, c global, d global',
+    ],
     ['SET @@session . `a` = 1', 'a session'],
     ['SET @@`a` = 1', 'a at_none'],
     // A scope holds until the next one; not that of @@scope.

@@ -25,15 +25,21 @@ check('reads', [
   ['SELECT SUBSTRING(a FROM 1 FOR 2), TRIM(BOTH x FROM y) FROM t', 'select: | PlainRead'],
   ['SELECT * FROM a JOIN b USING (id) LEFT JOIN c ON (c.x = b.y)', 'select: | PlainRead'],
   ['SELECT * FROM (SELECT 1) AS d (a), (SELECT 2) e (b)', 'select: | PlainRead'],
-  ['SELECT CAST(a AS DECIMAL(10, 2)), CONVERT(b, CHAR(5)), CONVERT(c USING utf8mb4) FROM t', 'select: | PlainRead'],
-  ['SELECT a, SUM(b) OVER (PARTITION BY c ORDER BY d ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t', 'select: | PlainRead'],
+  [
+    'SELECT CAST(a AS DECIMAL(10, 2)), CONVERT(b, CHAR(5)), CONVERT(c USING utf8mb4) FROM t',
+    'select: | PlainRead',
+  ],
+  [
+    'SELECT a, SUM(b) OVER (PARTITION BY c ORDER BY d ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM t',
+    'select: | PlainRead',
+  ],
   ['SELECT MATCH (a, b) AGAINST (? IN BOOLEAN MODE) FROM t', 'select: | PlainRead'],
   ['SELECT CASE WHEN (a) THEN (b) ELSE (c) END, IF(a, b, c), INTERVAL(1, 2) FROM t', 'select: | PlainRead'],
   ['SELECT @@session.sql_mode, @@max_connections', 'select: | PlainRead'],
   ['SELECT `update`, t.lock, `into` FROM t', 'select:'],
   ['SHOW TABLES', 'show: | PlainRead'],
   ["SHOW FULL COLUMNS FROM t LIKE 'a%'", 'show: | PlainRead'],
-  ["SHOW GRANTS FOR u@localhost", 'show: | PlainRead'],
+  ['SHOW GRANTS FOR u@localhost', 'show: | PlainRead'],
   ["SHOW CREATE USER 'u'@'%'", 'show: | PlainRead'],
   ['DESCRIBE t', 'explain: | PlainRead'],
   ['EXPLAIN SELECT * FROM t', 'explain: | PlainRead'],
@@ -60,7 +66,10 @@ check('reads that lock or leave something', [
 
 check('common table expressions', [
   ['WITH a AS (SELECT 1) SELECT * FROM a', 'select: | PlainRead'],
-  ['WITH RECURSIVE a (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a), b (m, o) AS (SELECT 1, 2) SELECT 1', 'select: | PlainRead'],
+  [
+    'WITH RECURSIVE a (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM a), b (m, o) AS (SELECT 1, 2) SELECT 1',
+    'select: | PlainRead',
+  ],
   ['WITH a AS (SELECT 1) (SELECT f(1))', 'select: | MayRunRoutine ReadsLastInsertId'],
   ['WITH a (n) AS (SELECT f(1)) SELECT 1', 'select: | MayRunRoutine ReadsLastInsertId'],
   ['WITH a (n) AS (SELECT 1) SELECT f(1)', 'select: | MayRunRoutine ReadsLastInsertId'],
@@ -151,13 +160,25 @@ check('locks and handlers', [
 
 check('definitions', [
   ['CREATE TABLE t (a INT DEFAULT (uuid()), KEY k (a), x VARCHAR(10))', 'ddl: | EndsTransaction'],
-  ['CREATE TABLE t (a INT) PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (1))', 'ddl: | WritesLastInsertId EndsTransaction'],
+  [
+    'CREATE TABLE t (a INT) PARTITION BY RANGE (a) (PARTITION p VALUES LESS THAN (1))',
+    'ddl: | WritesLastInsertId EndsTransaction',
+  ],
   ['CREATE TABLE t AS SELECT 1', 'ddl: | WritesLastInsertId EndsTransaction'],
-  ['CREATE TABLE t AS SELECT f(@a)', 'ddl: ReadsUserVariable | MayRunRoutine ReadsLastInsertId WritesLastInsertId EndsTransaction'],
-  ['CREATE TABLE t VALUES (f(1))', 'ddl: | MayRunRoutine ReadsLastInsertId WritesLastInsertId EndsTransaction'],
+  [
+    'CREATE TABLE t AS SELECT f(@a)',
+    'ddl: ReadsUserVariable | MayRunRoutine ReadsLastInsertId WritesLastInsertId EndsTransaction',
+  ],
+  [
+    'CREATE TABLE t VALUES (f(1))',
+    'ddl: | MayRunRoutine ReadsLastInsertId WritesLastInsertId EndsTransaction',
+  ],
   ['CREATE TEMPORARY TABLE t (a INT)', 'create_temporary: TemporaryTable'],
   ['CREATE OR REPLACE TEMPORARY TABLE t LIKE u', 'create_temporary: TemporaryTable'],
-  ['CREATE TEMPORARY TABLE IF NOT EXISTS t SELECT 1', 'create_temporary: TemporaryTable | WritesLastInsertId'],
+  [
+    'CREATE TEMPORARY TABLE IF NOT EXISTS t SELECT 1',
+    'create_temporary: TemporaryTable | WritesLastInsertId',
+  ],
   ['CREATE TEMPORARY SEQUENCE s', 'create_temporary: TemporaryTable'],
   ['DROP TEMPORARY TABLE t', 'drop_temporary:'],
   ['DROP TABLE t', 'ddl: | EndsTransaction'],
@@ -168,7 +189,10 @@ check('definitions', [
   ['ALTER TABLE t ADD KEY k (a), RENAME TO u', 'ddl: | EndsTransaction'],
   ['TRUNCATE t', 'ddl: | EndsTransaction'],
   ["CREATE VIEW v AS SELECT GET_LOCK('a', 1), f(1)", 'ddl: | EndsTransaction'],
-  ["CREATE OR REPLACE DEFINER=u@h SQL SECURITY DEFINER VIEW v AS SELECT GET_LOCK('a', 1)", 'ddl: | EndsTransaction'],
+  [
+    "CREATE OR REPLACE DEFINER=u@h SQL SECURITY DEFINER VIEW v AS SELECT GET_LOCK('a', 1)",
+    'ddl: | EndsTransaction',
+  ],
   ["ALTER ALGORITHM=MERGE VIEW v AS SELECT GET_LOCK('a', 1)", 'ddl: | EndsTransaction'],
 ]);
 
@@ -194,15 +218,24 @@ t.test('what only MariaDB has', async (t) => {
     ['DECLARE a INT; BEGIN SELECT 1; END', anything('block')],
     ['ANALYZE SELECT 1', 'explain: | PlainRead'],
     ['ANALYZE FORMAT=JSON UPDATE t SET a = 1', 'explain: | Dml'],
-    ['ANALYZE INSERT INTO t (a) VALUES (f(1))', 'explain: | MayRunRoutine Dml ReadsLastInsertId WritesLastInsertId'],
+    [
+      'ANALYZE INSERT INTO t (a) VALUES (f(1))',
+      'explain: | MayRunRoutine Dml ReadsLastInsertId WritesLastInsertId',
+    ],
     ['SELECT NEXTVAL(s), LASTVAL(s)', 'select: Sequence'],
     ['SELECT NEXT VALUE FOR s', 'select: Sequence'],
     ['SELECT PREVIOUS VALUE FOR s', 'select: Sequence'],
     ['SELECT s.nextval', 'select: Sequence'],
     ['SELECT SETVAL(s, 5)', 'select:'],
     ['SET STATEMENT max_statement_time = 1 FOR SELECT 1', 'select: | SetStatement'],
-    ["SET STATEMENT sql_mode = '', a = f(1) FOR SET @a = 1", 'set: WritesUserVariable | MayRunRoutine ReadsLastInsertId SetStatement'],
-    ['SET STATEMENT a = (SELECT 1 FOR UPDATE), b = 2 FOR COMMIT', 'commit: | EndsTransaction ContainsCommit SetStatement'],
+    [
+      "SET STATEMENT sql_mode = '', a = f(1) FOR SET @a = 1",
+      'set: WritesUserVariable | MayRunRoutine ReadsLastInsertId SetStatement',
+    ],
+    [
+      'SET STATEMENT a = (SELECT 1 FOR UPDATE), b = 2 FOR COMMIT',
+      'commit: | EndsTransaction ContainsCommit SetStatement',
+    ],
     ["SET STATEMENT a = 1 FOR SELECT GET_LOCK('a', 1)", 'select: UserLock | SetStatement'],
   ];
   for (const [sql, expected] of cases) t.equal(summary(traitsOf(sql, mariadb())), expected, sql);
@@ -214,7 +247,10 @@ t.test('diagnostics', async (t) => {
     ['SHOW ERRORS', 'show_errors: | ReadsDiagnostics'],
     ['SHOW COUNT(*) WARNINGS', 'show_warnings: | ReadsDiagnostics'],
     ['SHOW COUNT(*) ERRORS', 'show_errors: | ReadsDiagnostics'],
-    ['GET DIAGNOSTICS @a = ROW_COUNT', 'get_diagnostics: ReadsUserVariable WritesUserVariable | ReadsDiagnostics'],
+    [
+      'GET DIAGNOSTICS @a = ROW_COUNT',
+      'get_diagnostics: ReadsUserVariable WritesUserVariable | ReadsDiagnostics',
+    ],
     ['SELECT @@warning_count', 'select: | ReadsDiagnostics'],
     ['SELECT @@session.`error_count` + 1', 'select: | ReadsDiagnostics'],
     ['SELECT @@identity, @@last_insert_id', 'select: | ReadsLastInsertId'],
@@ -240,7 +276,8 @@ t.test('the schema of USE', async (t) => {
     ['USE a; USE b', 'utf8mb4', null],
     ['SELECT 1', 'utf8mb4', null],
   ];
-  for (const [sql, charset, expected] of cases) t.equal(traitsOf(sql, mariadb({ charset })).use, expected, sql);
+  for (const [sql, charset, expected] of cases)
+    t.equal(traitsOf(sql, mariadb({ charset })).use, expected, sql);
 });
 
 t.test('the target of KILL', async (t) => {

@@ -1,6 +1,15 @@
 import t from 'tap';
 import { Hold, MAX_LISTED_STATEMENTS } from '../../src/sql/traits.js';
-import { anything, flagNames, holdNames, mariadb, mysql, summary, traitsOf, traitsOfBytes } from './describe.js';
+import {
+  anything,
+  flagNames,
+  holdNames,
+  mariadb,
+  mysql,
+  summary,
+  traitsOf,
+  traitsOfBytes,
+} from './describe.js';
 
 t.test('several statements', async (t) => {
   const traits = traitsOf("SELECT 1; ; SET @a = 1;SELECT GET_LOCK('a', 1) ;", mysql());
@@ -70,7 +79,7 @@ t.test('a statement is read with what those before it have set', async (t) => {
     ['CALL p; SELECT "a"', true],
     ['CALL p; SELECT @a', false],
     ['SELECT f(1); SELECT "a"', true],
-    ['SELECT 1; SELECT "a", \'\u00e9\\\'\'', false],
+    ["SELECT 1; SELECT \"a\", '\u00e9\\''", false],
   ];
   for (const [sql, isUndecidable] of cases) {
     t.equal(flagNames(traitsOf(sql, mysql())).includes('Undecidable'), isUndecidable, sql);
@@ -100,7 +109,10 @@ t.test('the definition of a routine ends where the server ends it', async (t) =>
     `/*!50003 CREATE*/ /*!50017 DEFINER=u@h*/ /*!50003 TRIGGER g AFTER DELETE ON t FOR EACH ROW BEGIN SET @a = 1; END */`,
   ];
   for (const sql of inside) t.equal(summary(traitsOf(sql, mysql())), ddl, sql);
-  t.equal(summary(traitsOf('CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ ";@a" $$', mysql())), ddl);
+  t.equal(
+    summary(traitsOf('CREATE FUNCTION f() RETURNS INT LANGUAGE JAVASCRIPT AS $$ ";@a" $$', mysql())),
+    ddl,
+  );
 
   const behind: readonly string[] = [
     `CREATE PROCEDURE p() SELECT 1; ${LOCK}`,

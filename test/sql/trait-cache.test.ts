@@ -8,7 +8,14 @@ function classify(classifier: StatementClassifier, sql: string, context = mysql(
 }
 
 t.test('the same answers with and without a cache', async (t) => {
-  const statements = ['SELECT 1', "SELECT GET_LOCK('a', 1)", 'SET @a = 1', '', 'BEGIN', `SELECT '${'x'.repeat(300)}'`];
+  const statements = [
+    'SELECT 1',
+    "SELECT GET_LOCK('a', 1)",
+    'SET @a = 1',
+    '',
+    'BEGIN',
+    `SELECT '${'x'.repeat(300)}'`,
+  ];
   for (const limit of [0, 1, 2, 3, 64]) {
     const cached = new StatementClassifier(limit);
     const fresh = new StatementClassifier(0);
@@ -73,7 +80,7 @@ t.test('statements in pieces, several at a time', async (t) => {
     reading.push(buf, 2, buf.length - 2);
     buf.fill('(');
   };
-  push(one, "SELECT GET_L");
+  push(one, 'SELECT GET_L');
   push(other, 'SET @');
   push(one, '');
   push(one, "OCK('a");

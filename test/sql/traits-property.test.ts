@@ -1,0 +1,111 @@
+import fc from 'fast-check';
+import t from 'tap';
+import type { LexerContext } from '../../src/sql/lexer-context.js';
+import { StatementClassifier } from '../../src/sql/trait-cache.js';
+import type { StatementTraits } from '../../src/sql/traits.js';
+import { contexts, cut, cutting, texts } from './arbitraries.js';
+import { mariadb, mysql, summary, traitsOf } from './describe.js';
+
+const classifier = new StatementClassifier(0);
+
+/** Statements with a space wherever white space or a comment may stand, or already stands. */
+const SEEDS = [
+  'SELECT a , b FROM t WHERE c = 1 AND d IN ( 1 , 2 )',
+  "SELECT GET_LOCK ( 'a' , 1 )",
+  "SELECT x , `GET_LOCK` ( 'a' , 1 ) FROM t",
+  'SELECT s.f ( 1 ) , upper ( a )',
+  'SELECT LAST_INSERT_ID ( ) , LAST_INSERT_ID ( 5 )',
+  'SELECT @a := @b , @@session.sql_mode , @@identity',
+  'SELECT a INTO @b FROM t',
+  'SELECT SQL_CALC_FOUND_ROWS a FROM t FOR UPDATE',
+  'WITH a ( n ) AS ( SELECT 1 ) , b ( m ) AS ( SELECT f ( 2 ) ) SELECT n FROM a',
+  'WITH a AS ( SELECT 1 ) DELETE FROM t',
+  'INSERT INTO t ( a , b ) VALUES ( 1 , f ( 2 ) ) ON DUPLICATE KEY UPDATE a = 1',
+  "LOAD DATA LOCAL INFILE 'x' INTO TABLE t ( a , @b ) SET c = f ( @b )",
+  'CALL p ( @a )',
+  'SET GLOBAL a = 1 , b = 2 , SESSION insert_id = 3 , @@c = 4 , @d = 5 , NAMES utf8mb4',
+  'SET STATEMENT a = 1 FOR SELECT @x',
+  'SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED , READ ONLY',
+  'SET ROLE NONE',
+  "SET PASSWORD FOR 'u' = 'x'",
+  'BEGIN WORK ; COMMIT AND NO CHAIN RELEASE ; ROLLBACK TO SAVEPOINT a ; START TRANSACTION READ ONLY',
+  'LOCK TABLES t READ ; UNLOCK TABLES ; FLUSH TABLES t FOR EXPORT ; HANDLER t CLOSE',
+  'CREATE OR REPLACE TEMPORARY TABLE t ( a VARCHAR ( 5 ) ) SELECT f ( 1 )',
+  "CREATE PROCEDURE p ( ) BEGIN IF ( a ) THEN SELECT GET_LOCK ( 'a' , 1 ) ; END IF ; END ; SELECT @a",
+  'CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW SET @a = 1 ; SELECT SLEEP ( 1 )',
+  'BEGIN NOT ATOMIC SELECT 1 ; END',
+  'SHOW WARNINGS ; SHOW VARIABLES ; EXPLAIN ANALYZE UPDATE t SET a = 1 ; ANALYZE TABLE t',
+  'SELECT NEXT VALUE FOR s , FOUND_ROWS ( ) , ROW_COUNT ( ) , CONNECTION_ID ( )',
+  "PREPARE s FROM 'x' ; DEALLOCATE PREPARE s ; XA COMMIT 'a'",
+  'KILL HARD QUERY 5',
+  'SELECT \'a\'\'b\' , "c""d" , 1.5e3 , 0x1F',
+];
+
+const gaps = fc.constantFrom(
+  ' ',
+  '\t',
+  '\r\n ',
+  '/* SELECT */',
+  '/**/',
+  " /* ' */ ",
+  '-- x "\n',
+  '--\t`\n',
+  "# it's\n",
+  '/*!999999 GET_LOCK( /* ; */ */',
+  '\f\v',
+);
+
+function inOtherCase(text: string, bits: bigint): string {
+  const isUpper = (i: number) => ((bits >> BigInt(i % 64)) & 1n) === 1n;
+  return [...text].map((char, i) => (isUpper(i) ? char.toUpperCase() : char.toLowerCase())).join('');
+}
+
+/** Everything but what is spelled as written. */
+function outline(traits: StatementTraits): unknown {
+  const { assignments, kill, each } = traits;
+  return { traits: summary(traits), assignments, kill, each: each.map(outline) };
+}
+
+function traitsOfChunks(chunks: readonly Buffer[], context: LexerContext): StatementTraits {
+  const reading = classifier.begin(context);
+  for (const chunk of chunks) reading.push(chunk, 0, chunk.length);
+  return reading.finish();
+}
+
+t.test('white space, comments and case mean nothing', async (t) => {
+  for (const seed of SEEDS) {
+    const words = seed.split(' ');
+    for (const context of [mariadb(), mysql()]) {
+      const expected = outline(traitsOf(seed, context));
+      const variants = fc.record({
+        between: fc.array(gaps, { minLength: words.length, maxLength: words.length }),
+        before: fc.constantFrom('', ' ', '/* x */'),
+        cases: fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+      });
+      const property = fc.property(variants, ({ between, before, cases }) => {
+        const sql = words.map((word, i) => inOtherCase(word, cases) + between[i]).join('');
+        t.same(outline(traitsOf(before + sql, context)), expected);
+      });
+      fc.assert(property, { numRuns: 25 });
+    }
+  }
+});
+
+t.test('traits are the same however the text is cut', async () => {
+  const seeds = fc.constantFrom(...SEEDS).map((seed) => Buffer.from(seed));
+  fc.assert(
+    fc.property(fc.oneof(seeds, texts), contexts, cutting, (text, context, cuts) => {
+      const whole = JSON.stringify(outline(classifier.classify(text, 0, text.length, context)), asText);
+      const single = [...text].map((byte) => Buffer.of(byte));
+      return (
+        JSON.stringify(outline(traitsOfChunks(single, context)), asText) === whole &&
+        JSON.stringify(outline(traitsOfChunks(cut(text, cuts), context)), asText) === whole
+      );
+    }),
+    { numRuns: 3000 },
+  );
+});
+
+function asText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? String(value) : value;
+}
