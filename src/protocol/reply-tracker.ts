@@ -162,7 +162,8 @@ export class ReplyTracker {
         const taken = Math.min(this.#passing, end - pos);
         this.#passing -= taken;
         pos += taken;
-        if (this.#passing === 0 && this.#definitions > 0) spanStart = this.#definitionPassed(buf, spanStart, pos, sink);
+        if (this.#passing === 0 && this.#definitions > 0)
+          spanStart = this.#definitionPassed(buf, spanStart, pos, sink);
         continue;
       }
       const length = payloadLength(buf, pos, end);
@@ -176,7 +177,8 @@ export class ReplyTracker {
         }
         this.#enter(buf, pos, length);
         pos += HEADER_SIZE;
-        if (length === 0 && this.#definitions > 0) spanStart = this.#definitionPassed(buf, spanStart, pos, sink);
+        if (length === 0 && this.#definitions > 0)
+          spanStart = this.#definitionPassed(buf, spanStart, pos, sink);
         continue;
       }
       const packetEnd = pos + HEADER_SIZE + length;
@@ -330,7 +332,8 @@ export class ReplyTracker {
     this.serverSequence = buf[start + 3] as number;
     if (first === Reply.Err) {
       this.#refused = leading && this.serverSequence === 0;
-      if (this.#state === State.AfterColumns) this.#shift += sink.columnsEnd(this.serverSequence + this.#shift, true);
+      if (this.#state === State.AfterColumns)
+        this.#shift += sink.columnsEnd(this.serverSequence + this.#shift, true);
       this.#shiftHeader(buf, start);
       this.#definitions = 0;
       this.#state = State.Done;

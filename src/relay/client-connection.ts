@@ -473,6 +473,10 @@ export class ClientConnection
 
 /** Warnings and "more results" are of a server's reply; only these flags are the session's. */
 const STATUS_OF_OWN_OK =
-  Status.Autocommit | Status.InTransaction | Status.InTransactionReadonly | Status.NoBackslashEscapes;
+  Status.Autocommit |
+  Status.InTransaction |
+  Status.InTransactionReadonly |
+  Status.NoBackslashEscapes |
+  Status.AnsiQuotes;
 
 const EMPTY = Buffer.alloc(HEADER_SIZE);

@@ -73,7 +73,7 @@ export function rewriteExecute(
   if (client.parameters === 0) return ExecuteRewrite.InPlace;
   const boundFlag = start + EXECUTE_FIXED + ((client.parameters + 7) >> 3);
   if (boundFlag >= end) return ExecuteRewrite.Malformed;
-  if (buf[boundFlag] === 1) {
+  if (buf[boundFlag] !== 0) {
     const typesEnd = boundFlag + 1 + 2 * client.parameters;
     if (typesEnd > end) return ExecuteRewrite.Malformed;
     if (client.types === null || client.types.compare(buf, boundFlag + 1, typesEnd) !== 0) {

@@ -94,11 +94,19 @@ export class ClientStatements {
   }
 }
 
-/** MySQL's words for an id that the client does not have. */
-export function unknownStatement(id: number, command: string): ErrPacket {
+/** An id that the client does not have, in the server's words: MariaDB's name the function that each command has there. */
+export function unknownStatement(id: number, command: string, mariadb: boolean): ErrPacket {
+  const given = mariadb ? command.toLowerCase().replace('com_', 'mysqld_') : 'mysql_stmt_precheck';
   return {
     ...ServerError.UnknownStatement,
-    message: `Unknown prepared statement handler (${id}) given to ${command}`,
+    message: `Unknown prepared statement handler (${id}) given to ${given}`,
+  };
+}
+
+export function noOpenCursor(id: number, mariadb: boolean): ErrPacket {
+  return {
+    ...ServerError.NoOpenCursor,
+    message: `The statement (${id}) has no open cursor${mariadb ? '' : '.'}`,
   };
 }
 

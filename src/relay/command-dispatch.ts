@@ -10,7 +10,12 @@ import type { LexerContext } from '../sql/lexer-context.js';
 import { StatementKind, type StatementTraits } from '../sql/traits.js';
 import { clientError, malformedCommand } from './client-errors.js';
 import { type ClientStatement, STATEMENT_ID_OFFSET } from './client-statement.js';
-import { type ClientStatements, type PendingPrepare, unknownStatement } from './client-statements.js';
+import {
+  type ClientStatements,
+  noOpenCursor,
+  type PendingPrepare,
+  unknownStatement,
+} from './client-statements.js';
 import { type CommandRule, Policy, ruleFor } from './command-policy.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import { type KillClient, killByStatement, killConnection } from './kill-command.js';
@@ -87,12 +92,7 @@ export function dispatchLong(
     work.set(SendKind.AsIs, ReplyShape.ResultSet, LONG_TEXT_UNREAD, buf, start, end);
     work.text = client.services.classifier.begin(lexerContext(client));
   } else if (command === Command.StmtExecute || command === Command.StmtSendLongData) {
-    const found = findStatement(
-      client,
-      buf,
-      start,
-      command === Command.StmtExecute ? 'mysqld_stmt_execute' : '',
-    );
+    const found = findStatement(client, buf, start, end, ruleFor(command)?.name ?? '');
     if ('errno' in found) return found;
     if (command === Command.StmtExecute) setExecute(client, found, buf, start, end);
     else setLongData(client, found, buf, start, end);
@@ -190,7 +190,7 @@ function statement(
   start: number,
   end: number,
 ): void {
-  const found = findStatement(client, buf, start, rule.name);
+  const found = findStatement(client, buf, start, end, rule.name);
   const longData = command === Command.StmtSendLongData;
   if ('errno' in found) {
     // COM_STMT_SEND_LONG_DATA has no reply, not even this one.
@@ -219,10 +219,7 @@ function statement(
       break;
     case Command.StmtFetch:
       if (!statements.hasCursorOf(found)) {
-        client.sendErr({
-          ...ServerError.NoOpenCursor,
-          message: `The statement (${found.id}) has no open cursor.`,
-        });
+        client.sendErr(noOpenCursor(found.id, isMariadb(client)));
         return;
       }
       work.set(SendKind.StatementId, rule.shape, NO_EFFECTS, buf, start, end);
@@ -293,9 +290,14 @@ function findStatement(
   client: CommandTarget,
   buf: Buffer,
   start: number,
+  end: number,
   command: string,
 ): ClientStatement | ErrPacket {
-  if (buf.length < start + STATEMENT_ID_OFFSET + 4) return malformedCommand(command);
+  if (end < start + STATEMENT_ID_OFFSET + 4) return malformedCommand(command);
   const id = buf.readUInt32LE(start + STATEMENT_ID_OFFSET);
-  return client.statements.get(id) ?? unknownStatement(id, command);
+  return client.statements.get(id) ?? unknownStatement(id, command, isMariadb(client));
+}
+
+function isMariadb({ services }: CommandTarget): boolean {
+  return services.upstream.facts?.info.flavor === 'mariadb';
 }

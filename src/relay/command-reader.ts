@@ -130,7 +130,7 @@ export class CommandReader {
   }
 }
 
-/** Bytes of a long command that are looked at before it is streamed: the command byte and an execute's fixed part. */
-const LONG_COMMAND_HEAD = 64 * 1024;
+/** Bytes of a long command that are looked at before it is streamed: all of an execute's before its values (139 KiB at most). */
+const LONG_COMMAND_HEAD = 144 * 1024;
 
 const EMPTY = Buffer.alloc(0);

@@ -1,5 +1,5 @@
 import type { ServerSession } from '../backend/server-session.js';
-import { HEADER_SIZE } from '../protocol/constants.js';
+import { HEADER_SIZE, MAX_PACKET_PAYLOAD } from '../protocol/constants.js';
 import type { StatementReading } from '../sql/trait-cache.js';
 import type { CommandReader } from './command-reader.js';
 
@@ -31,6 +31,8 @@ export class StreamedInput {
   readonly #endsWithEmptyPacket: boolean;
   readonly #limit: number;
   #size = 0;
+  /** The next packet continues this one: if it is empty, it ends that packet and not the file. */
+  #continued = false;
 
   /** `limit`: bytes after which it is {@link Progress.TooLarge}. */
   constructor(reader: CommandReader, target: PieceTarget, endsWithEmptyPacket: boolean, limit: number) {
@@ -47,7 +49,8 @@ export class StreamedInput {
       this.#size += end - start;
       if (this.#size > this.#limit) return Progress.TooLarge;
       const flowing = this.#target.piece(buf, start, end, headerLength >= 0);
-      const over = this.#endsWithEmptyPacket ? headerLength === 0 : last;
+      const over = this.#endsWithEmptyPacket ? headerLength === 0 && !this.#continued : last;
+      if (headerLength >= 0) this.#continued = headerLength === MAX_PACKET_PAYLOAD;
       if (over) return Progress.Done;
       if (!flowing) return Progress.Congested;
     }

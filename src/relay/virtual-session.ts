@@ -230,8 +230,8 @@ export class VirtualSession implements Borrower, SessionSeeker {
       return;
     }
     const foreign = session.lastBorrower !== this;
-    const { readsCounts, readsDiagnostics } = work.effects;
-    if (foreign && (readsCounts || (readsDiagnostics && this.#leftDiagnostics))) {
+    const { readsCounts, readsDiagnostics, runsRoutines } = work.effects;
+    if (foreign && (readsCounts || (readsDiagnostics && this.#leftDiagnostics && !runsRoutines))) {
       // Better no answer than somebody else's.
       this.#services.countReaders.add(this.#identity.account);
       this.#fail(diagnosticsGone());
@@ -347,7 +347,7 @@ export class VirtualSession implements Borrower, SessionSeeker {
         this.#leave(session);
       } else if (ledger.holds !== 0) {
         this.#done(tell);
-      } else if (ledger.mayHideChanges && session.info.flavor === 'mariadb') {
+      } else if (ledger.mustReset || (ledger.mayHideChanges && session.info.flavor === 'mariadb')) {
         this.#giveBackClean(session, tell);
       } else {
         this.#giveBack(session, tell);

@@ -32,7 +32,6 @@ const HOLDS: readonly (readonly [hold: number, reason: number])[] = [
   [Hold.Sequence, HoldReason.Sequence],
   [Hold.ResourceGroup, HoldReason.ResourceGroup],
   [Hold.SessionTrack, HoldReason.SessionTracking],
-  [Hold.OneShot, HoldReason.OneShotVariable],
   [Hold.Unknown, HoldReason.Unknown],
 ];
 
@@ -54,6 +53,7 @@ function derive(traits: StatementTraits): StatementEffects {
   const readBack: string[] = [];
   let holds = 0;
   for (const [hold, reason] of HOLDS) if ((traits.holds & hold) !== 0) holds |= reason;
+  if (hasOneShot(traits)) holds |= HoldReason.OneShotVariable;
   if ((traits.holds & Hold.UnscopedSystemVariable) !== 0) {
     // `SET @@x = ...` is not reported by MariaDB's tracker.
     for (const { name, scope } of traits.assignments) {
@@ -68,7 +68,9 @@ function derive(traits: StatementTraits): StatementEffects {
     explainsStateChange: explains(traits),
     ignoresVariableReports: (flags & Flag.SetStatement) !== 0,
     readsDiagnostics: (flags & Flag.ReadsDiagnostics) !== 0,
-    readsCounts: (flags & (Flag.ReadsFoundRows | Flag.ReadsRowCount)) !== 0,
+    // A text that can't be told may do anything: that is no reason to refuse it.
+    readsCounts:
+      (flags & (Flag.ReadsFoundRows | Flag.ReadsRowCount)) !== 0 && (traits.holds & Hold.Unknown) === 0,
     leavesCounts: (flags & Flag.UsesCalcFoundRows) !== 0,
     readBack,
     runsRoutines: (flags & Flag.MayRunRoutine) !== 0,
@@ -81,9 +83,16 @@ function derive(traits: StatementTraits): StatementEffects {
   };
 }
 
+/** Apart from SET TRANSACTION, whose beginning and end the tracker reports. */
+function hasOneShot({ holds, statements, first, each }: StatementTraits): boolean {
+  if ((holds & Hold.OneShot) === 0) return false;
+  if (statements === 1) return first !== StatementKind.SetTransaction;
+  return each.length === 0 || each.some(hasOneShot);
+}
+
 function explains(traits: StatementTraits): boolean {
   if ((traits.flags & Flag.MayRunRoutine) !== 0 || (traits.holds & Hold.Unknown) !== 0) return false;
-  if (traits.statements === 1) return EXPLAINED.has(traits.first);
+  if (traits.statements === 1) return EXPLAINED.has(traits.first) || (traits.flags & Flag.SetStatement) !== 0;
   return traits.each.length > 0 && traits.each.every(explains);
 }
 

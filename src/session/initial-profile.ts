@@ -17,7 +17,7 @@ export interface CollationNames {
 /** Collation of the proxy's own logins: where a new session has another, the server ignores what logins say. */
 const LOGIN_COLLATION = 'utf8mb4_general_ci';
 
-/** Character sets that no client can speak (their ASCII takes more than a byte); servers then use their own default. */
+/** Character sets that no client can speak (their ASCII takes more than a byte): servers refuse them, here the default is used. */
 const NOT_FOR_CLIENTS = new Set(['ucs2', 'utf16', 'utf16le', 'utf32']);
 
 /**
@@ -41,17 +41,13 @@ export function initialProfile(
   if (login.variables.get('collation_connection') === LOGIN_COLLATION) {
     profile = withCharset(profile, collations.get(state.collation), globals);
   }
-  if ((state.capabilities & Capability.IgnoreSpace) !== 0) {
-    profile = profile.withVariable('sql_mode', withIgnoreSpace(profile.variable('sql_mode') ?? ''));
-  }
-  const interactive = profile.variable('interactive_timeout');
-  if ((state.capabilities & Capability.Interactive) !== 0 && interactive !== undefined) {
-    profile = profile.withVariable('wait_timeout', interactive);
-  }
-  return profile;
+  return withCapabilities(profile, state.capabilities);
 }
 
-/** The profile after COM_RESET_CONNECTION: globals, but MariaDB keeps the login's character set. Schema and option stay. */
+/**
+ * The profile after COM_RESET_CONNECTION: the globals. Of the login MariaDB keeps the character set, and MySQL what its
+ * capabilities say. Schema and option stay.
+ */
 export function resetProfile(
   registry: ProfileRegistry,
   globals: Baseline,
@@ -61,7 +57,21 @@ export function resetProfile(
   current: SessionProfile,
 ): SessionProfile {
   const profile = registry.initial(globals, current.schema, current.multiStatements);
-  return keepsCharset ? withCharset(profile, collations.get(state.collation), globals) : profile;
+  if (keepsCharset) return withCharset(profile, collations.get(state.collation), globals);
+  return withCapabilities(profile, state.capabilities);
+}
+
+/** Capabilities that set variables. */
+function withCapabilities(profile: SessionProfile, capabilities: number): SessionProfile {
+  let result = profile;
+  if ((capabilities & Capability.IgnoreSpace) !== 0) {
+    result = result.withVariable('sql_mode', withIgnoreSpace(profile.variable('sql_mode') ?? ''));
+  }
+  const interactive = profile.variable('interactive_timeout');
+  if ((capabilities & Capability.Interactive) !== 0 && interactive !== undefined) {
+    result = result.withVariable('wait_timeout', interactive);
+  }
+  return result;
 }
 
 function withCharset(

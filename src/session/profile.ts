@@ -1,4 +1,4 @@
-import { changesCharset, isNull } from './variables.js';
+import { changesCharset, isKeyword, isNull, isText } from './variables.js';
 
 /**
  * The session variables of a server session as they were right after login, or after a reset: the ground a
@@ -170,12 +170,15 @@ function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDif
       if (from.baseline.variables.get(name) !== value) names.add(name);
     }
   }
+  const changed = inRestoreOrder(names).filter((name) => to.variable(name) !== from.variable(name));
+  const setNames = changed.some((name) => SET_BY_NAMES.has(name)) ? setNamesClause(to) : null;
   const assignments: string[] = [];
-  for (const name of inRestoreOrder(names)) {
+  for (const name of changed) {
     const value = to.variable(name);
-    if (value !== undefined && value !== from.variable(name))
-      assignments.push(`SESSION ${name}=${isNull(name, value) ? 'NULL' : literal(value)}`);
+    if (value === undefined || (setNames !== null && SET_BY_NAMES.has(name))) continue;
+    assignments.push(`SESSION ${name}=${expression(name, value)}`);
   }
+  if (setNames !== null) assignments.push(setNames);
   return {
     setStatement: assignments.length > 0 ? `SET ${assignments.join(', ')}` : null,
     schema: to.schema !== from.schema ? to.schema : null,
@@ -183,10 +186,37 @@ function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDif
   };
 }
 
+/** What SET NAMES sets, apart from what follows from it. */
+const SET_BY_NAMES = new Set(['character_set_client', 'character_set_results', 'collation_connection']);
+
+/**
+ * SET NAMES where it says the same as the three variables, as after a login or a SET NAMES of the client's own: only then
+ * do the column definitions of results show the collation. (`SET character_set_results` leaves the default one in them.)
+ */
+function setNamesClause(profile: SessionProfile): string | null {
+  const charset = profile.variable('character_set_client');
+  const collation = profile.variable('collation_connection');
+  if (
+    charset === undefined ||
+    collation === undefined ||
+    profile.variable('character_set_results') !== charset
+  )
+    return null;
+  if (collation !== charset && !collation.startsWith(`${charset}_`)) return null;
+  return `NAMES ${quoted(charset)} COLLATE ${quoted(collation)}`;
+}
+
 /** Character sets come last, and the connection's collation after them, since they overwrite it. */
 function inRestoreOrder(names: Iterable<string>): string[] {
   const rank = (name: string): number => (name === 'collation_connection' ? 2 : changesCharset(name) ? 1 : 0);
   return [...names].sort((a, b) => rank(a) - rank(b) || (a < b ? -1 : 1));
+}
+
+/** A variable's value as SET takes it. */
+function expression(name: string, value: string): string {
+  if (isNull(name, value)) return 'NULL';
+  if (isKeyword(name, value)) return value;
+  return isText(name) ? quoted(value) : literal(value);
 }
 
 const NUMBER = /^-?[0-9]+(\.[0-9]+)?$/;
@@ -197,7 +227,10 @@ const NEEDS_ESCAPING = /[^\x20-\x7e]|['\\]/;
  * or backslash or beyond ASCII goes as hex, which reads the same under every sql_mode and character set.
  */
 export function literal(value: string): string {
-  if (NUMBER.test(value)) return value;
+  return NUMBER.test(value) ? value : quoted(value);
+}
+
+function quoted(value: string): string {
   if (!NEEDS_ESCAPING.test(value)) return `'${value}'`;
   return `CONVERT(0x${Buffer.from(value).toString('hex')} USING utf8mb4)`;
 }

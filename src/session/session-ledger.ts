@@ -6,6 +6,7 @@ import { InsertIdEffect, type StatementEffects } from './statement-effects.js';
 import {
   canonicalName,
   coupledWith,
+  isArmed,
   isTrackerVariable,
   treatmentOf,
   VariableTreatment,
@@ -30,6 +31,8 @@ export class SessionLedger {
   reportsOutstanding = false;
   /** As {@link reportsOutstanding}, where a routine or trigger may have run: MariaDB never tells all of it. */
   mayHideChanges = false;
+  /** What the session may hold is not known well enough for anyone else to get it as it is. */
+  mustReset = false;
   readonly #readBack = new Set<string>();
   /** Holds that the statement under way has added by its text alone. */
   #taken = 0;
@@ -75,8 +78,7 @@ export class SessionLedger {
       // Between the result sets of a CALL, variables are as inside the procedure; at its end they change back unreported.
       const passing = effects.runsRoutines && (ok.status & Status.MoreResultsExist) !== 0;
       for (const [name, value] of report.variables) {
-        this.#variable(name, value);
-        if (passing) this.#readBack.add(name.toLowerCase());
+        this.#variable(name.toLowerCase(), value, passing);
       }
     }
     if (report.schema !== null)
@@ -89,8 +91,12 @@ export class SessionLedger {
 
   /** The statement's reply ended with an error. */
   err(errno: number, effects: StatementEffects): void {
-    // A text that is no SQL has done nothing; a part of it that was run before would have had an OK.
-    if (errno === PARSE_ERROR) this.holds &= ~this.#taken;
+    // A text that is no SQL has done nothing; a part of it that was run before would have had an OK. But a routine's own
+    // error may have any number: then the session is reset, rather than held for what may never have been.
+    if (errno === PARSE_ERROR) {
+      if (effects.runsRoutines && this.#taken !== 0) this.mustReset = true;
+      this.holds &= ~this.#taken;
+    }
     this.holds |= HoldReason.Diagnostics;
     this.reportsOutstanding = true;
     if (effects.mayChangeBeforeFailing) this.mayHideChanges = true;
@@ -102,7 +108,8 @@ export class SessionLedger {
   wasReadBack(shown: string, value: string): void {
     const name = shown.toLowerCase();
     // Only what was asked for: a client with an odd character_set_results gets odd names.
-    if (!this.#readBack.delete(name) || treatmentOf(name) !== VariableTreatment.Carry) return;
+    if (!this.#readBack.delete(name) || isTrackerVariable(name)) return;
+    if (treatmentOf(name) !== VariableTreatment.Carry) return;
     this.profile = this.profile.withVariable(canonicalName(name, this.profile.baseline.variables), value);
   }
 
@@ -120,6 +127,7 @@ export class SessionLedger {
     this.status &= ~(Status.InTransaction | Status.InTransactionReadonly);
     this.reportsOutstanding = false;
     this.mayHideChanges = false;
+    this.mustReset = false;
     this.insertIdChanged = false;
     this.#readBack.clear();
   }
@@ -132,9 +140,13 @@ export class SessionLedger {
     this.profile = this.profile.withVariable('autocommit', autocommit);
   }
 
-  #variable(reported: string, value: string): void {
-    const name = reported.toLowerCase();
-    if (isTrackerVariable(name)) return;
+  /** `passing`: the value need not stay. */
+  #variable(name: string, value: string, passing: boolean): void {
+    if (isTrackerVariable(name)) {
+      if (!isArmed(name, value)) this.holds |= HoldReason.SessionTracking;
+      return;
+    }
+    if (passing) this.#readBack.add(name);
     for (const other of coupledWith(name)) this.#readBack.add(other);
     switch (treatmentOf(name)) {
       case VariableTreatment.Carry:

@@ -90,6 +90,19 @@ export function isTrackerVariable(name: string): boolean {
   return name.startsWith('session_track_');
 }
 
+/** The trackers of every server session, as they are reported when they are set. */
+const ARMED: ReadonlyMap<string, string> = new Map([
+  ['session_track_system_variables', '*'],
+  ['session_track_schema', 'ON'],
+  ['session_track_state_change', 'ON'],
+  ['session_track_transaction_info', 'CHARACTERISTICS'],
+]);
+
+/** Whether a tracker was set to what the proxy needs it to be; else (a routine did it) the session tells less than all. */
+export function isArmed(name: string, value: string): boolean {
+  return ARMED.get(name) === value;
+}
+
 /** Variables whose change leaves `collation_connection` unreported (`SET NAMES x COLLATE y`, both servers). */
 export function changesCharset(name: string): boolean {
   return name.startsWith('character_set_') || name.startsWith('collation_');
@@ -100,11 +113,25 @@ const NULLABLE = new Set([
   'character_set_results',
   'innodb_ft_user_stopword_table',
   'default_tmp_storage_engine',
+  'enforce_storage_engine',
   'external_table_storage_engine',
+  'innodb_tmpdir',
 ]);
 
 export function isNull(name: string, value: string): boolean {
   return value === '' && NULLABLE.has(name);
+}
+
+/** Texts that may look like numbers, which neither server takes for them. */
+const TEXTS = new Set(['default_master_connection']);
+
+export function isText(name: string): boolean {
+  return TEXTS.has(name);
+}
+
+/** A value that SET takes as a keyword only. */
+export function isKeyword(name: string, value: string): boolean {
+  return name === 'system_versioning_asof' && value === 'DEFAULT';
 }
 
 /** Groups of variables of which setting one changes others without a report. */

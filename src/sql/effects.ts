@@ -1,6 +1,6 @@
 import { IMPURE } from './statement-state.js';
 import { Flag, Hold } from './traits.js';
-import { WORD_LIMIT, Word, type WordName } from './words.js';
+import { FOREIGN_WORD, WORD_LIMIT, Word, type WordName } from './words.js';
 
 /** What follows from a name alone, wherever in a statement it has a given place: tables by word number. */
 export interface Effect {
@@ -63,9 +63,17 @@ const ANYWHERE: Effects = {
   user_variables_by_thread: { holds: Hold.ReadsUserVariable },
 };
 
+/**
+ * A name beyond ASCII may be any of the names: MySQL ignores accents in those of variables, and drops what is no character
+ * from those of functions (GET_LOCK followed by half a character is GET_LOCK).
+ */
 function column(effects: Effects, of: keyof Effect): Int32Array {
   const column = new Int32Array(WORD_LIMIT);
-  for (const [name, effect] of Object.entries(effects)) column[Word[name as WordName]] = effect[of] ?? 0;
+  for (const [name, effect] of Object.entries(effects)) {
+    const bits = effect[of] ?? 0;
+    column[Word[name as WordName]] = bits;
+    column[FOREIGN_WORD] = (column[FOREIGN_WORD] ?? 0) | bits;
+  }
   return column;
 }
 
@@ -77,5 +85,3 @@ export const SYSTEM_VARIABLE_FLAGS = column(SYSTEM_VARIABLES, 'flags');
 /** Of a word, whatever it stands for. */
 export const WORD_HOLDS = column(ANYWHERE, 'holds');
 export const WORD_FLAGS = column(ANYWHERE, 'flags');
-/** A system variable whose name cannot be told is read. */
-export const ANY_SYSTEM_VARIABLE_FLAGS = SYSTEM_VARIABLE_FLAGS.reduce((all, flags) => all | flags, 0);

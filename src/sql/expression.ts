@@ -1,16 +1,9 @@
-import {
-  ANY_SYSTEM_VARIABLE_FLAGS,
-  FUNCTION_FLAGS,
-  FUNCTION_HOLDS,
-  SYSTEM_VARIABLE_FLAGS,
-  WORD_FLAGS,
-  WORD_HOLDS,
-} from './effects.js';
+import { FUNCTION_FLAGS, FUNCTION_HOLDS, SYSTEM_VARIABLE_FLAGS, WORD_FLAGS, WORD_HOLDS } from './effects.js';
 import { NameClass } from './function-names.js';
 import { IMPURE, NO_LIST, type StatementState } from './statement-state.js';
 import { Token } from './tokens.js';
 import { Flag, Hold, StatementKind } from './traits.js';
-import { FOREIGN_WORD, WORD_LIMIT, Word } from './words.js';
+import { NAMES, WORD_LIMIT, Word } from './words.js';
 
 /** What a word may do inside a statement, apart from being called. */
 const Role = {
@@ -30,7 +23,7 @@ const ROLES: Uint8Array = (() => {
   const set = (role: number, ...words: number[]): void => {
     for (const word of words) roles[word] = role;
   };
-  for (let word = 0; word < WORD_LIMIT; word++) {
+  for (const word of NAMES.values()) {
     if (WORD_HOLDS[word] !== 0 || WORD_FLAGS[word] !== 0) set(Role.Effect, word);
   }
   set(Role.Into, Word.into);
@@ -89,8 +82,7 @@ function takeSystemVariable(s: StatementState, word: number): void {
     s.inSystemVariable = false;
     return;
   }
-  // MySQL ignores accents in names of variables.
-  s.flags |= word === FOREIGN_WORD ? ANY_SYSTEM_VARIABLE_FLAGS : (SYSTEM_VARIABLE_FLAGS[word] as number);
+  s.flags |= SYSTEM_VARIABLE_FLAGS[word] as number;
 }
 
 function takeWord(s: StatementState, word: number): void {

@@ -1,11 +1,10 @@
-import { CommentReader } from './comment-reader.js';
+import { CommentEnd, CommentReader } from './comment-reader.js';
 import { DollarEnd, DollarReader } from './dollar-reader.js';
 import { ByteClass, Gate, type LexerContext } from './lexer-context.js';
 import { NO_NAME_BYTE } from './name-trie.js';
 import { NumberEnd, NumberReader } from './number-reader.js';
 import { QuotedReader } from './quoted-reader.js';
 import { Token, type TokenSink, TokenText } from './tokens.js';
-import { VersionComment } from './version-comment.js';
 import { WordReader } from './word-reader.js';
 import { FOREIGN_WORD, PLAIN_WORD } from './words.js';
 
@@ -24,16 +23,10 @@ const State = {
   TwoDashes: 8,
   Comment: 9,
   Slash: 10,
-  /** After slash and star. */
-  CommentStart: 11,
-  /** After slash, star and `M`, on MariaDB. */
-  CommentM: 12,
-  /** After the `!` of a comment that may be code. */
-  Version: 13,
   /** After a star in a comment that is code. */
-  Star: 14,
-  Colon: 15,
-  Dollar: 16,
+  Star: 11,
+  Colon: 12,
+  Dollar: 13,
 } as const;
 type State = (typeof State)[keyof typeof State];
 
@@ -47,13 +40,11 @@ const Beside = {
 } as const;
 
 const BACKTICK = 0x60;
-const BANG = 0x21;
 const DOT = 0x2e;
 const DOUBLE_QUOTE = 0x22;
 const EQUAL = 0x3d;
 const SLASH = 0x2f;
 const STAR = 0x2a;
-const UPPER_M = 0x4d;
 const CLOSING_BRACKET = 0x5d;
 const DOT_BYTES = Buffer.from('.');
 
@@ -85,7 +76,6 @@ export class SqlLexer {
   readonly #quoted: QuotedReader;
   readonly #number = new NumberReader();
   readonly #comment = new CommentReader();
-  readonly #version = new VersionComment();
   readonly #dollar = new DollarReader();
 
   constructor(sink: TokenSink, context: LexerContext) {
@@ -135,7 +125,6 @@ export class SqlLexer {
 
   /** Ends the text. @returns whether the tokens are certain; they are not after an open quote or comment */
   finish(): boolean {
-    if (this.#state === State.Version) this.#leaveVersion(() => this.#version.finish(this.#context));
     switch (this.#state) {
       case State.Between:
       case State.TwoDashes:
@@ -160,10 +149,6 @@ export class SqlLexer {
       case State.Dollar:
         if (this.#dollar.finish()) this.#emit(Token.Word, PLAIN_WORD);
         else this.#certain = false;
-        break;
-      case State.CommentStart:
-      case State.CommentM:
-        this.#certain = false;
         break;
       default:
         this.#emit(lone(this.#state), 0);
@@ -292,9 +277,6 @@ export class SqlLexer {
         return this.#readDollar(buf, pos, end);
       case State.At:
         return this.#afterAt(buf, pos, end);
-      case State.Version:
-        if (this.#version.take(buf[pos] as number, this.#context)) this.#leaveVersion();
-        return pos + 1;
       default:
         return this.#afterPunctuation(buf[pos] as number, pos);
     }
@@ -322,12 +304,8 @@ export class SqlLexer {
         return this.#afterTwoDashes(c, pos);
       case State.Slash:
         if (c !== STAR) break;
-        return this.#wait(State.CommentStart, pos);
-      case State.CommentStart:
-        if (c === UPPER_M && this.#context.mariadb) return this.#wait(State.CommentM, pos);
-        return this.#startComment(c, pos, false);
-      case State.CommentM:
-        return this.#startComment(c, pos, true);
+        this.#comment.beginBlock();
+        return this.#wait(State.Comment, pos);
       case State.Star:
         if (c !== SLASH) break;
         this.#inCode = false;
@@ -351,34 +329,6 @@ export class SqlLexer {
     this.#emit(Token.Operator, 0);
     this.#state = State.Dash;
     return pos;
-  }
-
-  #startComment(c: number, pos: number, ofMariadb: boolean): number {
-    if (c === BANG) {
-      this.#version.begin(ofMariadb);
-      return this.#wait(State.Version, pos);
-    }
-    this.#comment.beginBlock();
-    this.#state = State.Comment;
-    return pos;
-  }
-
-  /** The kind of a comment with `!` is decided: reads the bytes that were taken for its version and are none. */
-  #leaveVersion(decide?: () => void): void {
-    decide?.();
-    const { gate, bytes, length, versionLength } = this.#version;
-    if (gate === Gate.Unsure) this.#certain = false;
-    this.#gap = true;
-    if (gate === Gate.Comment) {
-      this.#comment.beginSkippedCode();
-      this.#state = State.Comment;
-    } else {
-      this.#inCode = true;
-      this.#state = State.Between;
-    }
-    const taken = Buffer.from(bytes.subarray(versionLength, length));
-    this.push(taken, 0, taken.length);
-    this.#quoted.newChunk();
   }
 
   #readWord(buf: Buffer, start: number, end: number): number {
@@ -492,11 +442,18 @@ export class SqlLexer {
   }
 
   #readComment(buf: Buffer, start: number, end: number): number {
-    const pos = this.#comment.read(buf, start, end);
-    if (!this.#comment.open) {
-      this.#state = State.Between;
-      this.#beside = Beside.Other;
-      this.#gap = true;
+    const pos = this.#comment.read(buf, start, end, this.#context);
+    if (this.#comment.end === CommentEnd.Open) return pos;
+    this.#state = State.Between;
+    this.#beside = Beside.Other;
+    this.#gap = true;
+    if (this.#comment.end === CommentEnd.Code) {
+      this.#inCode = true;
+      if (!this.#comment.certain) this.#certain = false;
+      const { rest } = this.#comment;
+      this.push(rest, 0, rest.length);
+      // The other chunk goes on.
+      this.#quoted.newChunk();
     }
     return pos;
   }

@@ -1,3 +1,5 @@
+import { isAscii, isUtf8 } from 'node:buffer';
+
 /** What the lexer tells apart. Comments and white space are no tokens. */
 export const Token = {
   /** Nothing yet. */
@@ -55,12 +57,12 @@ export class TokenText {
     this.#length += length;
   }
 
-  /** Null when it is longer than {@link MAX_TOKEN_TEXT}, or not ASCII and not known to be UTF-8. */
+  /** Null when it is longer than {@link MAX_TOKEN_TEXT}, or neither ASCII nor (if it may be that) UTF-8. */
   read(utf8: boolean): string | null {
     if (this.#length > MAX_TOKEN_TEXT) return null;
     const bytes = this.#bytes.subarray(0, this.#length);
-    if (utf8) return bytes.toString('utf8');
-    return bytes.some((byte) => byte >= 0x80) ? null : bytes.toString('latin1');
+    if (isAscii(bytes)) return bytes.toString('latin1');
+    return utf8 && isUtf8(bytes) ? bytes.toString('utf8') : null;
   }
 
   /** Lower case; null when it is too long or not ASCII. */

@@ -45,12 +45,12 @@ export class WordReader {
     const { codes } = context;
     let node = this.#node;
     let pos = start;
+    if (this.#lead) {
+      this.#lead = false;
+      if (context.isTrail(buf[pos] as number)) pos++;
+    }
     for (; pos < end; pos++) {
       const c = buf[pos] as number;
-      if (this.#lead) {
-        this.#lead = false;
-        if (context.isTrail(c)) continue;
-      }
       const code = codes[c] as number;
       if (code > FOREIGN_BYTE) {
         const to = (base[node] as number) + code;
@@ -60,10 +60,11 @@ export class WordReader {
         break;
       } else {
         node = DEAD;
-        if (c >= 0x80) {
-          this.#foreign = true;
-          this.#lead = context.isLead(c);
-        }
+        if (c < 0x80) continue;
+        this.#foreign = true;
+        if (!context.isLead(c)) continue;
+        if (pos + 1 === end) this.#lead = true;
+        else if (context.isTrail(buf[pos + 1] as number)) pos++;
       }
     }
     this.#node = node;

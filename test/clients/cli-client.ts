@@ -27,8 +27,12 @@ const target = targetFromEnvironment();
 const { items, ids, big, file, tmp, two, lock } = target.tables;
 const checks = new Checks();
 const check = checks.check.bind(checks);
+const isMysql = words.at(-1)?.endsWith('mysql') === true;
+/** The scripts speak to a server without TLS, and so must every client. */
+const plain = isMysql ? ['--ssl-mode=DISABLED', '--get-server-public-key'] : ['--skip-ssl'];
 const login = (password = target.password) => [
   '--no-defaults',
+  ...plain,
   '--protocol=tcp',
   `--host=${target.host}`,
   `--port=${target.port}`,
@@ -50,6 +54,7 @@ function connect(changed: { charset?: string; schema?: string; more?: string[] }
       `--default-character-set=${charset}`,
       '--local-infile=1',
       '--max-allowed-packet=64M',
+      ...(isMysql ? ['--commands'] : []),
       ...(changed.more ?? []),
       changed.schema ?? target.schema,
     ],
@@ -158,7 +163,7 @@ await check('multi-statements', async () => {
   const sql = `SELECT 1; UPDATE ${items} SET n = 5 WHERE id = 1; SELECT n FROM ${items} WHERE id = 1`;
   same(await a.ask(sql), ['1', '5']);
   const answers = await a.ask('SELECT 2; SELECT * FROM no_such_table_here; SELECT 3');
-  same([answers[0], answers[1]?.startsWith('ERROR 1146 (42S02)'), answers.length], ['2', true, 2]);
+  same([answers[0], answers[1]?.slice(0, 18), answers.length], ['2', 'ERROR 1146 (42S02)', 2]);
   same(await a.ask('SELECT 4'), ['4']);
 });
 
@@ -297,7 +302,7 @@ await check('dump', async () => {
   const [version = ''] = await a.ask('SELECT VERSION()');
   const isMariadb = version.includes('MariaDB');
   // Each vendor's dump asks its own server for things that the other's does not have.
-  if (isMariadb !== words.at(-1)?.endsWith('mariadb')) return;
+  if (isMariadb === isMysql) return;
   const dump = [...beside('dump'), ...login(), '--default-character-set=utf8mb4'];
   for (const how of [['--single-transaction'], ['--lock-tables']]) {
     const more = isMariadb ? how : [...how, '--no-tablespaces', '--set-gtid-purged=OFF'];
@@ -308,13 +313,17 @@ await check('dump', async () => {
 });
 
 await check('kill-and-reconnect', async () => {
-  const victim = connect({ more: ['--reconnect'] });
+  const victim = connect();
   await victim.ask('SET @mine = 1');
   const [number] = await victim.ask('SELECT CONNECTION_ID()');
   await a.ask(`KILL ${number}`);
-  // The command line connects again by itself, with nothing of the old connection's state.
-  await victim.ask('SELECT 1');
-  same(await victim.ask(`SELECT @mine, @@autocommit, CONNECTION_ID() = ${number}`), ['NULL\t1\t0']);
+  const [error = '', state] = await victim.ask(
+    'SELECT 1',
+    '\\r', // connects again
+    `SELECT @mine, @@autocommit, CONNECTION_ID() = ${number}`,
+  );
+  same(/^ERROR (2006|2013|1927|4031) /.test(error) ? 'ended' : error, 'ended');
+  same(state, 'NULL\t1\t0');
   same(await victim.end(), 0);
 });
 

@@ -364,6 +364,16 @@ check 'init-db', sub {
     $a->do("USE $schema");
 };
 
+# COM_FIELD_LIST, which of these two DBD::mysql alone still sends.
+check 'field-list', sub {
+    my $statement = $a->prepare("LISTFIELDS $ids");
+    $statement->execute;
+    same($statement->{NAME}, ['id', 'v']);
+    $statement->finish;
+    fails(1146, '42S02', sub { $a->prepare('LISTFIELDS no_such_table_here')->execute });
+    same(value($a, 'SELECT 1'), 1);
+} if $driver eq 'mysql';
+
 check 'wrong-password', sub {
     fails(1045, '28000', sub { connect_as(password => "not-$password") });
     fails(1045, '28000', sub { connect_as(password => '') });

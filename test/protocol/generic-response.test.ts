@@ -71,7 +71,11 @@ t.test('a client without SESSION_TRACK gets the same OK without state', async (t
     }),
     { numRuns: 500 },
   );
-  t.strictSame(encodeOk(1, { status: 2 }), Buffer.of(7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0), 'what is left out is 0');
+  t.strictSame(
+    encodeOk(1, { status: 2 }),
+    Buffer.of(7, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0),
+    'what is left out is 0',
+  );
 });
 
 t.test('EOF packets never carry the tracker flag', async (t) => {
@@ -117,7 +121,11 @@ t.test('ERR packets are read as written, and cut at 511 bytes', async (t) => {
   const long = encodeErr(1, ServerError.UnknownError, 'x'.repeat(2_000));
   t.equal(parseErr(long, 4, long.length).message, 'x'.repeat(511));
   const wide = encodeErr(1, ServerError.UnknownError, '\u{1F600}'.repeat(200));
-  t.equal(parseErr(wide, 4, wide.length).message, '\u{1F600}'.repeat(127), 'never in the middle of a character');
+  t.equal(
+    parseErr(wide, 4, wide.length).message,
+    '\u{1F600}'.repeat(127),
+    'never in the middle of a character',
+  );
 });
 
 t.test('ERR packets from before the handshake have no SQLSTATE', async (t) => {

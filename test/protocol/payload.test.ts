@@ -29,10 +29,7 @@ function field<T>([value, write, read]: Codec<T>): fc.Arbitrary<Field> {
 const bytes = fc.uint8Array({ maxLength: 600 }).map((value) => Buffer.from(value));
 const text = fc.string({ unit: 'grapheme', maxLength: 80 });
 const nulFree = text.filter((value) => !value.includes('\0'));
-const length = fc.oneof(
-  fc.constantFrom(...BORDERS.map(Number), Number.MAX_SAFE_INTEGER),
-  fc.maxSafeNat(),
-);
+const length = fc.oneof(fc.constantFrom(...BORDERS.map(Number), Number.MAX_SAFE_INTEGER), fc.maxSafeNat());
 const bigLength = fc.oneof(fc.constantFrom(...BORDERS, ...HUGE), fc.bigInt(0n, U64_MAX));
 
 const FIELDS = fc.oneof(
@@ -55,18 +52,23 @@ const FIELDS = fc.oneof(
 
 t.test('what is written is read back, in any order, from the middle of a buffer', async () => {
   fc.assert(
-    fc.property(fc.array(FIELDS, { maxLength: 25 }), fc.nat(40), fc.nat(255), (fields, before, sequenceId) => {
-      const writer = new PayloadWriter(before);
-      for (const one of fields) one.write(writer);
-      const built = writer.packet(sequenceId);
-      assert.equal(built.readUIntLE(0, 3), built.length - 4);
-      assert.equal(built[3], sequenceId);
-      const buf = Buffer.concat([Buffer.alloc(before, 0xfd), built, Buffer.alloc(9, 0xfd)]);
-      const reader = new PayloadReader(buf, before + 4, before + built.length);
-      for (const one of fields) assert.deepEqual(one.read(reader), one.value);
-      assert.equal(reader.remaining, 0);
-      assert.equal(reader.position, before + built.length);
-    }),
+    fc.property(
+      fc.array(FIELDS, { maxLength: 25 }),
+      fc.nat(40),
+      fc.nat(255),
+      (fields, before, sequenceId) => {
+        const writer = new PayloadWriter(before);
+        for (const one of fields) one.write(writer);
+        const built = writer.packet(sequenceId);
+        assert.equal(built.readUIntLE(0, 3), built.length - 4);
+        assert.equal(built[3], sequenceId);
+        const buf = Buffer.concat([Buffer.alloc(before, 0xfd), built, Buffer.alloc(9, 0xfd)]);
+        const reader = new PayloadReader(buf, before + 4, before + built.length);
+        for (const one of fields) assert.deepEqual(one.read(reader), one.value);
+        assert.equal(reader.remaining, 0);
+        assert.equal(reader.position, before + built.length);
+      },
+    ),
     { numRuns: 300 },
   );
 });
@@ -136,7 +138,11 @@ t.test('nothing is read beyond the end, though the buffer goes on', async (t) =>
   for (const [name, size, read] of reads) {
     const buf = Buffer.from([7, ...(content[name] ?? new Array(size).fill(1)), 0, 0, 0, 0]);
     for (let end = 1; end < 1 + size; end++) {
-      t.throws(() => read(new PayloadReader(buf, 1, end)), MalformedPacketError, `${name} in ${end - 1} bytes`);
+      t.throws(
+        () => read(new PayloadReader(buf, 1, end)),
+        MalformedPacketError,
+        `${name} in ${end - 1} bytes`,
+      );
     }
     const reader = new PayloadReader(buf, 1, 1 + size);
     t.doesNotThrow(() => read(reader), name);

@@ -102,7 +102,10 @@ t.test('every cut through a block of entries is refused, or falls between two of
   const block = Buffer.concat(entries);
   const borders = new Set([0]);
   let at = 0;
-  for (const { length } of entries) borders.add((at += length));
+  for (const { length } of entries) {
+    at += length;
+    borders.add(at);
+  }
   for (let end = 0; end <= block.length; end++) {
     if (borders.has(end)) t.doesNotThrow(() => parseSessionState(block, 0, end), `${end}`);
     else t.throws(() => parseSessionState(block, 0, end), MalformedPacketError, `${end}`);

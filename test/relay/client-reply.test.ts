@@ -1,155 +1,30 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
-import type { ChannelHandler, ServerChannel } from '../../src/backend/server-channel.js';
-import { ServerSession } from '../../src/backend/server-session.js';
-import type { OkPacket } from '../../src/protocol/generic-response.js';
 import { ReplyShape } from '../../src/protocol/reply-tracker.js';
-import { ClientReply, type ReplyObserver, type ReplyTarget } from '../../src/relay/client-reply.js';
 import { OutputBuffer } from '../../src/relay/output-buffer.js';
-import { ProfileRegistry } from '../../src/session/profile.js';
-import { cutAt, errPayload, everySplit, lenenc, lenencString, okPayload, packet, STATUS } from '../support/packets.js';
-import { anyReply, type Client, clientBytes, type Reply, replyOf, SHAPES, serverBytes } from '../support/replies.js';
-
-const READ_SIZE = 64 * 1024;
-
-/** Where a channel's reads come from and its fate; the socket's part of a ServerChannel, with its rule for read buffers. */
-class Wire {
-  handler: ChannelHandler | null = null;
-  destroyed = false;
-  paused = false;
-  #readBuffer = Buffer.alloc(READ_SIZE);
-  #reading = false;
-
-  retainReadBuffer(): void {
-    if (!this.#reading) throw new Error('retained outside of a read');
-    this.#readBuffer = Buffer.alloc(READ_SIZE);
-  }
-
-  /** One read of the server's socket. Its buffer is overwritten afterwards, unless it was retained. */
-  read(bytes: Uint8Array): void {
-    const buffer = this.#readBuffer;
-    buffer.set(bytes);
-    this.#reading = true;
-    this.handler?.onBytes(buffer, 0, bytes.length);
-    this.#reading = false;
-    if (this.#readBuffer === buffer) buffer.fill(0xee);
-  }
-
-  write(): boolean {
-    return true;
-  }
-
-  pause(): void {
-    this.paused = true;
-  }
-
-  destroy(): void {
-    this.destroyed = true;
-    this.handler = null;
-  }
-}
-
-function newSession(): { session: ServerSession; wire: Wire } {
-  const wire = new Wire();
-  const registry = new ProfileRegistry();
-  const profile = registry.initial(registry.baseline(new Map()), null, false);
-  const info = { flavor: 'mariadb', versionText: '10.11.0', versionNumber: 101100, collation: 45, capabilities: 0 } as const;
-  return { session: new ServerSession(wire as unknown as ServerChannel, info, 1, profile, 10), wire };
-}
-
-/** A client's socket: takes writes at once, or, when told to hold, keeps them without copying until it is drained. */
-class Socket implements ReplyTarget {
-  holds = false;
-  readonly #taken: Buffer[] = [];
-  readonly #held: Uint8Array[] = [];
-
-  get writableLength(): number {
-    return this.#held.reduce((sum, { length }) => sum + length, 0);
-  }
-
-  get writableNeedDrain(): boolean {
-    return this.writableLength > 16 * 1024;
-  }
-
-  write(buf: Uint8Array): boolean {
-    if (this.holds || this.#held.length > 0) this.#held.push(buf);
-    else this.#taken.push(Buffer.from(buf));
-    return !this.writableNeedDrain;
-  }
-
-  drain(): void {
-    this.#taken.push(...this.#held.splice(0).map((held) => Buffer.from(held)));
-  }
-
-  get received(): Buffer {
-    this.drain();
-    return Buffer.concat(this.#taken);
-  }
-}
-
-type Note = readonly [what: string, ...details: unknown[]];
-
-class Notes implements ReplyObserver {
-  readonly list: Note[] = [];
-  nextStatementId = 1;
-  onComplete: () => void = () => {};
-
-  replyOk(ok: OkPacket, rows: number | null): void {
-    this.list.push(['ok', ok.affectedRows, ok.lastInsertId, ok.status, ok.warnings, ok.session !== null, rows]);
-  }
-
-  replyErr(errno: number, notExecuted: boolean): void {
-    this.list.push(['err', errno, notExecuted]);
-  }
-
-  statementPrepared(serverId: number, parameters: number): number {
-    this.list.push(['prepared', serverId, parameters]);
-    return this.nextStatementId;
-  }
-
-  fileRequested(): void {
-    this.list.push(['file']);
-  }
-
-  replyComplete(): void {
-    this.list.push(['complete']);
-    this.onComplete();
-  }
-
-  clientCongested(): void {
-    this.list.push(['congested']);
-  }
-
-  serverDrained(): void {
-    this.list.push(['drained']);
-  }
-
-  get completed(): number {
-    return this.list.filter(([what]) => what === 'complete').length;
-  }
-}
-
-interface Setup {
-  readonly reply: ClientReply;
-  readonly socket: Socket;
-  readonly notes: Notes;
-  readonly session: ServerSession;
-  readonly wire: Wire;
-}
-
-function connect(deprecateEof: boolean, output = new OutputBuffer()): Setup {
-  const socket = new Socket();
-  const notes = new Notes();
-  return { reply: new ClientReply(socket, deprecateEof, output, notes), socket, notes, ...newSession() };
-}
-
-/** Sends one command after the other, each when the reply before is complete, as clients do that do not pipeline. */
-function command({ reply, session, notes }: Setup, shape: ReplyShape, statementId: number): void {
-  notes.nextStatementId = statementId;
-  reply.expect(shape, session);
-  session.begin(reply);
-}
+import {
+  cutAt,
+  errPayload,
+  everySplit,
+  lenencString,
+  okPayload,
+  packet,
+  plainOk,
+  STATUS,
+} from '../support/packets.js';
+import {
+  anyReply,
+  type Client,
+  clientBytes,
+  endingWith,
+  type Reply,
+  replyOf,
+  resultSet,
+  SHAPES,
+  serverBytes,
+} from '../support/replies.js';
+import { command, connect, type Note, newSession, READ_SIZE, type Setup } from './support/reply-setup.js';
 
 function newClient(deprecateEof: boolean, statementId = 1): Client {
   return { deprecateEof, statementId, status: STATUS.autocommit };
@@ -165,7 +40,15 @@ function expectedNotes(reply: Reply): Note[] {
     if (part.kind === 'ok') {
       const { affectedRows, lastInsertId, status, warnings, session } = part.ok;
       const told = status | (session === null ? 0 : STATUS.stateChanged);
-      notes.push(['ok', affectedRows, lastInsertId, told, warnings, session !== null, part.closes ? rows : null]);
+      notes.push([
+        'ok',
+        affectedRows,
+        lastInsertId,
+        told,
+        warnings,
+        session !== null,
+        part.closes ? rows : null,
+      ]);
     }
     if (part.kind === 'err') notes.push(['err', part.payload.readUInt16LE(1), false]);
     if (part.kind === 'prepared') notes.push(['prepared', part.id, part.params]);
@@ -179,33 +62,45 @@ const cuts = fc.array(fc.nat(2_000), { maxLength: 8 });
 const weather = fc.infiniteStream(fc.record({ holds: fc.boolean(), drain: fc.boolean() }));
 
 for (const [name, shape] of SHAPES) {
-  t.test(`replies of shape ${name}: each dialect's own bytes, at random splits, to a socket that may hold them`, async () => {
-    fc.assert(
-      fc.property(fc.array(replyOf(shape), { minLength: 1, maxLength: 3 }), cuts, weather, fc.boolean(), (replies, at, sky, deprecateEof) => {
-        const setup = connect(deprecateEof);
-        const client = newClient(deprecateEof);
-        const expected: Buffer[] = [];
-        const heard: Note[] = [];
-        for (const [i, reply] of replies.entries()) {
-          const statementId = 100 + i;
-          command(setup, shape, statementId);
-          for (const piece of cutAt(serverBytes(reply), at)) {
-            const { holds, drain } = sky.next().value;
-            if (drain) setup.socket.drain();
-            setup.socket.holds = holds;
-            setup.wire.read(piece);
-          }
-          expected.push(clientBytes(reply, Object.assign(client, { statementId })));
-          heard.push(...expectedNotes(reply));
-          assert.equal(setup.notes.completed, i + 1);
-        }
-        assert.deepEqual(setup.socket.received, Buffer.concat(expected));
-        assert.deepEqual(setup.notes.list.filter(([what]) => what !== 'congested'), heard);
-        assert.ok(!setup.session.busy && !setup.session.closed);
-      }),
-      { numRuns: 300 },
-    );
-  });
+  t.test(
+    `replies of shape ${name}: each dialect's own bytes, at random splits, to a socket that may hold them`,
+    async () => {
+      fc.assert(
+        fc.property(
+          fc.array(replyOf(shape), { minLength: 1, maxLength: 3 }),
+          cuts,
+          weather,
+          fc.boolean(),
+          (replies, at, sky, deprecateEof) => {
+            const setup = connect(deprecateEof);
+            const client = newClient(deprecateEof);
+            const expected: Buffer[] = [];
+            const heard: Note[] = [];
+            for (const [i, reply] of replies.entries()) {
+              const statementId = 100 + i;
+              command(setup, shape, statementId);
+              for (const piece of cutAt(serverBytes(reply), at)) {
+                const { holds, drain } = sky.next().value;
+                if (drain) setup.socket.drain();
+                setup.socket.holds = holds;
+                setup.wire.read(piece);
+              }
+              expected.push(clientBytes(reply, Object.assign(client, { statementId })));
+              heard.push(...expectedNotes(reply));
+              assert.equal(setup.notes.completed, i + 1);
+            }
+            assert.deepEqual(setup.socket.received, Buffer.concat(expected));
+            assert.deepEqual(
+              setup.notes.list.filter(([what]) => what !== 'congested'),
+              heard,
+            );
+            assert.ok(!setup.session.busy && !setup.session.closed);
+          },
+        ),
+        { numRuns: 300 },
+      );
+    },
+  );
 
   t.test(`replies of shape ${name}, whole, byte by byte and cut at every position`, async () => {
     for (const reply of fc.sample(replyOf(shape), { numRuns: 12, seed: 11 })) {
@@ -218,7 +113,11 @@ for (const [name, shape] of SHAPES) {
             setup.socket.holds = holds;
             command(setup, shape, 1);
             for (const piece of pieces) setup.wire.read(piece);
-            assert.deepEqual(setup.socket.received, expected, `cut into ${pieces.map(({ length }) => length).join()}`);
+            assert.deepEqual(
+              setup.socket.received,
+              expected,
+              `cut into ${pieces.map(({ length }) => length).join()}`,
+            );
           }
         }
       }
@@ -228,42 +127,37 @@ for (const [name, shape] of SHAPES) {
 
 t.test('commands sent ahead of their replies, which come in one read', async () => {
   fc.assert(
-    fc.property(fc.array(anyReply, { minLength: 2, maxLength: 4 }), cuts, weather, fc.boolean(), (replies, at, sky, deprecateEof) => {
-      // A ClientReply is for one command at a time; those behind it belong to others of the same session.
-      const first = connect(deprecateEof);
-      const setups = replies.map((_, i) => (i === 0 ? first : { ...connect(deprecateEof), session: first.session }));
-      for (const [i, reply] of replies.entries()) command(setups[i] as Setup, reply.shape, 7);
-      for (const piece of cutAt(Buffer.concat(replies.map(serverBytes)), at)) {
-        for (const { socket } of setups) socket.holds = sky.next().value.holds;
-        first.wire.read(piece);
-      }
-      for (const [i, reply] of replies.entries()) {
-        assert.deepEqual(setups[i]?.socket.received, clientBytes(reply, newClient(deprecateEof, 7)));
-        assert.equal(setups[i]?.notes.completed, 1);
-      }
-    }),
+    fc.property(
+      fc.array(anyReply, { minLength: 2, maxLength: 4 }),
+      cuts,
+      weather,
+      fc.boolean(),
+      (replies, at, sky, deprecateEof) => {
+        // A ClientReply is for one command at a time; those behind it belong to others of the same session.
+        const first = connect(deprecateEof);
+        const setups = replies.map((_, i) =>
+          i === 0 ? first : { ...connect(deprecateEof), session: first.session },
+        );
+        for (const [i, reply] of replies.entries()) command(setups[i] as Setup, reply.shape, 7);
+        for (const piece of cutAt(Buffer.concat(replies.map(serverBytes)), at)) {
+          for (const { socket } of setups) socket.holds = sky.next().value.holds;
+          first.wire.read(piece);
+        }
+        for (const [i, reply] of replies.entries()) {
+          assert.deepEqual(setups[i]?.socket.received, clientBytes(reply, newClient(deprecateEof, 7)));
+          assert.equal(setups[i]?.notes.completed, 1);
+        }
+      },
+    ),
     { numRuns: 200 },
   );
 });
 
-/** A text result set of one column. */
-function resultSet(rows: readonly Buffer[], status: number = STATUS.autocommit): Reply {
-  const nothing = { affectedRows: 0n, lastInsertId: 0n, warnings: 3, info: Buffer.alloc(0), session: null };
-  return {
-    shape: ReplyShape.ResultSet,
-    parts: [
-      { kind: 'raw', payload: lenenc(1) },
-      { kind: 'raw', payload: lenencString('def') },
-      { kind: 'columnsEnd', rowsFollow: true },
-      ...rows.map((payload) => ({ kind: 'raw', payload, isRow: true }) as const),
-      { kind: 'ok', ok: { header: 0xfe, status, ...nothing }, closes: true },
-    ],
-  };
-}
-
 t.test('a long result in full reads, to a socket that takes them late', async (t) => {
   for (const rowLength of [5_000, 70_000, 300_000]) {
-    const rows = Array.from({ length: 1_500_000 / rowLength }, (_, i) => lenencString(Buffer.alloc(rowLength, i)));
+    const rows = Array.from({ length: 1_500_000 / rowLength }, (_, i) =>
+      lenencString(Buffer.alloc(rowLength, i)),
+    );
     const reply = resultSet(rows);
     const bytes = serverBytes(reply);
     for (const deprecateEof of [false, true]) {
@@ -276,7 +170,11 @@ t.test('a long result in full reads, to a socket that takes them late', async (t
           if (reads % drainEvery === 0) setup.socket.drain();
         }
         const expected = clientBytes(reply, newClient(deprecateEof));
-        t.equal(setup.socket.received.compare(expected), 0, `rows of ${rowLength}, drained every ${drainEvery} reads`);
+        t.equal(
+          setup.socket.received.compare(expected),
+          0,
+          `rows of ${rowLength}, drained every ${drainEvery} reads`,
+        );
         t.ok(setup.notes.list.some(([what]) => what === 'congested'));
       }
     }
@@ -291,7 +189,10 @@ t.test('congestion is told while the reply goes on, and only while the client is
     setup.socket.holds = true;
     setup.reply.discard = discard;
     setup.wire.read(bytes.subarray(0, 50_000));
-    t.equal(setup.notes.list.some(([what]) => what === 'congested'), !discard);
+    t.equal(
+      setup.notes.list.some(([what]) => what === 'congested'),
+      !discard,
+    );
   }
 });
 
@@ -305,11 +206,9 @@ t.test('an ERR numbered 0 in place of a reply is a refusal, which is not passed 
 });
 
 t.test('an ERR behind 253 rows is numbered 0 as well, but no refusal', async (t) => {
-  const { parts } = resultSet(new Array<Buffer>(253).fill(Buffer.of(0xfb)));
-  const reply: Reply = {
-    shape: ReplyShape.ResultSet,
-    parts: [...parts.slice(0, -1), { kind: 'err', payload: errPayload(1317, 'Query execution was interrupted', '70100') }],
-  };
+  const rows = resultSet(new Array<Buffer>(253).fill(Buffer.of(0xfb)));
+  const interrupted = errPayload(1317, 'Query execution was interrupted', '70100');
+  const reply = endingWith(rows, { kind: 'err', payload: interrupted });
   const bytes = serverBytes(reply);
   t.equal(bytes[bytes.lastIndexOf(0xff) - 1], 0, 'the number');
   for (const deprecateEof of [false, true]) {
@@ -352,7 +251,10 @@ t.test('the reply for a client that has gone is read to its end, for nobody', as
         setup.wire.read(piece);
       }
       if (setup.reply.discard) assert.equal(setup.socket.received.length, sent);
-      assert.deepEqual(setup.notes.list.filter(([what]) => what !== 'congested'), expectedNotes(reply));
+      assert.deepEqual(
+        setup.notes.list.filter(([what]) => what !== 'congested'),
+        expectedNotes(reply),
+      );
       const other = connect(deprecateEof, output);
       command(other, reply.shape, 1);
       other.wire.read(serverBytes(reply));
@@ -367,32 +269,45 @@ t.test('a reply that breaks off, or turns into nonsense, leaves nothing to the n
     fc.constant(packet(9, Buffer.alloc(0))),
     fc.constant(packet(9, Buffer.of(0xfe, 0))),
     fc.constant(packet(9, Buffer.of(0xff, 1))),
-    fc.constant(packet(9, okPayload({ header: 0xfe, affectedRows: 0n, lastInsertId: 0n, status: 0, warnings: 0, info: Buffer.alloc(0), session: Buffer.of(0, 9) }))),
+    fc.constant(packet(9, okPayload({ ...plainOk(0xfe), session: Buffer.of(0, 9) }))),
   );
   fc.assert(
-    fc.property(replyOf(ReplyShape.ResultSet), fc.nat(30), nonsense, anyReply, cuts, fc.boolean(), (broken, keep, garbage, next, at, deprecateEof) => {
-      const output = new OutputBuffer();
-      const first = connect(deprecateEof, output);
-      command(first, broken.shape, 1);
-      const whole = { ...broken, parts: broken.parts.slice(0, keep % broken.parts.length) };
-      for (const piece of cutAt(Buffer.concat([serverBytes(whole), garbage]), at)) if (!first.session.closed) first.wire.read(piece);
-      const second = connect(deprecateEof, output);
-      command(second, next.shape, 1);
-      second.wire.read(serverBytes(next));
-      assert.deepEqual(second.socket.received, clientBytes(next, newClient(deprecateEof)));
-      const before = first.socket.received;
-      const again = Object.assign(first, newSession());
-      command(again, next.shape, 1);
-      again.wire.read(serverBytes(next));
-      const tail = again.socket.received.subarray(before.length);
-      assert.deepEqual(tail.length, clientBytes(next, newClient(deprecateEof)).length);
-    }),
+    fc.property(
+      replyOf(ReplyShape.ResultSet),
+      fc.nat(30),
+      nonsense,
+      anyReply,
+      cuts,
+      fc.boolean(),
+      (broken, keep, garbage, next, at, deprecateEof) => {
+        const output = new OutputBuffer();
+        const first = connect(deprecateEof, output);
+        command(first, broken.shape, 1);
+        const whole = { ...broken, parts: broken.parts.slice(0, keep % broken.parts.length) };
+        for (const piece of cutAt(Buffer.concat([serverBytes(whole), garbage]), at))
+          if (!first.session.closed) first.wire.read(piece);
+        const second = connect(deprecateEof, output);
+        command(second, next.shape, 1);
+        second.wire.read(serverBytes(next));
+        assert.deepEqual(second.socket.received, clientBytes(next, newClient(deprecateEof)));
+        const before = first.socket.received;
+        const again = Object.assign(first, newSession());
+        command(again, next.shape, 1);
+        again.wire.read(serverBytes(next));
+        const tail = again.socket.received.subarray(before.length);
+        assert.equal(tail.length, clientBytes(next, newClient(deprecateEof)).length);
+      },
+    ),
     { numRuns: 300 },
   );
 });
 
 t.test('nonsense ends the session, and its borrower hears of it once', async (t) => {
-  for (const garbage of [packet(1, Buffer.alloc(0)), packet(1, Buffer.of(0xff, 1)), packet(1, Buffer.of(0, 0, 0, 0, 0x40, 0, 0, 0, 5))]) {
+  for (const garbage of [
+    packet(1, Buffer.alloc(0)),
+    packet(1, Buffer.of(0xff, 1)),
+    packet(1, Buffer.of(0, 0, 0, 0, 0x40, 0, 0, 0, 5)),
+  ]) {
     const setup = connect(false);
     let lost = 0;
     setup.session.borrower = { holds: 0, sessionLost: () => lost++ };
@@ -406,7 +321,7 @@ t.test('nonsense ends the session, and its borrower hears of it once', async (t)
 
 t.test('from within the end of a reply the session may be given other work', async (t) => {
   const setup = connect(true);
-  const ping = packet(1, okPayload({ header: 0, affectedRows: 0n, lastInsertId: 0n, status: 2, warnings: 0, info: Buffer.from('done'), session: null }));
+  const ping = packet(1, okPayload({ ...plainOk(0), info: Buffer.from('done') }));
   setup.notes.onComplete = () => {
     if (setup.notes.completed < 3) command(setup, ReplyShape.Ok, 1);
   };

@@ -41,7 +41,11 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('span' as const), gap: fc.constantFrom(0, 0, 0, 4), length: fc.nat(30_000) }),
   fc.record({ kind: fc.constant('insert' as const), length }),
 );
-const chunk = fc.record({ steps: fc.array(step, { maxLength: 9 }), holds: fc.boolean(), drain: fc.boolean() });
+const chunk = fc.record({
+  steps: fc.array(step, { maxLength: 9 }),
+  holds: fc.boolean(),
+  drain: fc.boolean(),
+});
 
 const PATTERN = Buffer.from(Array.from({ length: 251 }, (_, i) => i));
 let counter = 0;

@@ -272,6 +272,7 @@ t.test('the schema of USE', async (t) => {
     ['USE 1a', 'utf8mb4', '1a'],
     ['USE \u00fcber', 'utf8mb4', '\u00fcber'],
     ['USE `\u00fcber`', 'latin1', null],
+    ['USE \u00fc', 'gbk', null],
     [`USE ${'x'.repeat(300)}`, 'utf8mb4', null],
     ['USE a; USE b', 'utf8mb4', null],
     ['SELECT 1', 'utf8mb4', null],

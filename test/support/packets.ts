@@ -73,6 +73,12 @@ export interface OkParts {
   readonly session: Uint8Array | null;
 }
 
+/** An OK that says nothing but a status. */
+export function plainOk(header: number, status: number = STATUS.autocommit): OkParts {
+  const nothing = { affectedRows: 0n, lastInsertId: 0n, warnings: 0, info: Buffer.alloc(0), session: null };
+  return { header, status, ...nothing };
+}
+
 /** An OK packet's payload. With state, the info has its length before it even when it is empty. */
 export function okPayload(ok: OkParts): Buffer {
   const changed = ok.session === null ? 0 : STATUS.stateChanged;

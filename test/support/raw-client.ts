@@ -64,6 +64,7 @@ const FULL_PACKET = 0xffffff;
 const HIGH_WATER = 256 * 1024;
 const MORE_RESULTS = 0x8;
 const CURSOR_EXISTS = 0x40;
+const OUT_PARAMETERS = 0x1000;
 
 /** The connection that these coordinates of a URL lead to. */
 export function loginOf(url: string, more: Partial<RawLogin> = {}): RawLogin {
@@ -299,11 +300,14 @@ export class RawClient {
           if ((await next())[0] === 0xff) return;
         }
         const end = this.deprecateEof ? null : await next();
-        if (end !== null) taken.push({ ...(taken.pop() as RawPacket), endsColumns: true });
         if (end !== null && (end.readUInt16LE(3) & CURSOR_EXISTS) !== 0) return;
+        if (end !== null) taken.push({ ...(taken.pop() as RawPacket), endsColumns: true });
         const last = await this.#rows(next);
         if (last[0] === 0xff) return;
         status = this.#endStatus(last);
+        // MySQL says it of OUT parameters only here (as its own library knows).
+        const before = end?.readUInt16LE(3) ?? 0;
+        if ((before & OUT_PARAMETERS) !== 0) status |= before & MORE_RESULTS;
       }
       if ((status & MORE_RESULTS) === 0) return;
     }

@@ -14,6 +14,7 @@ import {
   okPayload,
   packetLengths,
   packets,
+  plainOk,
   STATUS,
   stateEntry,
   u16,
@@ -35,6 +36,25 @@ export type Part =
 export interface Reply {
   readonly shape: ReplyShape;
   readonly parts: readonly Part[];
+}
+
+/** A result set of one column. */
+export function resultSet(rows: readonly Buffer[], status?: number): Reply {
+  return {
+    shape: ReplyShape.ResultSet,
+    parts: [
+      { kind: 'raw', payload: lenenc(1) },
+      { kind: 'raw', payload: lenencString('def') },
+      { kind: 'columnsEnd', rowsFollow: true },
+      ...rows.map((payload) => ({ kind: 'raw', payload, isRow: true }) as const),
+      { kind: 'ok', ok: { ...plainOk(0xfe, status), warnings: 3 }, closes: true },
+    ],
+  };
+}
+
+/** The same reply with another end. */
+export function endingWith(reply: Reply, last: Part): Reply {
+  return { shape: reply.shape, parts: [...reply.parts.slice(0, -1), last] };
 }
 
 /** COM_STMT_PREPARE's OK, all but the statement's id, which is `id`. */
@@ -216,7 +236,9 @@ const FREE_STATUS_BITS = 0xffff & ~(STATUS.moreResults | STATUS.stateChanged | S
 const trackerEntries = fc
   .array(
     fc.oneof(
-      fc.tuple(fc.string({ maxLength: 20 }), fc.string({ maxLength: 60 })).map((pair) => stateEntry(0, Buffer.concat(pair.map(lenencString)))),
+      fc
+        .tuple(fc.string({ maxLength: 20 }), fc.string({ maxLength: 60 }))
+        .map((pair) => stateEntry(0, Buffer.concat(pair.map(lenencString)))),
       fc.string({ maxLength: 20 }).map((schema) => stateEntry(1, lenencString(schema))),
       fc.constant(stateEntry(2, Buffer.from('1'))),
       fc.constant(stateEntry(5, lenencString('T_______'))),
@@ -251,7 +273,10 @@ const bytes = (options: { minLength?: number; maxLength: number }): fc.Arbitrary
 /** Text rows (with NULLs, and strings whose length takes three bytes), binary rows, and rows of nothing but 0xFB. */
 const rowPayload: fc.Arbitrary<Buffer> = fc.oneof(
   fc
-    .array(fc.oneof(fc.constant(Buffer.of(0xfb)), bytes({ maxLength: 12 }).map(lenencString)), { minLength: 1, maxLength: 4 })
+    .array(fc.oneof(fc.constant(Buffer.of(0xfb)), bytes({ maxLength: 12 }).map(lenencString)), {
+      minLength: 1,
+      maxLength: 4,
+    })
     .map((fields) => Buffer.concat(fields)),
   bytes({ maxLength: 20 }).map((body) => Buffer.concat([Buffer.of(0), body])),
   fc.integer({ min: 1, max: 5 }).map((columns) => Buffer.alloc(columns, 0xfb)),
@@ -326,10 +351,19 @@ const PARTS: Record<ReplyShape, fc.Arbitrary<readonly Part[]>> = {
     { weight: 4, arbitrary: preparedReply },
     err.map((part) => [part]),
   ),
-  [ReplyShape.Rows]: fc.tuple(rows, fc.oneof(ok(true), ok(true, STATUS.cursorExists), err)).map(([data, last]) => [...data, last]),
-  [ReplyShape.Fields]: fc.tuple(definitions(0), fc.oneof(ok(true), err)).map(([fields, last]) => [...fields, last]),
+  [ReplyShape.Rows]: fc
+    .tuple(rows, fc.oneof(ok(true), ok(true, STATUS.cursorExists), err))
+    .map(([data, last]) => [...data, last]),
+  [ReplyShape.Fields]: fc
+    .tuple(definitions(0), fc.oneof(ok(true), err))
+    .map(([fields, last]) => [...fields, last]),
   [ReplyShape.Text]: fc.oneof(
-    { weight: 3, arbitrary: fc.string({ minLength: 1, maxLength: 60 }).map((text) => [{ kind: 'raw', payload: Buffer.from(text) } as const]) },
+    {
+      weight: 3,
+      arbitrary: fc
+        .string({ minLength: 1, maxLength: 60 })
+        .map((text) => [{ kind: 'raw', payload: Buffer.from(text) } as const]),
+    },
     err.map((part) => [part]),
   ),
   [ReplyShape.Eof]: fc.oneof(ok(true), err).map((part) => [part]),
