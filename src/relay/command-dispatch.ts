@@ -7,7 +7,7 @@ import { HoldReason } from '../session/hold-reason.js';
 import { lexerContextOf } from '../session/lexer-context.js';
 import { NO_EFFECTS, SCHEMA_CHANGE, type StatementEffects } from '../session/statement-effects.js';
 import type { LexerContext } from '../sql/lexer-context.js';
-import { StatementKind, type StatementTraits } from '../sql/traits.js';
+import { Flag, StatementKind, type StatementTraits } from '../sql/traits.js';
 import { clientError, malformedCommand } from './client-errors.js';
 import { type ClientStatement, STATEMENT_ID_OFFSET } from './client-statement.js';
 import {
@@ -20,6 +20,7 @@ import { type CommandRule, Policy, ruleFor } from './command-policy.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import { type KillClient, killByStatement, killConnection } from './kill-command.js';
 import type { RelayServices } from './relay-services.js';
+import { withVirtualId } from './virtual-connection-id.js';
 import type { VirtualSession } from './virtual-session.js';
 
 /** What commands are carried out on: one client's connection. */
@@ -156,19 +157,24 @@ function query(client: CommandTarget, buf: Buffer, start: number, end: number): 
     killByStatement(client, traits.kill, null);
     return;
   }
-  client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(traits), buf, start, end);
+  const told = asksForId(traits) ? withVirtualId(buf, start, end, client.connectionId) : null;
+  if (told === null) client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(traits), buf, start, end);
+  else client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(traits), told, 0, told.length);
   client.work.getsSchema = traits.first === StatementKind.Use;
   client.submit();
 }
 
+function asksForId({ flags, statements }: StatementTraits): boolean {
+  return (flags & Flag.ReadsConnectionId) !== 0 && statements === 1;
+}
+
 function prepare(client: CommandTarget, buf: Buffer, start: number, end: number): void {
-  const text = start + HEADER_SIZE + 1;
-  // Copies: the statement outlives the read buffer.
-  client.pendingPrepare = {
-    sql: Buffer.from(buf.subarray(text, end)),
-    traits: classify(client, buf, text, end),
-  };
-  client.work.set(SendKind.AsIs, ReplyShape.Prepare, NO_EFFECTS, buf, start, end);
+  const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
+  const told = asksForId(traits) ? withVirtualId(buf, start, end, client.connectionId) : null;
+  // A copy: the statement outlives the read buffer.
+  const packet = told ?? Buffer.from(buf.subarray(start, end));
+  client.pendingPrepare = { sql: packet.subarray(HEADER_SIZE + 1), traits };
+  client.work.set(SendKind.AsIs, ReplyShape.Prepare, NO_EFFECTS, packet, 0, packet.length);
   client.submit();
 }
 

@@ -83,7 +83,10 @@ export class SessionLedger {
     }
     if (report.schema !== null)
       this.profile = this.profile.withSchema(report.schema === '' ? null : report.schema);
-    if (report.characteristics !== null) this.#set(HoldReason.NextTransaction, report.characteristics !== '');
+    if (report.characteristics !== null) {
+      // A transaction under way has characteristics, too.
+      this.#set(HoldReason.NextTransaction, report.characteristics !== '' && !this.inTransaction);
+    }
     if (report.transactionState !== null) this.#transactionState(report.transactionState);
     if (report.stateChanged && !effects.explainsStateChange) this.holds |= HoldReason.Unknown;
     this.reportsOutstanding = false;

@@ -3,7 +3,7 @@ import { NameClass } from './function-names.js';
 import { IMPURE, NO_LIST, type StatementState } from './statement-state.js';
 import { Token } from './tokens.js';
 import { Flag, Hold, StatementKind } from './traits.js';
-import { NAMES, WORD_LIMIT, Word } from './words.js';
+import { FOREIGN_WORD, NAMES, WORD_LIMIT, Word } from './words.js';
 
 /** What a word may do inside a statement, apart from being called. */
 const Role = {
@@ -135,7 +135,7 @@ function callFunction(s: StatementState, tight: boolean): void {
   // Also where it is qualified: MariaDB knows mariadb_schema.get_lock().
   s.holds |= FUNCTION_HOLDS[word] as number;
   s.flags |= FUNCTION_FLAGS[word] as number;
-  if (word === Word.last_insert_id) s.inLastInsertId = true;
+  if (word === Word.last_insert_id || word === FOREIGN_WORD) s.inLastInsertId = true;
   if (!isNative(s, word, tight) && !isDeclared(s)) s.flags |= Flag.MayRunRoutine | Flag.ReadsLastInsertId;
 }
 

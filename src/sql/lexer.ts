@@ -223,18 +223,10 @@ export class SqlLexer {
       case ByteClass.Backtick:
         return this.#beginQuoted(buf, pos, end, c, Token.QuotedName);
       case ByteClass.DoubleQuote:
-        return this.#beginQuoted(
-          buf,
-          pos,
-          end,
-          c,
-          this.#context.ansiQuotes ? Token.QuotedName : Token.String,
-        );
+        return this.#beginQuoted(buf, pos, end, c, this.#doubleQuoted);
       case ByteClass.Bracket:
         return this.#beginQuoted(buf, pos, end, CLOSING_BRACKET, Token.QuotedName);
       case ByteClass.Semicolon:
-        // The next statement is parsed anew, with no comment open.
-        this.#inCode = false;
         return this.#single(Token.Semicolon, pos);
       case ByteClass.At:
         return this.#wait(State.At, pos);
@@ -252,10 +244,16 @@ export class SqlLexer {
       case ByteClass.Dollar:
         if (this.#beside === Beside.Qualifier) return this.#beginDigits(buf, pos, end, c);
         this.#dollar.begin();
+        this.text.clear();
+        if (this.text.wanted) this.text.append(buf, pos, pos + 1);
         return this.#wait(State.Dollar, pos);
       default:
         return this.#single(Token.Operator, pos);
     }
+  }
+
+  get #doubleQuoted(): Token {
+    return this.#context.ansiQuotes ? Token.QuotedName : Token.String;
   }
 
   /** Goes on with what an earlier byte began. */
@@ -460,6 +458,7 @@ export class SqlLexer {
 
   #readDollar(buf: Buffer, start: number, end: number): number {
     const pos = this.#dollar.read(buf, start, end, this.#context);
+    if (this.text.wanted) this.text.append(buf, start, pos);
     if (this.#dollar.end === DollarEnd.Open) return pos;
     this.#state = State.Between;
     if (this.#dollar.end === DollarEnd.Word) {

@@ -112,6 +112,7 @@ function analyze(s: StatementState, kind: Token, word: number): boolean {
 function insert(s: StatementState, kind: Token, word: number): boolean {
   const values = word === Word.values || word === Word.value || word === Word.set;
   if (kind === Token.Word && (values || word === Word.select || word === Word.with || word === Word.table)) {
+    if (word === Word.with) s.listDepth = s.depth;
     s.isHeader = false;
     s.step = Step.Done;
   }

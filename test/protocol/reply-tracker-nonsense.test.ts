@@ -9,6 +9,8 @@ import { follow, Recorder } from './support/reply-recorder.js';
 
 const splitPoints = fc.array(fc.nat(2_000), { maxLength: 12 });
 
+const isReplyError = { code: /^(REPLY_PROTOCOL|MALFORMED_PACKET)$/ };
+
 t.test('what no server says ends with an error, however it is cut', async (t) => {
   const columns = Buffer.concat([packet(1, lenenc(1)), packet(2, lenencString('def'))]);
   const cases: readonly (readonly [name: string, shape: ReplyShape, bytes: Buffer])[] = [
@@ -39,8 +41,6 @@ t.test('what no server says ends with an error, however it is cut', async (t) =>
       t.throws(() => follow(shape, cutAt(bytes, at), true), isReplyError, `${name}, cut at ${at}`);
   }
 });
-
-const isReplyError = { code: /^(REPLY_PROTOCOL|MALFORMED_PACKET)$/ };
 
 /** What becomes of a stream that may be nonsense; throws what is neither followed nor refused in the prescribed way. */
 function outcome(shape: ReplyShape, pieces: readonly Buffer[], filler: number): unknown {

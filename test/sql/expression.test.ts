@@ -97,6 +97,7 @@ t.test('a name beyond ASCII may be that of any function', async (t) => {
     const traits = traitsOfBytes(sql, mysql());
     t.ok(holdNames(traits).includes('UserLock'), sql);
     t.ok(flagNames(traits).includes('MayRunRoutine'), sql);
+    t.ok(flagNames(traits).includes('WritesLastInsertId'), sql);
   }
 });
 

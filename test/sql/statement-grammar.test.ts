@@ -90,6 +90,10 @@ check('changes of rows', [
   ['INSERT INTO t (a) VALUES (f(1))', 'insert: | MayRunRoutine Dml ReadsLastInsertId WritesLastInsertId'],
   ['INSERT INTO t VALUES (1) ON DUPLICATE KEY UPDATE a = VALUES(a)', 'insert: | Dml WritesLastInsertId'],
   ['INSERT INTO t VALUES (@a)', 'insert: ReadsUserVariable | Dml WritesLastInsertId'],
+  [
+    'INSERT INTO t (a) WITH x (b) AS (SELECT 1), y (c) AS (SELECT 2) SELECT b FROM x',
+    'insert: | Dml WritesLastInsertId',
+  ],
   ['REPLACE INTO t (a) VALUES (1)', 'replace: | Dml WritesLastInsertId'],
   ["UPDATE t SET a = REPLACE(a, 'x', 'y') WHERE b = 1", 'update: | Dml'],
   ['UPDATE t SET a = LAST_INSERT_ID(a + 1)', 'update: | Dml ReadsLastInsertId WritesLastInsertId'],
@@ -270,6 +274,7 @@ t.test('the schema of USE', async (t) => {
     ['USE /* x */ Shop -- y', 'latin1', 'Shop'],
     ['/*!USE shop*/', 'utf8mb4', 'shop'],
     ['USE 1a', 'utf8mb4', '1a'],
+    ['USE $a', 'utf8mb4', '$a'],
     ['USE \u00fcber', 'utf8mb4', '\u00fcber'],
     ['USE `\u00fcber`', 'latin1', null],
     ['USE \u00fc', 'gbk', null],

@@ -263,6 +263,11 @@ function ok(closes: boolean, extraStatus = 0): fc.Arbitrary<Part> {
   return okParts(closes ? 0xfe : 0, extraStatus).map((parts) => ({ kind: 'ok', ok: parts, closes }));
 }
 
+/** Of a reply that has one result whatever its status says. */
+function lone(closes: boolean, extraStatus = 0): fc.Arbitrary<Part> {
+  return fc.oneof(ok(closes, extraStatus), ok(closes, extraStatus | STATUS.moreResults));
+}
+
 const err: fc.Arbitrary<Part> = fc
   .tuple(fc.integer({ min: 1, max: 0xffff }), fc.string({ maxLength: 50 }))
   .map(([errno, message]) => ({ kind: 'err', payload: errPayload(errno, message) }));
@@ -343,7 +348,7 @@ const preparedReply: fc.Arbitrary<Part[]> = fc
   ]);
 
 const PARTS: Record<ReplyShape, fc.Arbitrary<readonly Part[]>> = {
-  [ReplyShape.Ok]: fc.oneof(ok(false), err).map((part) => [part]),
+  [ReplyShape.Ok]: fc.oneof(lone(false), err).map((part) => [part]),
   [ReplyShape.ResultSet]: fc
     .tuple(fc.array(result(STATUS.moreResults), { maxLength: 2 }), lastResult)
     .map(([first, last]) => [...first.flat(), ...last]),
@@ -352,10 +357,10 @@ const PARTS: Record<ReplyShape, fc.Arbitrary<readonly Part[]>> = {
     err.map((part) => [part]),
   ),
   [ReplyShape.Rows]: fc
-    .tuple(rows, fc.oneof(ok(true), ok(true, STATUS.cursorExists), err))
+    .tuple(rows, fc.oneof(lone(true), lone(true, STATUS.cursorExists), err))
     .map(([data, last]) => [...data, last]),
   [ReplyShape.Fields]: fc
-    .tuple(definitions(0), fc.oneof(ok(true), err))
+    .tuple(definitions(0), fc.oneof(lone(true), err))
     .map(([fields, last]) => [...fields, last]),
   [ReplyShape.Text]: fc.oneof(
     {
@@ -366,7 +371,7 @@ const PARTS: Record<ReplyShape, fc.Arbitrary<readonly Part[]>> = {
     },
     err.map((part) => [part]),
   ),
-  [ReplyShape.Eof]: fc.oneof(ok(true), err).map((part) => [part]),
+  [ReplyShape.Eof]: fc.oneof(lone(true), err).map((part) => [part]),
 };
 
 export const SHAPES = Object.entries(ReplyShape);
