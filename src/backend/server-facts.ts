@@ -1,4 +1,4 @@
-import type { CollationNames } from '../session/initial-profile.js';
+import type { CollationNames, CollationTable } from '../session/initial-profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { isTrackerVariable, treatmentOf, VariableTreatment } from '../session/variables.js';
 import { callInternal, type InternalCommand, queryCommand } from './internal-commands.js';
@@ -26,15 +26,11 @@ export class ServerFacts {
   readonly info: ServerInfo;
   /** Session-scoped variables that the profile may carry. */
   readonly variableNames: ReadonlySet<string>;
-  readonly collations: ReadonlyMap<number, CollationNames>;
+  readonly collations: CollationTable;
   /** One statement whose only value changes when any carried variable has another value. */
   readonly checksum: InternalCommand;
 
-  constructor(
-    info: ServerInfo,
-    variableNames: ReadonlySet<string>,
-    collations: ReadonlyMap<number, CollationNames>,
-  ) {
+  constructor(info: ServerInfo, variableNames: ReadonlySet<string>, collations: CollationTable) {
     this.info = info;
     this.variableNames = variableNames;
     this.collations = collations;
@@ -44,16 +40,21 @@ export class ServerFacts {
   }
 
   static async discover(session: ServerSession): Promise<ServerFacts> {
-    const [shown, collations] = await callInternal(session, [
+    const [shown, collations, global] = await callInternal(session, [
       SHOW_VARIABLES,
       queryCommand(session.info.flavor === 'mariadb' ? MARIADB_COLLATIONS : MYSQL_COLLATIONS),
+      queryCommand('SELECT @@global.character_set_client, @@global.collation_connection'),
     ]);
     const names = (shown?.rows ?? []).map(([name]) => name ?? '').filter(isCarried);
     const byId = new Map<number, CollationNames>();
     for (const [id, collation, charset] of collations?.rows ?? []) {
       if (id && collation && charset) byId.set(Number(id), { charset, collation });
     }
-    return new ServerFacts(session.info, await sessionScoped(session, names), byId);
+    const [charset, collation] = global?.rows[0] ?? [];
+    const fallback = charset && collation ? { charset, collation } : undefined;
+    // A client that names a collation the server does not know gets the server's own.
+    const table = { get: (id: number): CollationNames | undefined => byId.get(id) ?? fallback };
+    return new ServerFacts(session.info, await sessionScoped(session, names), table);
   }
 
   /** Those of `SHOW SESSION VARIABLES` that a session has for itself. */

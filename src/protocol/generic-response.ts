@@ -12,6 +12,9 @@ export interface OkPacket {
   /** Human readable info ("Rows matched: 1 …"); empty when there is none. */
   readonly info: Buffer;
   readonly session: SessionStateReport | null;
+  /** The session state information as it stands in the packet: `[stateStart, stateEnd)` of the buffer that was parsed. */
+  readonly stateStart: number;
+  readonly stateEnd: number;
 }
 
 /** Parses an OK packet's payload, with SESSION_TRACK negotiated. */
@@ -26,12 +29,16 @@ export function parseOk(buf: Buffer, start: number, end: number): OkPacket {
   // The server leaves the info out altogether when it is empty and no state follows.
   const info = reader.remaining > 0 ? reader.lenencBytes() : EMPTY;
   let session: SessionStateReport | null = null;
+  let stateStart = 0;
+  let stateEnd = 0;
   if ((status & Status.SessionStateChanged) !== 0 && reader.remaining > 0) {
     const length = reader.lenencInt();
     if (length > reader.remaining) throw new MalformedPacketError('session state information is cut short');
-    session = parseSessionState(buf, reader.position, reader.position + length);
+    stateStart = reader.position;
+    stateEnd = stateStart + length;
+    session = parseSessionState(buf, stateStart, stateEnd);
   }
-  return { affectedRows, lastInsertId, status, warnings, info, session };
+  return { affectedRows, lastInsertId, status, warnings, info, session, stateStart, stateEnd };
 }
 
 const EMPTY = Buffer.alloc(0);
@@ -42,21 +49,26 @@ export interface OkFields {
   status: number;
   warnings?: number;
   info?: Uint8Array;
+  /** Session state information for a client that negotiated SESSION_TRACK; empty for none. */
+  state?: Uint8Array;
 }
 
 /**
- * An OK packet for a client that did not negotiate SESSION_TRACK. `header`: 0xFE where it ends a result set. The info has
- * its length before it also then: so both servers write it and all clients read it, whatever the documentation says.
+ * An OK packet for a client. `header`: 0xFE where it ends a result set. The info has its length before it whether or not
+ * SESSION_TRACK was negotiated: so both servers write it, whatever the documentation says.
  */
 export function encodeOk(sequenceId: number, fields: OkFields, header: number = Reply.Ok): Buffer {
   const info = fields.info ?? EMPTY;
-  const writer = new PayloadWriter(24 + info.length)
+  const state = fields.state ?? EMPTY;
+  const stateFlag = state.length > 0 ? Status.SessionStateChanged : 0;
+  const writer = new PayloadWriter(33 + info.length + state.length)
     .uint8(header)
     .lenencInt(fields.affectedRows ?? 0)
     .lenencInt(fields.lastInsertId ?? 0)
-    .uint16(fields.status & ~Status.SessionStateChanged)
+    .uint16((fields.status & ~Status.SessionStateChanged) | stateFlag)
     .uint16(fields.warnings ?? 0);
-  if (info.length > 0) writer.lenencBytes(info);
+  if (info.length > 0 || state.length > 0) writer.lenencBytes(info);
+  if (state.length > 0) writer.lenencBytes(state);
   return writer.packet(sequenceId);
 }
 

@@ -1,8 +1,8 @@
 import { Capability } from './constants.js';
 
 /**
- * What clients are offered: only what the relay can carry. Not offered: compression, query attributes, session tracking and
- * optional metadata. TLS is offered per listener, once it has a certificate.
+ * What clients are offered: only what the relay can carry. Not offered: compression, query attributes and optional
+ * metadata. TLS is offered per listener, once it has a certificate.
  *
  * LongPassword stays set, on MariaDB too: there the bit is CLIENT_MYSQL, and clearing it announces extended capabilities
  * (in the greeting's last filler bytes), of which none is offered.
@@ -29,5 +29,6 @@ export const CLIENT_CAPABILITIES: number =
     Capability.ConnectAttrs |
     Capability.PluginAuthLenencClientData |
     Capability.CanHandleExpiredPasswords |
+    Capability.SessionTrack |
     Capability.DeprecateEof) >>>
   0;

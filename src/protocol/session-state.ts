@@ -56,3 +56,33 @@ export function parseSessionState(buf: Buffer, start: number, end: number): Sess
   }
   return { variables, schema, stateChanged, characteristics, transactionState };
 }
+
+/**
+ * What clients that negotiate SESSION_TRACK are told, both servers' defaults: the schema and these variables. All else the
+ * proxy has asked for itself.
+ */
+const TOLD_VARIABLES: ReadonlySet<string> = new Set([
+  'autocommit',
+  'character_set_client',
+  'character_set_connection',
+  'character_set_results',
+  'time_zone',
+]);
+
+/** The entries of a session state block that a client is told, as they stand there; empty when there are none. */
+export function stateForClient(buf: Buffer, start: number, end: number): Buffer {
+  const kept: Buffer[] = [];
+  const reader = new PayloadReader(buf, start, end);
+  while (reader.remaining > 0) {
+    const entryStart = reader.position;
+    const type = reader.uint8();
+    const length = reader.lenencInt();
+    const content = new PayloadReader(buf, reader.position, reader.position + length);
+    reader.skip(length);
+    const told =
+      type === SessionTrack.Schema ||
+      (type === SessionTrack.SystemVariables && TOLD_VARIABLES.has(content.lenencBytes().toString()));
+    if (told) kept.push(buf.subarray(entryStart, reader.position));
+  }
+  return kept.length === 1 && kept[0] !== undefined ? kept[0] : Buffer.concat(kept);
+}

@@ -74,8 +74,7 @@ export class ClientConnection
     this.attributes = client.attributes;
     this.#input = new ClientInput(client.socket, services.maxPacketSize);
     this.#identity = this.#identify(client.user.name, client);
-    const deprecateEof = (client.capabilities & Capability.DeprecateEof) !== 0;
-    this.#reply = new ClientReply(client.socket, deprecateEof, services.output, this);
+    this.#reply = new ClientReply(client.socket, client.capabilities, services.output, this);
     this.work = new CommandWork(this.#reply, (target) => {
       this.#input.streamCommand(target);
       this.#stream();
@@ -122,8 +121,13 @@ export class ClientConnection
     this.send(encodeErrPacket(sequenceId, err));
   }
 
+  /** Status flags of a reply that is made here. */
+  get ownStatus(): number {
+    return this.virtual.status & STATUS_OF_OWN_OK;
+  }
+
   sendOk(sequenceId = 1): void {
-    this.send(encodeOk(sequenceId, { status: this.virtual.status & STATUS_OF_OWN_OK }));
+    this.send(encodeOk(sequenceId, { status: this.ownStatus }));
   }
 
   /** Runs what {@link work} was filled with. */

@@ -1,8 +1,9 @@
 import type { Exchange, ServerSession, SessionLostError } from '../backend/server-session.js';
-import { HEADER_SIZE, Reply, Status } from '../protocol/constants.js';
+import { Capability, HEADER_SIZE, Reply, Status } from '../protocol/constants.js';
 import { encodeOk, type OkPacket, parseOk } from '../protocol/generic-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
+import { stateForClient } from '../protocol/session-state.js';
 import type { ByteSink, OutputBuffer } from './output-buffer.js';
 
 /** What a client's session learns from the reply to its command. */
@@ -37,15 +38,18 @@ export class ClientReply implements Exchange {
   discard = false;
   readonly #target: ReplyTarget;
   readonly #deprecateEof: boolean;
+  readonly #sessionTrack: boolean;
   readonly #output: OutputBuffer;
   readonly #observer: ReplyObserver;
   #session: ServerSession | null = null;
   /** Status flags of the last OK: an EOF put in carries them. */
   #status: number = Status.Autocommit;
 
-  constructor(target: ReplyTarget, deprecateEof: boolean, output: OutputBuffer, observer: ReplyObserver) {
+  /** `capabilities`: what the client negotiated. */
+  constructor(target: ReplyTarget, capabilities: number, output: OutputBuffer, observer: ReplyObserver) {
     this.#target = target;
-    this.#deprecateEof = deprecateEof;
+    this.#deprecateEof = (capabilities & Capability.DeprecateEof) !== 0;
+    this.#sessionTrack = (capabilities & Capability.SessionTrack) !== 0;
     this.#output = output;
     this.#observer = observer;
   }
@@ -73,7 +77,8 @@ export class ClientReply implements Exchange {
     } else if ((ok.status & Status.SessionStateChanged) === 0) {
       this.#output.span(buf, start, end, this.#target);
     } else {
-      this.#output.insert(encodeOk(sequenceId, ok, buf[payload]), this.#target);
+      const state = this.#sessionTrack ? stateForClient(buf, ok.stateStart, ok.stateEnd) : NO_STATE;
+      this.#output.insert(encodeOk(sequenceId, { ...ok, state }, buf[payload]), this.#target);
     }
   }
 
@@ -142,6 +147,8 @@ const SESSION_FLAGS =
   Status.InTransactionReadonly |
   Status.NoBackslashEscapes |
   Status.AnsiQuotes;
+
+const NO_STATE = Buffer.alloc(0);
 
 /** One packet for all: it is copied before the next one is made. */
 const EOF_PACKET = Buffer.from([5, 0, 0, 0, Reply.Eof, 0, 0, 0, 0]);

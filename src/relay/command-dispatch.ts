@@ -1,5 +1,5 @@
 import { statementClosePacket } from '../backend/server-session.js';
-import { Command, HEADER_SIZE, ServerError, Status } from '../protocol/constants.js';
+import { Command, HEADER_SIZE, ServerError } from '../protocol/constants.js';
 import { type ErrPacket, encodeEof, encodeOk } from '../protocol/generic-response.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
 import { effectsOf, LONG_TEXT_UNREAD } from '../session/effects-of.js';
@@ -30,6 +30,7 @@ export interface CommandTarget extends KillClient {
   readonly statements: ClientStatements;
   readonly virtual: VirtualSession;
   readonly deprecateEof: boolean;
+  readonly ownStatus: number;
   pendingPrepare: PendingPrepare | null;
   submit(): void;
   send(packet: Buffer): void;
@@ -147,7 +148,7 @@ function setOption(client: CommandTarget, buf: Buffer, start: number, end: numbe
     return;
   }
   client.setMultiStatements(option === 0);
-  const status = client.virtual.status & ~Status.MoreResultsExist;
+  const status = client.ownStatus;
   client.send(client.deprecateEof ? encodeOk(1, { status }, 0xfe) : encodeEof(1, status, 0));
 }
 

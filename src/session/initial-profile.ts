@@ -14,6 +14,11 @@ export interface CollationNames {
   readonly collation: string;
 }
 
+/** Collations by the id of a handshake. */
+export interface CollationTable {
+  get(id: number): CollationNames | undefined;
+}
+
 /** Collation of the proxy's own logins: where a new session has another, the server ignores what logins say. */
 const LOGIN_COLLATION = 'utf8mb4_general_ci';
 
@@ -30,7 +35,7 @@ export function initialProfile(
   registry: ProfileRegistry,
   login: Baseline,
   globals: Baseline,
-  collations: ReadonlyMap<number, CollationNames>,
+  collations: CollationTable,
   state: LoginState,
 ): SessionProfile {
   let profile = registry.initial(
@@ -51,7 +56,7 @@ export function initialProfile(
 export function resetProfile(
   registry: ProfileRegistry,
   globals: Baseline,
-  collations: ReadonlyMap<number, CollationNames>,
+  collations: CollationTable,
   keepsCharset: boolean,
   state: LoginState,
   current: SessionProfile,

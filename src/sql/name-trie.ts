@@ -56,6 +56,15 @@ function branchOf(names: ReadonlyMap<string, number>): Branch {
   return root;
 }
 
+/** The lowest base from which all codes lead to free places. @param free the first free place */
+function firstFit(used: Uint8Array, free: number, codes: readonly number[]): number {
+  const first = codes[0] ?? 0;
+  for (let place = free; ; place++) {
+    const base = place - first;
+    if (codes.every((code) => used[base + code] === 0)) return base;
+  }
+}
+
 /**
  * @param names of a-z, 0-9 and `_`, in any case
  * @throws RangeError on other bytes, or when they need more than 65,535 places
@@ -66,18 +75,17 @@ export function buildNameTrie(names: ReadonlyMap<string, number>): NameTrie {
   const check = new Uint16Array(size).fill(NOBODY);
   const value = new Uint16Array(size);
   const used = new Uint8Array(size);
-  used.fill(1, 0, ROOT + 1);
-  let lowest = ROOT + 1;
-  let end = ROOT + 1;
+  // Free for children: every base is above zero.
+  let lowest = ROOT + CODES;
+  let end = lowest;
   const queue: [node: number, branch: Branch][] = [[ROOT, branchOf(names)]];
-  for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
-    const [node, branch] = next;
+  // Grows while it is gone through.
+  for (const [node, branch] of queue) {
     value[node] = branch.value;
     const codes = [...branch.children.keys()];
     if (codes.length === 0) continue;
     while (used[lowest] === 1) lowest++;
-    let at = Math.max(lowest - CODES, 1);
-    while (codes.some((code) => used[at + code] === 1)) at++;
+    const at = firstFit(used, lowest, codes);
     if (at + CODES >= size) throw new RangeError('too many names');
     base[node] = at;
     for (const [code, child] of branch.children) {
@@ -89,15 +97,4 @@ export function buildNameTrie(names: ReadonlyMap<string, number>): NameTrie {
   }
   // One alphabet beyond the last node, so that no step from any node leaves the arrays.
   return { base: base.slice(0, end), check: check.slice(0, end), value: value.slice(0, end) };
-}
-
-/** The value stored under a name, 0 if none: for whoever has a whole name at hand. */
-export function lookUp(trie: NameTrie, name: string): number {
-  let node = ROOT;
-  for (const byte of Buffer.from(name, 'latin1')) {
-    const code = nameCode(byte);
-    const to = (trie.base[node] ?? 0) + code;
-    node = code >= FIRST_CODE && trie.check[to] === node ? to : DEAD;
-  }
-  return node === DEAD ? 0 : (trie.value[node] ?? 0);
 }

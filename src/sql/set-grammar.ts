@@ -1,7 +1,7 @@
 import type { StepFunction } from './statement-grammar.js';
 import { type StatementState, Step } from './statement-state.js';
 import { assignmentEffect } from './system-variables.js';
-import { Token } from './tokens.js';
+import { MAX_TOKEN_TEXT, Token } from './tokens.js';
 import { AssignmentScope, Flag, Hold, MAX_LISTED_ASSIGNMENTS, StatementKind } from './traits.js';
 import { Word } from './words.js';
 
@@ -109,7 +109,8 @@ function targetWord(s: StatementState, word: number): void {
 
 function join(s: StatementState): void {
   const part = s.text.readAscii();
-  s.name = s.name === null || part === null ? null : s.name === '' ? part : `${s.name}.${part}`;
+  if (s.name === null || part === null || s.name.length > MAX_TOKEN_TEXT) s.name = null;
+  else s.name = s.name === '' ? part : `${s.name}.${part}`;
 }
 
 /** In `name` or `a.b`, up to its `=`. */

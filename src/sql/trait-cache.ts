@@ -41,6 +41,13 @@ function isSame(entry: Entry, buf: Buffer, start: number, end: number): boolean 
   return true;
 }
 
+/** A copy with memory of its own: one from a shared pool would keep the whole pool. */
+function copyOf(buf: Buffer, start: number, end: number): Buffer {
+  const bytes = Buffer.allocUnsafeSlow(end - start);
+  buf.copy(bytes, 0, start, end);
+  return bytes;
+}
+
 /** A statement that comes in pieces. */
 export interface StatementReading {
   /** Takes the next bytes of its text, cut anywhere: `buf[start]` up to `buf[end]`, which are not kept. */
@@ -61,7 +68,7 @@ export class StatementClassifier {
   readonly #mask: number;
   #scanner: StatementScanner | null = null;
 
-  /** @param limit most statements to remember; rounded down to a power of two, 0 for none */
+  /** @param limit most statements to remember, each up to 1 KiB; rounded down to a power of two, 0 for none */
   constructor(limit: number) {
     const sets = limit < WAYS ? 0 : 2 ** Math.floor(Math.log2(limit / WAYS));
     this.#entries = new Array<Entry | null>(sets * WAYS).fill(null);
@@ -84,11 +91,9 @@ export class StatementClassifier {
       return entry.traits;
     }
     const traits = this.#scan(buf, start, end, context);
-    if (this.#seen[set] === hash) {
-      this.#promote(at, { hash, context, bytes: Buffer.from(buf.subarray(start, end)), traits });
-    } else {
-      this.#seen[set] = hash;
-    }
+    if (this.#seen[set] === hash)
+      this.#promote(at, { hash, context, bytes: copyOf(buf, start, end), traits });
+    else this.#seen[set] = hash;
     return traits;
   }
 

@@ -10,12 +10,12 @@ const WORD_LISTS = [
   'replace reset resignal restart revoke rollback savepoint select set show shutdown signal start stop',
   'table truncate uninstall unlock update use values while with xa',
   // What tells statements apart.
-  'aggregate algorithm as char character charset close connection continue data default definer',
-  'diagnostics each end errors event exit export follows function global group hard id in index into',
-  'invoker isolation less local names next no no_write_to_binlog none only open or package password',
-  'persist persist_only precedes previous procedure query read recover recursive resource role row',
+  'aggregate algorithm as char character charset close connection continue default definer',
+  'each end errors event exit export follows function global hard id in index into',
+  'invoker isolation less local names next no no_write_to_binlog none only or package password',
+  'persist persist_only precedes previous procedure query read recover resource role row',
   'security session share soft sql statement tables temporary to transaction trigger undo user value',
-  'variables view warnings work write xml',
+  'variables view warnings work write',
   // What has an effect, or asks for one.
   'benchmark connection_id currval error_count found_rows get_lock identity last_insert_id lastval',
   'master_gtid_wait master_pos_wait nextval pseudo_thread_id release_all_locks release_lock row_count',

@@ -126,9 +126,13 @@ t.test('one in use, or no socket at all, is left alone', async (t) => {
 
 t.test('running out of file descriptors costs the clients it happens to, and nobody else', async (t) => {
   const script = fileURLToPath(new URL('support/few-descriptors.js', import.meta.url));
-  const child = spawn('sh', ['-c', 'ulimit -n 40; exec "$0" "$1"', process.execPath, script], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const child = spawn(
+    'sh',
+    ['-c', 'unset NODE_OPTIONS; ulimit -n 40; exec "$0" "$1"', process.execPath, script],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   t.teardown(() => child.kill('SIGKILL'));
   const port = await new Promise<number>((resolve) => {
     child.stdout.on('data', (chunk: Buffer) => resolve(Number(chunk.toString().slice('port '.length))));

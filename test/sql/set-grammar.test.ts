@@ -43,6 +43,7 @@ t.test('names and scopes', async (t) => {
     ['SET default_storage_engine = InnoDB', 'default_storage_engine none'],
     ['SET insert\u00e9 = 1', 'null none'],
     [`SET ${'x'.repeat(300)} = 1`, 'null none'],
+    [`SET ${'a.'.repeat(500)}b = 1`, 'null none'],
     ['SET a = 1; SET GLOBAL b = 2; SET c = 3', 'a none, b global, c none'],
     ['SET', ''],
     ['SET a', ''],

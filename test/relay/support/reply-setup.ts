@@ -1,5 +1,6 @@
 import type { ChannelHandler, ServerChannel } from '../../../src/backend/server-channel.js';
 import { ServerSession } from '../../../src/backend/server-session.js';
+import { Capability } from '../../../src/protocol/constants.js';
 import type { OkPacket } from '../../../src/protocol/generic-response.js';
 import type { ReplyShape } from '../../../src/protocol/reply-tracker.js';
 import { ClientReply, type ReplyObserver, type ReplyTarget } from '../../../src/relay/client-reply.js';
@@ -150,7 +151,12 @@ export interface Setup {
 export function connect(deprecateEof: boolean, output = new OutputBuffer()): Setup {
   const socket = new Socket();
   const notes = new Notes();
-  return { reply: new ClientReply(socket, deprecateEof, output, notes), socket, notes, ...newSession() };
+  return {
+    reply: new ClientReply(socket, deprecateEof ? Capability.DeprecateEof : 0, output, notes),
+    socket,
+    notes,
+    ...newSession(),
+  };
 }
 
 /** Sends one command after the other, each when the reply before is complete, as clients do that do not pipeline. */

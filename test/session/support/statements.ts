@@ -40,7 +40,16 @@ export function ok(options: OkOptions = {}): OkPacket {
   const { status = Status.Autocommit, warnings = 0, lastInsertId = 0n, ...report } = options;
   const session = Object.keys(report).length === 0 ? null : { ...NOTHING, ...report };
   const flags = session === null ? status : status | Status.SessionStateChanged;
-  return { affectedRows: 0n, lastInsertId, status: flags, warnings, info: Buffer.alloc(0), session };
+  return {
+    affectedRows: 0n,
+    lastInsertId,
+    status: flags,
+    warnings,
+    info: Buffer.alloc(0),
+    session,
+    stateStart: 0,
+    stateEnd: 0,
+  };
 }
 
 export function effects(some: Partial<StatementEffects> = {}): StatementEffects {
