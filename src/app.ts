@@ -218,7 +218,7 @@ class RunningProxy implements App {
         };
         return session;
       },
-      close: (session) => closeSession(session),
+      close: (session) => SessionCleaner.end(session),
       fingerprint: (session) => session.profile,
       heldReason: (session) => holdWords(session.borrower?.holds ?? 0)[0] ?? null,
       observer: {
@@ -287,13 +287,6 @@ function localUser(user: ClientUser): LocalUser {
   const { name, credential } = user;
   if (credential.kind === 'password') return { name, secret: { password: credential.password.reveal() } };
   return { name, secret: { hash: credential.hash } };
-}
-
-/** Says COM_QUIT to a session that is idle; one with work under way is cut off, which rolls it back. */
-function closeSession(session: ServerSession): Promise<void> | undefined {
-  if (!session.busy) return session.quit();
-  session.close();
-  return undefined;
 }
 
 function metricsSource({ pools, clients }: RelayServices): MetricsSource {

@@ -4,7 +4,7 @@ import { type ErrPacket, type OkPacket, parseErr, parseOk } from '../protocol/ge
 import { PayloadReader } from '../protocol/payload-reader.js';
 import { PayloadWriter } from '../protocol/payload-writer.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
-import type { Exchange, ServerSession, SessionLostError } from './server-session.js';
+import { type Exchange, type ServerSession, SessionLostError } from './server-session.js';
 
 /** A command that the proxy itself sends: state to restore, a value to read back, a reset. */
 export interface InternalCommand {
@@ -84,6 +84,11 @@ export function runInternal(
     finished = true;
     done(replies, lost);
   };
+  if (session.closed) {
+    // Not from within the call: no caller reckons with an answer before it has returned.
+    process.nextTick(finish, new SessionLostError('the session was closed before'));
+    return;
+  }
   for (const { shape } of commands) {
     session.begin(
       new CollectingExchange(

@@ -113,14 +113,13 @@ export class ServerSession {
     for (const { id } of this.statements.add(statement)) this.channel.write(statementClosePacket(id));
   }
 
-  /** Ends the session without asking: the server rolls back and frees what it held. Nobody is called back. */
+  /** Ends the session without asking: the server rolls back and frees what it held. Only commands under way hear of it. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#current = null;
-    this.#queue.length = 0;
     this.onLost = null;
     this.channel.destroy();
+    this.#abandonExchanges(new SessionLostError('the session was closed'));
   }
 
   /** Ends an idle session in order (COM_QUIT); resolves when the server is rid of it. */
@@ -165,15 +164,19 @@ export class ServerSession {
     const error = new SessionLostError(cause instanceof Error ? `${what}: ${cause.message}` : what, {
       cause,
     });
-    const exchanges = this.#current === null ? [] : [this.#current, ...this.#queue];
-    this.#current = null;
-    this.#queue.length = 0;
     const { onLost } = this;
     this.onLost = null;
     onLost?.(error);
     const { borrower } = this;
     this.borrower = null;
     borrower?.sessionLost(error);
+    this.#abandonExchanges(error);
+  }
+
+  #abandonExchanges(error: SessionLostError): void {
+    const exchanges = this.#current === null ? [] : [this.#current, ...this.#queue];
+    this.#current = null;
+    this.#queue.length = 0;
     for (const exchange of exchanges) exchange.lost(error);
   }
 }

@@ -23,9 +23,10 @@ export class InsertId implements InsertIdOwner {
     return this.#unreadOn;
   }
 
-  /** A statement on `session` may have changed it. */
-  changedOn(session: ServerSession): void {
+  /** A statement on `session` may have changed it; `told` is the id of its OK, 0 for none: mostly the value. */
+  changedOn(session: ServerSession, told: bigint): void {
     this.#letGo();
+    if (told !== 0n) this.#value = told;
     this.#unreadOn = session;
     session.insertIdOwner = this;
     session.lastInsertId = null;

@@ -55,6 +55,26 @@ export class SessionCleaner {
     }
   }
 
+  /**
+   * What the pool calls to close a session: COM_QUIT where it is idle, after what a client left on it has been read; one
+   * with work under way is cut off, which rolls it back. Resolves when the server is rid of it.
+   */
+  static end(session: ServerSession): Promise<void> | undefined {
+    const owner = session.insertIdOwner;
+    if (session.busy || session.closed) {
+      session.close();
+      return undefined;
+    }
+    if (owner === null) return session.quit();
+    const step = readInsertId(session, owner);
+    return new Promise((resolve) => {
+      runInternal(session, [step.command], ([reply]) => {
+        if (reply !== undefined && reply.err === null) step.apply(reply);
+        resolve(session.quit());
+      });
+    });
+  }
+
   close(session: ServerSession, reason: CloseReason): void {
     session.borrower = null;
     this.#pools.retire(session, reason);

@@ -306,7 +306,7 @@ export class VirtualSession implements Borrower, SessionSeeker {
     session.profile = ledger.profile;
     this.#leftDiagnostics = (ledger.holds & HoldReason.Diagnostics) !== 0;
     if (this.#services.countReaders.has(this.#identity.account)) ledger.holds |= HoldReason.Diagnostics;
-    if (ledger.insertIdChanged) this.insertId.changedOn(session);
+    if (ledger.insertIdChanged) this.insertId.changedOn(session, ledger.toldInsertId);
     if (session.killsUnderWay > 0) {
       // The KILL may still hit: whatever came next on this session would be its victim.
       if (this.#phase !== Phase.Gone) this.#phase = Phase.Settling;

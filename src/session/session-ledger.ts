@@ -27,6 +27,8 @@ export class SessionLedger {
   status: number = Status.Autocommit;
   /** An insert id of this client's is on the session that ran its last statement, and only there. */
   insertIdChanged = false;
+  /** The id that the statement's last OK told; 0 for none. */
+  toldInsertId = 0n;
   /** The session may know of changes that it has not reported: to be asked before anyone else gets it. */
   reportsOutstanding = false;
   /** As {@link reportsOutstanding}, where a routine or trigger may have run: MariaDB never tells all of it. */
@@ -58,6 +60,7 @@ export class SessionLedger {
   /** A statement is about to run. */
   begin(effects: StatementEffects): void {
     this.insertIdChanged = false;
+    this.toldInsertId = 0n;
     this.#taken = effects.holds & ~this.holds;
     this.holds |= effects.holds;
     if (!effects.readsDiagnostics && !effects.readsCounts) this.holds &= ~HoldReason.Diagnostics;
@@ -71,6 +74,7 @@ export class SessionLedger {
     this.#taken = 0;
     this.#status(ok.status);
     if (ok.warnings > 0) this.holds |= HoldReason.Diagnostics;
+    if (ok.lastInsertId !== 0n) this.toldInsertId = ok.lastInsertId;
     if (ok.lastInsertId !== 0n && effects.insertId === InsertIdEffect.Inserts) this.insertIdChanged = true;
     const report = ok.session;
     if (report === null) return;

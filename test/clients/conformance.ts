@@ -97,7 +97,8 @@ async function runScript(t: Test, client: Client, [program, ...args]: Command, u
 }
 
 /**
- * Two server sessions for the client's two connections and a bystander, so that no connection keeps a session for long. With
+ * Four server sessions: a client's two connections may keep one each until they end (temporary tables), a third one and a
+ * bystander take turns, so that statements run on changing sessions. With
  * MYBOUNCER_TEST_DIRECT=1 the script speaks to the server itself: what it wants there is what a client of the proxy must get.
  */
 async function runClient(t: Test, client: Client, command: Command, server: TestServer): Promise<void> {
@@ -105,7 +106,7 @@ async function runClient(t: Test, client: Client, command: Command, server: Test
     await runScript(t, client, command, server.url(await server.createDatabase()));
     return;
   }
-  const { proxy } = await proxied(t, server, ['--pool-size', '2']);
+  const { proxy } = await proxied(t, server, ['--pool-size', '4']);
   const bystander = await Bystander.start(proxy.url);
   try {
     await runScript(t, client, command, proxy.url);
