@@ -210,8 +210,9 @@ class RunningProxy implements App {
       limit: this.#config.poolSize,
       waitTimeoutMs: this.#config.queryWaitTimeout,
       dialRetryMs: this.#config.serverLoginRetry,
-      dial: async ({ account, capabilities }) => {
+      dial: async ({ account, capabilities, schemaless }) => {
         const session = await upstream.open(account, null, capabilities);
+        session.schemaless = schemaless;
         session.onLost = (error) => {
           if (pools.sessionDied(session))
             log.debug({ serverSession: session.connectionId, error: error.message }, 'idle session died');

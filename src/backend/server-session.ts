@@ -62,6 +62,8 @@ export class ServerSession {
   lastBorrower: object | null = null;
   /** KILLs aimed at this session that the server has not answered yet: until then it must not get new work. */
   killsUnderWay = 0;
+  /** It is lent only to clients without a schema: it must never get one, since that can't be taken away again. */
+  schemaless = false;
   /** Called when the last of them was answered. */
   onKillsAnswered: (() => void) | null = null;
   /** The pool's: called once when the session is gone, but not by {@link close} or {@link quit}. */
@@ -87,6 +89,11 @@ export class ServerSession {
       onDrain: () => this.#current?.drained(),
       onClosed: (error) => this.#lose('the server closed the connection', error),
     };
+  }
+
+  /** A client gave a schema to a session that must have none. */
+  get misplaced(): boolean {
+    return this.schemaless && this.profile.schema !== null;
   }
 
   get closed(): boolean {

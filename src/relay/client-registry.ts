@@ -15,7 +15,7 @@ export interface RegisteredClient {
 }
 
 /**
- * Connected clients by virtual id. Virtual ids have bit 31 set, so they never meet the server's own ids, which leak
+ * Connected clients by virtual id. Virtual ids have bit 30 set (not 31: some drivers read ids as signed), so they never meet the server's own ids, which leak
  * through the processlist: a KILL of one never reaches the owner of the other by accident.
  */
 export class ClientRegistry {
@@ -51,10 +51,10 @@ export class ClientRegistry {
   }
 }
 
-const VIRTUAL_BIT = 0x80000000;
-/** Bits 24 to 30 stay 0: they are for the number of a worker process. */
+const VIRTUAL_BIT = 0x40000000;
+/** Bits 24 to 29 stay 0: they are for the number of a worker process. */
 const COUNTER_MASK = 0xffffff;
 
 export function isVirtualId(id: number): boolean {
-  return id >= VIRTUAL_BIT;
+  return id >= VIRTUAL_BIT && id < 2 * VIRTUAL_BIT;
 }

@@ -24,14 +24,13 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
 
   /** `capabilities`: the flags that make a session fit for this client and not for another. */
   constructor(pools: ServerPools, account: ServerAccount, capabilities: number, seeker: SessionSeeker) {
-    const target = { account, capabilities };
     const key = `${account.user}/${capabilities.toString(16)}`;
-    const withSchema = pools.pool(`${key}/schema`, target);
+    const withSchema = pools.pool(`${key}/schema`, { account, capabilities, schemaless: false });
     super(withSchema);
     this.#pools = pools;
     this.#seeker = seeker;
     this.#withSchema = withSchema;
-    this.#withoutSchema = pools.pool(key, target);
+    this.#withoutSchema = pools.pool(key, { account, capabilities, schemaless: true });
   }
 
   /** A session at once, or null: then the seeker hears of it. `getsSchema`: what is to run gives the client one. */
@@ -44,11 +43,6 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
 
   cancel(): void {
     this.#pools.cancel(this);
-  }
-
-  /** Whether the session that was lent last has got a schema in a pool of sessions without. */
-  misplaces(session: ServerSession): boolean {
-    return this.pool === this.#withoutSchema && session.profile.schema !== null;
   }
 
   granted(session: ServerSession): void {

@@ -22,6 +22,8 @@ export interface PoolTarget {
   readonly account: ServerAccount;
   /** Semantic capability flags. */
   readonly capabilities: number;
+  /** For clients without a schema. */
+  readonly schemaless: boolean;
 }
 
 export type ServerPools = SessionPools<ServerSession, PoolTarget>;
@@ -83,6 +85,7 @@ export class SessionCleaner {
   #reset(session: ServerSession, account: ServerAccount): void {
     this.#upstream.reset(session, account, (error) => {
       if (error !== null) this.close(session, CloseReason.ResetFailed);
+      else if (session.misplaced) this.close(session, CloseReason.GotSchema);
       else this.#pools.checkin(session);
     });
   }

@@ -83,6 +83,12 @@ export function restoreSession(
   }
   if (target.clearDiagnostics) steps.push({ command: CLEAR_DIAGNOSTICS, apply: NOTHING });
   session.lastBorrower = null;
+  if (steps.length === 0) {
+    // Two profiles that differ in nothing a session could be told.
+    session.profile = target.profile;
+    done({ refused: null, stateUnknown: false, lost: false });
+    return;
+  }
   const commands = steps.map((step) => step.command);
   runInternal(session, commands, (replies, lost) => {
     let refused: ErrPacket | null = null;

@@ -359,7 +359,7 @@ export class VirtualSession implements Borrower, SessionSeeker {
     this.#session = null;
     session.borrower = null;
     this.#checkout.preferred = session;
-    if (this.#checkout.misplaces(session)) this.#services.cleaner.close(session, CloseReason.GotSchema);
+    if (session.misplaced) this.#services.cleaner.close(session, CloseReason.GotSchema);
     else this.#services.pools.checkin(session);
     this.#done(tell);
   }
@@ -396,6 +396,8 @@ export class VirtualSession implements Borrower, SessionSeeker {
     const untouched = (ledger.holds & (LOSABLE | HoldReason.SessionMode)) === 0 && isSettled(ledger);
     if (ledger.mustClose) {
       this.#services.cleaner.close(session, CloseReason.StateSurvivesReset);
+    } else if (session.misplaced) {
+      this.#services.cleaner.close(session, CloseReason.GotSchema);
     } else if (untouched) {
       session.borrower = null;
       this.#services.pools.checkin(session);

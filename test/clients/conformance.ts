@@ -125,19 +125,25 @@ async function missing(t: Test, client: Client): Promise<void> {
   });
 }
 
+/** All clients of one file, against both servers. */
+const FILE_TIMEOUT_MS = 540_000;
+
 /** Runs each client against each server, one after the other. */
 export async function testClients(t: Test, clients: readonly Client[]): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), 'mybouncer-clients-'));
   t.teardown(() => rm(folder, { recursive: true, force: true }));
-  for (const client of clients) {
-    const command = await client.prepare(folder);
-    if (command === null) {
-      await missing(t, client);
-      continue;
+  // One test around all: the file's own would end while the next client is being built.
+  await t.test('conformance', { timeout: FILE_TIMEOUT_MS }, async (t) => {
+    for (const client of clients) {
+      const command = await client.prepare(folder);
+      if (command === null) {
+        await missing(t, client);
+        continue;
+      }
+      await t.test(client.name, { timeout: FILE_TIMEOUT_MS }, async (t) => {
+        const run = (t: Test, server: TestServer) => runClient(t, client, command, server);
+        await forEachServer(t, run, client.flavors === undefined ? {} : { flavors: client.flavors });
+      });
     }
-    await t.test(client.name, async (t) => {
-      const run = (t: Test, server: TestServer) => runClient(t, client, command, server);
-      await forEachServer(t, run, client.flavors === undefined ? {} : { flavors: client.flavors });
-    });
-  }
+  });
 }

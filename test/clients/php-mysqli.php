@@ -430,7 +430,8 @@ check('change-user', function () use ($a, $b) {
     same(query($a, 'SELECT @mine, DATABASE()'), [[null, SCHEMA]]);
     same(value($a, 'SELECT @@time_zone'), value($b, 'SELECT @@time_zone'));
     same(value($a, 'SELECT @@character_set_client'), 'utf8mb4');
-    fails(1045, '28000', fn () => $a->change_user(USER, 'not-it', SCHEMA));
+    // Its own plugin for caching_sha2_password loses the SQLSTATE of an error that comes in place of the fast path's answer.
+    fails(1045, null, fn () => $a->change_user(USER, 'not-it', SCHEMA));
 });
 
 foreach (DROP as $sql) {

@@ -190,6 +190,35 @@ await forEachServer(t, async (t, server) => {
     await b.end();
   });
 
+  await t.test(
+    'a session that got its schema while it was held is not lent to a client without',
+    async (t) => {
+      const first = await world.connect({ database: '' });
+      await first.run('BEGIN');
+      await first.run('USE app');
+      await first.run('COMMIT');
+      await first.end();
+      const second = await world.connect({ database: '' });
+      await second.run('BEGIN');
+      await second.run('USE app');
+      second.destroy();
+      const third = await world.connect({ database: '' });
+      t.equal(await third.value('SELECT DATABASE()'), null);
+      await third.end();
+    },
+  );
+
+  await t.test('an insert id outlives its session', async (t) => {
+    const a = await world.connect();
+    const other = await world.connect({ flags: ['-FOUND_ROWS'] });
+    await a.run('CREATE TABLE outlived(id INT AUTO_INCREMENT PRIMARY KEY)');
+    await a.run('INSERT INTO outlived VALUES(NULL)');
+    t.equal(await other.value('SELECT 1'), 1, 'a client of another kind takes the only place');
+    t.equal(await a.value('SELECT LAST_INSERT_ID()'), 1);
+    await a.end();
+    await other.end();
+  });
+
   await t.test('multi-statements: allowed to the client that asked, and to no other', async (t) => {
     const a = await world.connect({ multipleStatements: true });
     const b = await world.connect();

@@ -23,7 +23,7 @@ await forEachServer(
 
 /** From here on the server itself refuses a session too many. */
 async function limitOnServer(world: ProxiedUser, sessions: number): Promise<void> {
-  await world.server.query(`ALTER USER '${world.user?.user}'@'%' WITH MAX_USER_CONNECTIONS ${sessions}`);
+  await world.server.query(`ALTER USER '${world.user.user}'@'%' WITH MAX_USER_CONNECTIONS ${sessions}`);
 }
 
 async function waiting(world: ProxiedUser, count: number): Promise<void> {
@@ -231,13 +231,14 @@ async function leavesQueue(t: Test, server: TestServer): Promise<void> {
 async function maxClients(t: Test, server: TestServer): Promise<void> {
   const world = await proxiedUser(t, server, ['--max-client-conn', '3']);
   const clients = await Promise.all([world.connect(), world.connect(), world.connect()]);
-  await t.rejects(world.connect(), { errno: 1040, sqlState: '08004', message: /3/ });
+  const full = { errno: 1040, sqlState: '08004', message: /3/ };
+  await t.rejects(world.connect(), full);
   t.strictSame(await Promise.all(clients.map((client) => client.value('SELECT 1'))), [1, 1, 1]);
   await clients[0]?.end();
   await eventually('its place is free', async () => (await world.proxy.metric('mybouncer_clients')) === 2);
   const next = await world.connect();
   t.equal(await next.value('SELECT 2'), 2);
-  await t.rejects(world.connect(), { errno: 1040, sqlState: '08004' });
+  await t.rejects(world.connect(), full);
 }
 
 async function progress(t: Test, server: TestServer): Promise<void> {

@@ -1,16 +1,25 @@
 import type { Test } from 'tap';
-import type { Client } from './proxied.js';
-import { Proxied } from './proxied.js';
-import { startProxy } from './proxy.js';
+import { type Client, Proxied } from './proxied.js';
+import { type ProxyProcess, startProxy } from './proxy.js';
 import type { TestServer, TestUser } from './server-handle.js';
 
 /** As {@link Proxied}, by an account of its own: what the process list shows of it is this proxy's alone. */
 export class ProxiedUser extends Proxied {
-  user: TestUser | null = null;
+  readonly user: TestUser;
+
+  constructor(t: Test, server: TestServer, proxy: ProxyProcess, schema: string, user: TestUser) {
+    super(t, server, proxy, schema);
+    this.user = user;
+  }
 
   /** Sessions on the server, the proxy's control connection included. */
   sessions(): ReturnType<TestServer['sessions']> {
-    return this.server.sessions(this.user?.user ?? '');
+    return this.server.sessions(this.user.user);
+  }
+
+  /** A client of the server itself. */
+  directAsUser(): Promise<Client> {
+    return this.direct({ user: this.user.user, password: this.user.password });
   }
 }
 
@@ -22,9 +31,7 @@ export async function proxiedUser(
   const schema = await server.createDatabase();
   const user = await server.createUser();
   const proxy = await startProxy(t, { upstream: user.url(schema), flags });
-  const world = new ProxiedUser(t, server, proxy, schema);
-  world.user = user;
-  return world;
+  return new ProxiedUser(t, server, proxy, schema, user);
 }
 
 /** The server's own id of the session that a client's statement runs on. */
