@@ -127,6 +127,8 @@ async function missing(t: Test, client: Client): Promise<void> {
 
 /** All clients of one file, against both servers. */
 const FILE_TIMEOUT_MS = 540_000;
+/** One client against one server: Connector/J takes 25 s on a machine that is not busy. */
+const CLIENT_TIMEOUT_MS = 240_000;
 
 /** Runs each client against each server, one after the other. */
 export async function testClients(t: Test, clients: readonly Client[]): Promise<void> {
@@ -142,7 +144,11 @@ export async function testClients(t: Test, clients: readonly Client[]): Promise<
       }
       await t.test(client.name, { timeout: FILE_TIMEOUT_MS }, async (t) => {
         const run = (t: Test, server: TestServer) => runClient(t, client, command, server);
-        await forEachServer(t, run, client.flavors === undefined ? {} : { flavors: client.flavors });
+        const { flavors } = client;
+        await forEachServer(t, run, {
+          timeout: CLIENT_TIMEOUT_MS,
+          ...(flavors === undefined ? {} : { flavors }),
+        });
       });
     }
   });

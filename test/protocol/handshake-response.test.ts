@@ -66,8 +66,7 @@ t.test('whatever a client may send is read back, under every set of capabilities
 
 t.test('flags that were not offered are dropped, and their fields are not looked for', async (t) => {
   const payload = encodeResponse({
-    capabilities:
-      USUAL_CAPABILITIES | Capability.Compress | Capability.SessionTrack | Capability.RememberOptions,
+    capabilities: USUAL_CAPABILITIES | Capability.Compress | Capability.RememberOptions,
     user: 'app',
   });
   const read = decodeHandshakeResponse(payload, CLIENT_CAPABILITIES);
