@@ -32,6 +32,8 @@ export interface Borrower {
   readonly holds: number;
   /** The session has ended, whatever it was doing. */
   sessionLost(error: SessionLostError): void;
+  /** The server takes bytes again, of a command that has no reply (those that have one hear of it by their exchange). */
+  drained(): void;
 }
 
 /** Whose LAST_INSERT_ID() is on a session and nowhere else: it must be read before another client gets the session. */
@@ -86,7 +88,7 @@ export class ServerSession {
     this.statements = new StatementCache(maxPreparedStatements);
     channel.handler = {
       onBytes: (buf, start, end) => this.#onBytes(buf, start, end),
-      onDrain: () => this.#current?.drained(),
+      onDrain: () => (this.#current ?? this.borrower)?.drained(),
       onClosed: (error) => this.#lose('the server closed the connection', error),
     };
   }

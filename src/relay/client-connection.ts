@@ -64,6 +64,10 @@ export class ClientConnection
   #serverCongested = false;
   #pumping = false;
   #draining = false;
+  /** Of the long command under way, some is still to be read. */
+  #longUnread = false;
+  /** What a long command that has failed is answered with, once it was read to its end. */
+  #failure: ErrPacket | null = null;
 
   constructor(client: ConnectedClient, services: RelayServices) {
     this.#client = client;
@@ -209,14 +213,22 @@ export class ClientConnection
       this.end();
       return;
     }
-    if (this.work.hasReply) this.sendErr(err, sequenceId);
     if (this.virtual.session === null) this.statements.sessionGone();
-    this.#state = State.Ready;
-    if (this.work.isLong) {
+    if (this.#longUnread) {
+      this.#failure = err;
       this.#input.skipCommand();
       this.#stream();
+      return;
     }
+    this.#fail(err, this.work.isLong ? this.#input.replySequence : sequenceId);
     this.#pump();
+  }
+
+  /** The command is over, and it failed. */
+  #fail(err: ErrPacket, sequenceId: number): void {
+    this.#failure = null;
+    this.#state = State.Ready;
+    if (this.work.hasReply) this.sendErr(err, sequenceId);
   }
 
   /** {@link WorkObserver} */
@@ -435,6 +447,7 @@ export class ClientConnection
   }
 
   #beginLong(buf: Buffer, start: number, end: number): void {
+    this.#longUnread = true;
     const err = dispatchLong(this, buf, start, end);
     if (err === null) return;
     this.sendErr(err);
@@ -450,12 +463,15 @@ export class ClientConnection
     const outcome = this.#input.pump();
     if (outcome === null) return false;
     if ('tooLarge' in outcome) {
-      this.sendErr(packetTooLarge(outcome.tooLarge));
+      this.sendErr(packetTooLarge(outcome.tooLarge), this.#input.replySequence);
       this.close('packet too large');
       return false;
     }
-    this.#state = outcome.done === StreamKind.Skipped ? State.Ready : State.Busy;
+    if (outcome.done !== StreamKind.File) this.#longUnread = false;
+    this.#state = State.Busy;
     if (outcome.done === StreamKind.Command) this.#longCommandSent();
+    if (outcome.done === StreamKind.Skipped && this.#failure !== null)
+      this.#fail(this.#failure, this.#input.replySequence);
     return true;
   }
 

@@ -57,6 +57,11 @@ export class ClientInput {
     }
   }
 
+  /** Sequence id of the reply to the command that was streamed last. */
+  get replySequence(): number {
+    return (this.reader.sequenceId + 1) & 0xff;
+  }
+
   /** While a command is under way: a client that sends far ahead waits. */
   limitBacklog(): void {
     if (this.reader.unread > MAX_BACKLOG) this.#socket.pause();

@@ -37,6 +37,8 @@ export class CommandReader {
   last = false;
   /** Length of the payload of the packet found by {@link nextPiece} when the piece begins with a header, else -1. */
   headerLength = -1;
+  /** Sequence id of the last packet of which {@link nextPiece} has found the beginning. */
+  sequenceId = 0;
 
   /** Bytes received and not yet taken. */
   get unread(): number {
@@ -79,6 +81,7 @@ export class CommandReader {
       const length = this.#peekLength();
       this.#gather(HEADER_SIZE);
       this.headerLength = length;
+      this.sequenceId = this.buf[this.start + 3] as number;
       this.#pieceContinued = length === MAX_PACKET_PAYLOAD;
       wanted = HEADER_SIZE + length;
     } else if (this.#unread === 0) {

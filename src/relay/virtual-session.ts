@@ -201,6 +201,11 @@ export class VirtualSession implements Borrower, SessionSeeker {
     if (session !== null) this.#services.cleaner.close(session, CloseReason.LeftInside);
   }
 
+  /** {@link Borrower.drained} */
+  drained(): void {
+    this.#host.serverDrained();
+  }
+
   /** {@link Borrower.sessionLost} */
   sessionLost(error: SessionLostError): void {
     const session = this.#session;

@@ -15,7 +15,7 @@ export interface Work {
   send(session: ServerSession): boolean | ErrPacket;
 }
 
-/** Who hears of a work's end. Exactly one of these follows each work. */
+/** Who hears of a work's end. Exactly one of the first three follows each work. */
 export interface WorkObserver {
   /** The reply is complete, or there is none; the next command may come. */
   workDone(): void;
@@ -23,4 +23,6 @@ export interface WorkObserver {
   workFailed(err: ErrPacket): void;
   /** The session is lost while its reply was on its way to the client. */
   replyBroken(err: ErrPacket, session: ServerSession): void;
+  /** Not an end: the server takes more of a work that is sent in pieces. */
+  serverDrained(): void;
 }

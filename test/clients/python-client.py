@@ -11,6 +11,7 @@ import hashlib
 import os
 import sys
 import tempfile
+from contextlib import contextmanager
 from urllib.parse import unquote, urlparse
 
 DRIVER = sys.argv[1]
@@ -89,6 +90,17 @@ a = connect()
 b = connect()
 
 
+@contextmanager
+def pair():
+    """Two connections of a check's own: what it does keeps a server session for as long as the connection lives."""
+    x, y = connect(), connect()
+    try:
+        yield x, y
+    finally:
+        x.close()
+        y.close()
+
+
 def check_connect():
     same(query(a, "SELECT 1, DATABASE()"), [(1, SCHEMA)])
     same(value(a, "SELECT @@character_set_client"), "utf8mb4")
@@ -128,15 +140,15 @@ def check_unbuffered():
 
 
 def check_text_prepare():
-    query(a, f"PREPARE st FROM 'SELECT n + ? FROM {ITEMS} WHERE id = ?'")
-    query(a, "SET @p = 5, @q = 2")
-    same(value(a, "EXECUTE st USING @p, @q"), 5)
-    query(b, "SELECT 1")
-    query(a, "SET @p = 6")
-    same(value(a, "EXECUTE st USING @p, @q"), 6)
-    query(a, "DEALLOCATE PREPARE st")
-    fails(1243, query, a, "EXECUTE st USING @p, @q")
-    query(a, "SET @p = NULL, @q = NULL")
+    with pair() as (x, y):
+        query(x, f"PREPARE st FROM 'SELECT n + ? FROM {ITEMS} WHERE id = ?'")
+        query(x, "SET @p = 5, @q = 2")
+        same(value(x, "EXECUTE st USING @p, @q"), 5)
+        fails(1243, query, y, "EXECUTE st USING @p, @q")
+        query(x, "SET @p = 6")
+        same(value(x, "EXECUTE st USING @p, @q"), 6)
+        query(x, "DEALLOCATE PREPARE st")
+        fails(1243, query, x, "EXECUTE st USING @p, @q")
 
 
 def check_rollback():
@@ -278,29 +290,37 @@ def check_session_state():
         same(query(b, f'SELECT "id", @@time_zone FROM {ITEMS} WHERE id = 1'), [("id", zone)])
     query(a, "SET @@session.sql_mode = %s, @@session.time_zone = %s", (mode, zone))
     same(query(a, 'SELECT "id", @@time_zone'), [("id", zone)])
-    query(a, "SET @mine = 41")
-    same(value(b, "SELECT @mine"), None)
-    same(value(a, "SELECT @mine + 1"), 42)
-    query(a, "SET @mine = NULL")
+
+
+def check_user_variable():
+    with pair() as (x, y):
+        for n in range(3):
+            query(x, "SET @mine = %s", (n,))
+            same((value(y, "SELECT @mine"), value(b, "SELECT @mine")), (None, None))
+            same(value(x, "SELECT @mine + 1"), n + 1)
 
 
 def check_temporary_table():
-    query(a, f"CREATE TEMPORARY TABLE {TMP} (x INT)")
-    query(a, f"INSERT INTO {TMP} VALUES (1), (2)")
-    fails(1146, query, b, f"SELECT * FROM {TMP}")
-    same(value(a, f"SELECT SUM(x) FROM {TMP}"), 3)
-    query(a, f"DROP TEMPORARY TABLE {TMP}")
-    fails(1146, query, a, f"SELECT * FROM {TMP}")
+    with pair() as (x, y):
+        query(x, f"CREATE TEMPORARY TABLE {TMP} (x INT)")
+        query(x, f"INSERT INTO {TMP} VALUES (1), (2)")
+        fails(1146, query, y, f"SELECT * FROM {TMP}")
+        fails(1146, query, b, f"SELECT * FROM {TMP}")
+        same(value(x, f"SELECT SUM(x) FROM {TMP}"), 3)
+        query(x, f"DROP TEMPORARY TABLE {TMP}")
+        fails(1146, query, x, f"SELECT * FROM {TMP}")
 
 
 def check_user_lock():
     lock = PREFIX + "lock"
-    same(value(a, "SELECT GET_LOCK(%s, 5)", (lock,)), 1)
-    same(value(b, "SELECT GET_LOCK(%s, 0)", (lock,)), 0)
-    same(value(b, "SELECT IS_USED_LOCK(%s)", (lock,)) is None, False)
-    same(value(a, "SELECT RELEASE_LOCK(%s)", (lock,)), 1)
-    same(value(b, "SELECT GET_LOCK(%s, 0)", (lock,)), 1)
-    same(value(b, "SELECT RELEASE_LOCK(%s)", (lock,)), 1)
+    with pair() as (x, y):
+        same(value(x, "SELECT GET_LOCK(%s, 5)", (lock,)), 1)
+        same(value(y, "SELECT GET_LOCK(%s, 0)", (lock,)), 0)
+        same(value(y, "SELECT IS_USED_LOCK(%s)", (lock,)) is None, False)
+        same(value(x, "SELECT RELEASE_LOCK(%s)", (lock,)), 1)
+        same(value(y, "SELECT GET_LOCK(%s, 0)", (lock,)), 1)
+    # What a connection had locked is free when it has gone.
+    same(value(b, "SELECT IS_FREE_LOCK(%s)", (lock,)), 1)
 
 
 def check_diagnostics():
@@ -409,6 +429,7 @@ check("big-row", check_big_row)
 check("utf8mb4", check_utf8mb4)
 check("last-insert-id", check_last_insert_id)
 check("session-state", check_session_state)
+check("user-variable", check_user_variable)
 check("temporary-table", check_temporary_table)
 check("user-lock", check_user_lock)
 check("diagnostics", check_diagnostics)

@@ -1,8 +1,8 @@
 import t, { type Test } from 'tap';
-import { Capability } from '../../src/protocol/constants.js';
+import { Capability, Command } from '../../src/protocol/constants.js';
 import { type Client, eventually } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser, sessionOf } from '../support/proxied-user.js';
-import { CLASSIC, loginOf, RawClient } from '../support/raw-client.js';
+import { CLASSIC, errOf, loginOf, RawClient, unlessErr } from '../support/raw-client.js';
 import type { TestServer } from '../support/server-handle.js';
 import { forEachServer } from '../support/servers.js';
 
@@ -205,9 +205,19 @@ async function waitTimeout(t: Test, server: TestServer): Promise<void> {
   t.match(error.message, /1 waiting/);
   await t.rejects(c.execute('SELECT 1'), { message: /no free server session/ });
   t.equal(await world.proxy.metric('mybouncer_checkouts_refused_total'), 2);
+  // Long ones are read to their end before they are answered, and answered with the sequence id that is due then.
+  const raw = await RawClient.login(loginOf(world.proxy.url));
+  for (const size of [2 << 20, 17 << 20, 40 << 20]) {
+    const [reply] = await raw.query(`SELECT LENGTH('${'x'.repeat(size)}')`);
+    t.match(reply && errOf([reply]), { errno: 1040 });
+    t.equal(reply?.sequenceId, Math.floor(size / 0xffffff) + 1);
+  }
+  unlessErr(await raw.command(Command.Ping));
   t.ok(await c.connection.ping(), 'the connection lives');
   await a.run('COMMIT');
   t.equal(await c.value('SELECT 1'), 1);
+  t.equal(await raw.value('SELECT 2'), '2');
+  raw.destroy();
   await b.run('COMMIT');
 }
 

@@ -1,6 +1,7 @@
 import t, { type Test } from 'tap';
 import { type Client, eventually, Proxied, proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
+import { errOf, loginOf, RawClient } from '../support/raw-client.js';
 import { APP_USER, forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
 
 /** Ids of all sessions of the proxy's, its control connection included. */
@@ -103,12 +104,22 @@ async function killedUnderStatement(t: Test, server: PrivateTestServer): Promise
   t.strictSame(await prepared.execute('SELECT COUNT(*) AS n FROM written'), [{ n: 0 }]);
   const insert = failureOf(writer.run('INSERT INTO written SELECT SLEEP(60)'));
   const select = failureOf(reader.run('SELECT 1, SLEEP(60), 2 FROM written FOR UPDATE'));
-  await untilRuns(server, 'INSERT INTO written');
+  // Statements that are passed on in pieces, in one packet and in two.
+  const long = await Promise.all([1, 2].map(() => RawClient.login(loginOf(world.proxy.url))));
+  const longReplies = long.map((client, i) =>
+    client.query(`DO SLEEP(${60 + i}), '${'x'.repeat((2 + 15 * i) << 20)}'`),
+  );
+  for (const text of ['INSERT INTO written', 'DO SLEEP(60)', 'DO SLEEP(61)']) await untilRuns(server, text);
   await server.kill('SIGKILL');
   t.match(await insert, LOST);
   t.match((await insert)?.message, /mybouncer: Lost connection to MySQL server during query/);
   t.match((await insert)?.message, /may or may not have been executed/);
+  for (const [i, reply] of (await Promise.all(longReplies)).entries()) {
+    t.match(errOf(reply), LOST);
+    t.equal(reply[0]?.sequenceId, i + 1, 'with the sequence id that is due');
+  }
   await server.start();
+  for (const client of long) t.equal(await client.value('SELECT 6'), '6', 'and the next one is answered');
   // It may not even have been sent.
   await select;
   for (const client of [writer, reader, prepared])
@@ -127,7 +138,7 @@ async function killedUnderStatement(t: Test, server: PrivateTestServer): Promise
   t.not(await rows, null, 'the result is not taken for complete');
   await server.start();
   t.equal(await writer.value('SELECT v FROM written'), 1);
-  for (const client of [writer, reader, prepared]) client.destroy();
+  for (const client of [writer, reader, prepared, ...long]) client.destroy();
 }
 
 async function downForAWhile(t: Test, server: PrivateTestServer): Promise<void> {
