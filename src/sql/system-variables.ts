@@ -1,7 +1,7 @@
 import type { Effect } from './effects.js';
 import { AssignmentScope, Flag, Hold } from './traits.js';
 
-/** Must not be set again on another session: the next statement consumes them, or they freeze it (LEDGER 3). */
+/** Must not be set again on another session: the next statement consumes them, or they freeze it. */
 const ONE_SHOT = new Set(
   (
     'immediate_server_version insert_id original_commit_timestamp original_server_version pseudo_thread_id rand_seed1 ' +

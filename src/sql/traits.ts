@@ -98,7 +98,7 @@ export const Hold = {
   ResourceGroup: 1 << 10,
   /** SET session_track_...: what the trackers report changes. */
   SessionTrack: 1 << 11,
-  /** SET of what the next statement or transaction consumes, or what must never be set again: LEDGER 3. */
+  /** SET of what the next statement or transaction consumes, or what must never be set again on another session. */
   OneShot: 1 << 12,
   /** MariaDB's `SET @@x = ...`: no tracker reports it. */
   UnscopedSystemVariable: 1 << 13,
@@ -126,7 +126,7 @@ export const Flag = {
   ReadsConnectionId: 1 << 9,
   /** May end an open transaction: COMMIT, ROLLBACK, all that commits implicitly, CALL. */
   EndsTransaction: 1 << 10,
-  /** Commits expressly, or by starting a transaction or `SET autocommit`: never to be killed half-way (LEDGER 9). */
+  /** Commits expressly, or by starting a transaction or `SET autocommit`: never to be killed half-way. */
   ContainsCommit: 1 << 11,
   /** One statement that reads and provably changes nothing, nor depends on the session: may be run twice. */
   PlainRead: 1 << 12,
