@@ -111,17 +111,29 @@ await check('text', async () => {
   same(await b.ask(`SELECT id FROM ${items} WHERE id = 77`), []);
 });
 
-await check('text-prepare', async () => {
-  await a.ask(`PREPARE st FROM 'SELECT n + ? FROM ${items} WHERE id = ?'`);
-  await a.ask('SET @p = 5, @q = 2');
-  same(await a.ask('EXECUTE st USING @p, @q'), ['5']);
-  same(await b.ask('SELECT @p IS NULL'), ['1']);
-  await a.ask('SET @p = 6');
-  same(await a.ask('EXECUTE st USING @p, @q'), ['6']);
-  await a.ask('DEALLOCATE PREPARE st');
-  await fails(1243, 'HY000', a, 'EXECUTE st USING @p, @q');
-  await a.ask('SET @p = NULL, @q = NULL');
-});
+/** Two clients of a check's own: what it does keeps a server session for as long as the connection lives. */
+async function pair(body: (x: CommandLine, y: CommandLine) => Promise<void>): Promise<void> {
+  const [x, y] = [connect(), connect()];
+  try {
+    await body(x, y);
+  } finally {
+    await x.end();
+    await y.end();
+  }
+}
+
+await check('text-prepare', () =>
+  pair(async (x, y) => {
+    await x.ask(`PREPARE st FROM 'SELECT n + ? FROM ${items} WHERE id = ?'`);
+    await x.ask('SET @p = 5, @q = 2');
+    same(await x.ask('EXECUTE st USING @p, @q'), ['5']);
+    await fails(1243, 'HY000', y, 'EXECUTE st USING @p, @q');
+    await x.ask('SET @p = 6');
+    same(await x.ask('EXECUTE st USING @p, @q'), ['6']);
+    await x.ask('DEALLOCATE PREPARE st');
+    await fails(1243, 'HY000', x, 'EXECUTE st USING @p, @q');
+  }),
+);
 
 await check('rollback', async () => {
   await a.ask('START TRANSACTION');
@@ -232,21 +244,28 @@ await check('session-state', async () => {
   same(await a.ask('SELECT "id", @@time_zone'), [`id\t${zone}`]);
 });
 
-await check('temporary-table', async () => {
-  await a.ask(`CREATE TEMPORARY TABLE ${tmp} (x INT)`);
-  await a.ask(`INSERT INTO ${tmp} VALUES (1), (2)`);
-  await fails(1146, '42S02', b, `SELECT * FROM ${tmp}`);
-  same(await a.ask(`SELECT SUM(x) FROM ${tmp}`), ['3']);
-  await a.ask(`DROP TEMPORARY TABLE ${tmp}`);
-  await fails(1146, '42S02', a, `SELECT * FROM ${tmp}`);
-});
+await check('temporary-table', () =>
+  pair(async (x, y) => {
+    await x.ask(`CREATE TEMPORARY TABLE ${tmp} (x INT)`);
+    await x.ask(`INSERT INTO ${tmp} VALUES (1), (2)`);
+    await fails(1146, '42S02', y, `SELECT * FROM ${tmp}`);
+    await fails(1146, '42S02', b, `SELECT * FROM ${tmp}`);
+    same(await x.ask(`SELECT SUM(x) FROM ${tmp}`), ['3']);
+    await x.ask(`DROP TEMPORARY TABLE ${tmp}`);
+    await fails(1146, '42S02', x, `SELECT * FROM ${tmp}`);
+  }),
+);
 
-await check('user-lock', async () => {
-  same(await a.ask(`SELECT GET_LOCK('${lock}', 5)`), ['1']);
-  same(await b.ask(`SELECT GET_LOCK('${lock}', 0)`), ['0']);
-  same(await a.ask(`SELECT RELEASE_LOCK('${lock}')`), ['1']);
-  same(await b.ask(`SELECT GET_LOCK('${lock}', 0), RELEASE_LOCK('${lock}')`), ['1\t1']);
-});
+await check('user-lock', () =>
+  pair(async (x, y) => {
+    same(await x.ask(`SELECT GET_LOCK('${lock}', 5)`), ['1']);
+    same(await y.ask(`SELECT GET_LOCK('${lock}', 0)`), ['0']);
+    same(await x.ask(`SELECT RELEASE_LOCK('${lock}')`), ['1']);
+    same(await y.ask(`SELECT GET_LOCK('${lock}', 0)`), ['1']);
+    await y.end();
+    same(await x.ask(`SELECT GET_LOCK('${lock}', 5)`), ['1']); // free since its holder has gone
+  }),
+);
 
 await check('diagnostics', async () => {
   const [warning = ''] = await a.ask(`INSERT IGNORE INTO ${items} (id, n) VALUES (1, 1)`, 'SHOW WARNINGS');

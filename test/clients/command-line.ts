@@ -2,6 +2,8 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
+/** An answer's end is a statement too: where that fails, nothing else would end the waiting. */
+const ANSWER_TIMEOUT_MS = 20_000;
 /** Ends a statement for the command line, so that semicolons in it are left to the server. */
 const DELIMITER = '//';
 
@@ -50,14 +52,7 @@ export class CommandLine {
       (text) => `${text}${isCommand(text) ? '' : DELIMITER}\n`,
     );
     this.#child.stdin.write(lines.join(''), this.#encoding);
-    const end = Buffer.from(`${mark}\n`);
-    while (!this.#endsWith(end)) {
-      if (this.#ended)
-        throw new Error(`the client ended: ${Buffer.concat(this.#chunks).toString().slice(-300)}`);
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+    await this.#until(Buffer.from(`${mark}\n`));
     const answer = Buffer.concat(this.#chunks).toString(this.#encoding);
     this.#chunks = [];
     return answer
@@ -66,6 +61,24 @@ export class CommandLine {
       .replace(/^.*\[Warning\] Using a password on the command line.*\n/gm, '')
       .split('\n')
       .slice(0, -1);
+  }
+
+  async #until(end: Buffer): Promise<void> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#wake();
+    }, ANSWER_TIMEOUT_MS);
+    while (!this.#endsWith(end)) {
+      if (this.#ended || late) {
+        const last = Buffer.concat(this.#chunks).toString().slice(-300);
+        throw new Error(`the client ${late ? 'did not answer' : 'ended'}: ${last}`);
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+    clearTimeout(timer);
   }
 
   /** Ends the input. @returns the exit code */

@@ -9,7 +9,7 @@ const GO_DRIVER = 'github.com/go-sql-driver/mysql';
 const go: Client = {
   name: 'go-sql-driver',
   packages: 'golang-go golang-github-go-sql-driver-mysql-dev',
-  checks: 30,
+  checks: 31,
   prepare: async (folder) => {
     // From the distribution's sources alone: no module, and no proxy of modules, is asked for.
     const env = {
@@ -31,7 +31,7 @@ function java(name: string, prepares: 'text' | 'binary'): Client {
   return {
     name,
     packages: 'default-jdk-headless libmariadb-java',
-    checks: 29,
+    checks: 30,
     prepare: async (folder) => {
       if (!existsSync(CONNECTOR_J) || !(await succeeds(['javac', '-version']))) return null;
       const classes = join(folder, 'java');

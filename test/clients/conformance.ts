@@ -97,8 +97,9 @@ async function runScript(t: Test, client: Client, [program, ...args]: Command, u
 }
 
 /**
- * Four server sessions: a client's two connections may keep one each until they end (temporary tables), a third one and a
- * bystander take turns, so that statements run on changing sessions. With
+ * Two server sessions for a client's two connections (and sometimes a third) and a bystander that takes one away again and
+ * again, so that statements run on changing sessions. Connections that keep a session until they end are closed in the same
+ * check. With
  * MYBOUNCER_TEST_DIRECT=1 the script speaks to the server itself: what it wants there is what a client of the proxy must get.
  */
 async function runClient(t: Test, client: Client, command: Command, server: TestServer): Promise<void> {
@@ -106,7 +107,7 @@ async function runClient(t: Test, client: Client, command: Command, server: Test
     await runScript(t, client, command, server.url(await server.createDatabase()));
     return;
   }
-  const { proxy } = await proxied(t, server, ['--pool-size', '4']);
+  const { proxy } = await proxied(t, server, ['--pool-size', '2']);
   const bystander = await Bystander.start(proxy.url);
   try {
     await runScript(t, client, command, proxy.url);

@@ -471,6 +471,14 @@ func checkResults(a, b *sql.Conn) {
 	})
 }
 
+// pair gives two connections of a check's own: what it does keeps a server session for as long as the connection lives.
+func pair(body func(x, y *sql.Conn)) {
+	x, y := connect(plain), connect(plain)
+	defer x.Close()
+	defer y.Close()
+	body(x, y)
+}
+
 func checkState(a, b *sql.Conn) {
 	check("session-state", func() {
 		mode, zone := value(a, "SELECT @@sql_mode"), value(a, "SELECT @@time_zone")
@@ -483,25 +491,39 @@ func checkState(a, b *sql.Conn) {
 		}
 		exec(a, "SET @@session.sql_mode = ?, @@session.time_zone = ?", mode, zone)
 		same("back", query(a, `SELECT "id", @@time_zone`), [][]interface{}{{"id", zone}})
-		exec(a, "SET @mine = 41")
-		same("user variable", value(b, "SELECT @mine")+" "+value(a, "SELECT @mine + 1"), "<nil> 42")
-		exec(a, "SET @mine = NULL")
+	})
+
+	check("user-variable", func() {
+		pair(func(x, y *sql.Conn) {
+			for n := 0; n < 3; n++ {
+				exec(x, fmt.Sprintf("SET @mine = %d", n))
+				same("others", value(y, "SELECT @mine")+value(b, "SELECT @mine"), "<nil><nil>")
+				same("own", value(x, "SELECT @mine + 1"), fmt.Sprint(n+1))
+			}
+		})
 	})
 
 	check("temporary-table", func() {
-		exec(a, "CREATE TEMPORARY TABLE "+tmp+" (x INT)")
-		exec(a, "INSERT INTO "+tmp+" VALUES (1), (2)")
-		fails(1146, "other", execError(b, "SELECT * FROM "+tmp))
-		same("sum", value(a, "SELECT SUM(x) FROM "+tmp), "3")
-		exec(a, "DROP TEMPORARY TABLE "+tmp)
-		fails(1146, "dropped", execError(a, "SELECT * FROM "+tmp))
+		pair(func(x, y *sql.Conn) {
+			exec(x, "CREATE TEMPORARY TABLE "+tmp+" (x INT)")
+			exec(x, "INSERT INTO "+tmp+" VALUES (1), (2)")
+			fails(1146, "other", execError(y, "SELECT * FROM "+tmp))
+			fails(1146, "another", execError(b, "SELECT * FROM "+tmp))
+			same("sum", value(x, "SELECT SUM(x) FROM "+tmp), "3")
+			exec(x, "DROP TEMPORARY TABLE "+tmp)
+			fails(1146, "dropped", execError(x, "SELECT * FROM "+tmp))
+		})
 	})
 
 	check("user-lock", func() {
-		same("get", value(a, "SELECT GET_LOCK(?, 5)", lock), "1")
-		same("taken", value(b, "SELECT GET_LOCK(?, 0)", lock), "0")
-		same("release", value(a, "SELECT RELEASE_LOCK(?)", lock), "1")
-		same("free", value(b, "SELECT GET_LOCK(?, 0)", lock)+value(b, "SELECT RELEASE_LOCK(?)", lock), "11")
+		pair(func(x, y *sql.Conn) {
+			same("get", value(x, "SELECT GET_LOCK(?, 5)", lock), "1")
+			same("taken", value(y, "SELECT GET_LOCK(?, 0)", lock), "0")
+			same("release", value(x, "SELECT RELEASE_LOCK(?)", lock), "1")
+			same("free", value(y, "SELECT GET_LOCK(?, 0)", lock), "1")
+			must(y.Close())
+			same("free since its holder has gone", value(x, "SELECT GET_LOCK(?, 5)", lock), "1")
+		})
 	})
 
 	check("diagnostics", func() {

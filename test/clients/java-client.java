@@ -490,26 +490,39 @@ class JavaClient {
       }
       run(a, "SET @@session.sql_mode = '" + usual.get(0) + "', @@session.time_zone = '" + usual.get(1) + "'");
       same(query(a, "SELECT \"id\", @@time_zone"), List.of(row("id", usual.get(1))));
-      run(a, "SET @mine = 41");
-      same(row(value(b, "SELECT @mine"), value(a, "SELECT @mine + 1")), row(null, 42));
-      run(a, "SET @mine = NULL");
+    });
+
+    // What x and y do keeps a server session for as long as the connection lives.
+    check("user-variable", () -> {
+      try (Connection x = connect(""); Connection y = connect("")) {
+        for (int n = 0; n < 3; n++) {
+          run(x, "SET @mine = " + n);
+          same(row(value(y, "SELECT @mine"), value(b, "SELECT @mine"), value(x, "SELECT @mine + 1")), row(null, null, n + 1));
+        }
+      }
     });
 
     check("temporary-table", () -> {
-      run(a, "CREATE TEMPORARY TABLE " + tmp + " (x INT)");
-      run(a, "INSERT INTO " + tmp + " VALUES (1), (2)");
-      fails(1146, "42S02", () -> query(b, "SELECT * FROM " + tmp));
-      same(value(a, "SELECT SUM(x) FROM " + tmp), 3);
-      run(a, "DROP TEMPORARY TABLE " + tmp);
-      fails(1146, "42S02", () -> query(a, "SELECT * FROM " + tmp));
+      try (Connection x = connect(""); Connection y = connect("")) {
+        run(x, "CREATE TEMPORARY TABLE " + tmp + " (x INT)");
+        run(x, "INSERT INTO " + tmp + " VALUES (1), (2)");
+        fails(1146, "42S02", () -> query(y, "SELECT * FROM " + tmp));
+        fails(1146, "42S02", () -> query(b, "SELECT * FROM " + tmp));
+        same(value(x, "SELECT SUM(x) FROM " + tmp), 3);
+        run(x, "DROP TEMPORARY TABLE " + tmp);
+        fails(1146, "42S02", () -> query(x, "SELECT * FROM " + tmp));
+      }
     });
 
     check("user-lock", () -> {
-      same(value(a, "SELECT GET_LOCK('" + lock + "', 5)"), 1);
-      same(value(b, "SELECT GET_LOCK('" + lock + "', 0)"), 0);
-      same(value(a, "SELECT RELEASE_LOCK('" + lock + "')"), 1);
-      same(value(b, "SELECT GET_LOCK('" + lock + "', 0)"), 1);
-      same(value(b, "SELECT RELEASE_LOCK('" + lock + "')"), 1);
+      try (Connection x = connect(""); Connection y = connect("")) {
+        same(value(x, "SELECT GET_LOCK('" + lock + "', 5)"), 1);
+        same(value(y, "SELECT GET_LOCK('" + lock + "', 0)"), 0);
+        same(value(x, "SELECT RELEASE_LOCK('" + lock + "')"), 1);
+        same(value(y, "SELECT GET_LOCK('" + lock + "', 0)"), 1);
+        y.close();
+        same(value(x, "SELECT GET_LOCK('" + lock + "', 5)"), 1); // free since its holder has gone
+      }
     });
 
     check("diagnostics", () -> {

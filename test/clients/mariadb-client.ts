@@ -105,12 +105,13 @@ await check('pipelined', async () => {
   same(answers, numbers);
   // State set by one statement holds for the ones pipelined behind it.
   const [, set, , unset] = await Promise.all([
-    a.query('SET @mine = 7'),
-    value(a, 'SELECT @mine'),
-    a.query('SET @mine = NULL'),
-    value(a, 'SELECT @mine'),
+    a.query("SET time_zone = '+07:00'"),
+    value(a, 'SELECT @@time_zone'),
+    a.query("SET time_zone = '+08:00'"),
+    value(a, 'SELECT @@time_zone'),
+    a.query('SET time_zone = @@global.time_zone'),
   ]);
-  same([set, unset], [7, null]);
+  same([set, unset], ['+07:00', '+08:00']);
   // An error in the middle is its own statement's alone.
   const settled = await Promise.allSettled([
     value(a, 'SELECT 1'),
@@ -327,27 +328,51 @@ await check('session-state', async () => {
   }
   await a.query(`SET @@session.sql_mode = '${mode}', @@session.time_zone = '${zone}'`);
   same(await query(a, 'SELECT "id", @@time_zone'), [['id', zone]]);
-  await a.query('SET @mine = 41');
-  same([await value(b, 'SELECT @mine'), await value(a, 'SELECT @mine + 1')], [null, 42]);
-  await a.query('SET @mine = NULL');
 });
 
-await check('temporary-table', async () => {
-  await a.query(`CREATE TEMPORARY TABLE ${tmp} (x INT)`);
-  await a.query(`INSERT INTO ${tmp} VALUES (1), (2)`);
-  await fails(1146, '42S02', () => b.query(`SELECT * FROM ${tmp}`));
-  same(await value(a, `SELECT SUM(x) FROM ${tmp}`), '3');
-  await a.query(`DROP TEMPORARY TABLE ${tmp}`);
-  await fails(1146, '42S02', () => a.query(`SELECT * FROM ${tmp}`));
-});
+/** Two connections of a check's own: what it does keeps a server session for as long as the connection lives. */
+async function pair(body: (x: Connection, y: Connection) => Promise<void>): Promise<void> {
+  const [x, y] = [await connect(), await connect()];
+  try {
+    await body(x, y);
+  } finally {
+    x.destroy();
+    y.destroy();
+  }
+}
 
-await check('user-lock', async () => {
-  same(await value(a, `SELECT GET_LOCK('${lock}', 5)`), 1);
-  same(await value(b, `SELECT GET_LOCK('${lock}', 0)`), 0);
-  same(await value(a, `SELECT RELEASE_LOCK('${lock}')`), 1);
-  same(await value(b, `SELECT GET_LOCK('${lock}', 0)`), 1);
-  same(await value(b, `SELECT RELEASE_LOCK('${lock}')`), 1);
-});
+await check('user-variable', () =>
+  pair(async (x, y) => {
+    for (let n = 0; n < 3; n++) {
+      await x.query(`SET @mine = ${n}`);
+      same([await value(y, 'SELECT @mine'), await value(b, 'SELECT @mine')], [null, null]);
+      same(await value(x, 'SELECT @mine + 1'), n + 1);
+    }
+  }),
+);
+
+await check('temporary-table', () =>
+  pair(async (x, y) => {
+    await x.query(`CREATE TEMPORARY TABLE ${tmp} (x INT)`);
+    await x.query(`INSERT INTO ${tmp} VALUES (1), (2)`);
+    await fails(1146, '42S02', () => y.query(`SELECT * FROM ${tmp}`));
+    await fails(1146, '42S02', () => b.query(`SELECT * FROM ${tmp}`));
+    same(await value(x, `SELECT SUM(x) FROM ${tmp}`), '3');
+    await x.query(`DROP TEMPORARY TABLE ${tmp}`);
+    await fails(1146, '42S02', () => x.query(`SELECT * FROM ${tmp}`));
+  }),
+);
+
+await check('user-lock', () =>
+  pair(async (x, y) => {
+    same(await value(x, `SELECT GET_LOCK('${lock}', 5)`), 1);
+    same(await value(y, `SELECT GET_LOCK('${lock}', 0)`), 0);
+    same(await value(x, `SELECT RELEASE_LOCK('${lock}')`), 1);
+    same(await value(y, `SELECT GET_LOCK('${lock}', 0)`), 1);
+    await y.end();
+    same(await value(x, `SELECT GET_LOCK('${lock}', 5)`), 1); // free since its holder has gone
+  }),
+);
 
 await check('diagnostics', async () => {
   await a.query(`UPDATE ${items} SET n = 6 WHERE id = 1`);

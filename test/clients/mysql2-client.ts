@@ -279,27 +279,51 @@ await check('session-state', async () => {
   }
   await query(a, `SET @@session.sql_mode = '${mode}', @@session.time_zone = '${zone}'`);
   same(await query(a, 'SELECT "id", @@time_zone'), [['id', zone]]);
-  await query(a, 'SET @mine = 41');
-  same([await value(b, 'SELECT @mine'), await value(a, 'SELECT @mine + 1')], [null, 42]);
-  await query(a, 'SET @mine = NULL');
 });
 
-await check('temporary-table', async () => {
-  await query(a, `CREATE TEMPORARY TABLE ${tmp} (x INT)`);
-  await query(a, `INSERT INTO ${tmp} VALUES (1), (2)`);
-  await fails(1146, '42S02', () => b.query(`SELECT * FROM ${tmp}`));
-  same(await value(a, `SELECT SUM(x) FROM ${tmp}`), '3');
-  await query(a, `DROP TEMPORARY TABLE ${tmp}`);
-  await fails(1146, '42S02', () => a.query(`SELECT * FROM ${tmp}`));
-});
+/** Two connections of a check's own: what it does keeps a server session for as long as the connection lives. */
+async function pair(body: (x: Connection, y: Connection) => Promise<void>): Promise<void> {
+  const [x, y] = [await connect(), await connect()];
+  try {
+    await body(x, y);
+  } finally {
+    x.destroy();
+    y.destroy();
+  }
+}
 
-await check('user-lock', async () => {
-  same(await value(a, `SELECT GET_LOCK('${lock}', 5)`), 1);
-  same(await value(b, `SELECT GET_LOCK('${lock}', 0)`), 0);
-  same(await value(a, `SELECT RELEASE_LOCK('${lock}')`), 1);
-  same(await value(b, `SELECT GET_LOCK('${lock}', 0)`), 1);
-  same(await value(b, `SELECT RELEASE_LOCK('${lock}')`), 1);
-});
+await check('user-variable', () =>
+  pair(async (x, y) => {
+    for (let n = 0; n < 3; n++) {
+      await query(x, `SET @mine = ${n}`);
+      same([await value(y, 'SELECT @mine'), await value(b, 'SELECT @mine')], [null, null]);
+      same(await value(x, 'SELECT @mine + 1'), n + 1);
+    }
+  }),
+);
+
+await check('temporary-table', () =>
+  pair(async (x, y) => {
+    await query(x, `CREATE TEMPORARY TABLE ${tmp} (x INT)`);
+    await query(x, `INSERT INTO ${tmp} VALUES (1), (2)`);
+    await fails(1146, '42S02', () => y.query(`SELECT * FROM ${tmp}`));
+    await fails(1146, '42S02', () => b.query(`SELECT * FROM ${tmp}`));
+    same(await value(x, `SELECT SUM(x) FROM ${tmp}`), '3');
+    await query(x, `DROP TEMPORARY TABLE ${tmp}`);
+    await fails(1146, '42S02', () => x.query(`SELECT * FROM ${tmp}`));
+  }),
+);
+
+await check('user-lock', () =>
+  pair(async (x, y) => {
+    same(await value(x, `SELECT GET_LOCK('${lock}', 5)`), 1);
+    same(await value(y, `SELECT GET_LOCK('${lock}', 0)`), 0);
+    same(await value(x, `SELECT RELEASE_LOCK('${lock}')`), 1);
+    same(await value(y, `SELECT GET_LOCK('${lock}', 0)`), 1);
+    await y.end();
+    same(await value(x, `SELECT GET_LOCK('${lock}', 5)`), 1); // free since its holder has gone
+  }),
+);
 
 await check('diagnostics', async () => {
   await query(a, `UPDATE ${items} SET n = 6 WHERE id = 1`);

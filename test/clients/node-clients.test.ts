@@ -11,6 +11,6 @@ function nodeClient(name: string, program: string, checks: number): Client {
 }
 
 await testClients(t, [
-  nodeClient('mysql2', 'mysql2-client.js', 30),
-  nodeClient('mariadb', 'mariadb-client.js', 31),
+  nodeClient('mysql2', 'mysql2-client.js', 31),
+  nodeClient('mariadb', 'mariadb-client.js', 32),
 ]);

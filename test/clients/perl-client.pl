@@ -93,6 +93,17 @@ sub execute_with {
     return $statement->{NUM_OF_FIELDS} ? $statement->fetchall_arrayref : [];
 }
 
+# Two connections of a check's own: what it does keeps a server session for as long as the connection lives.
+sub pair {
+    my ($body) = @_;
+    my @own = (connect_as(), connect_as());
+    my $done = eval { $body->(@own); 1 };
+    my $error = $@;
+    $_->disconnect for @own;
+    die $error unless $done;
+    return;
+}
+
 my $a = connect_as();
 my $b = connect_as();
 my $p = connect_as(server_prepare => 1);
@@ -306,27 +317,36 @@ check 'session-state', sub {
     }
     $a->do("SET \@\@session.sql_mode = '$mode', \@\@session.time_zone = '$zone'");
     same(rows($a, 'SELECT "id", @@time_zone'), [['id', $zone]]);
-    $a->do('SET @mine = 41');
-    same([value($b, 'SELECT @mine'), value($a, 'SELECT @mine + 1')], [undef, 42]);
-    $a->do('SET @mine = NULL');
 };
 
-check 'temporary-table', sub {
-    $a->do("CREATE TEMPORARY TABLE $tmp (x INT)");
-    $a->do("INSERT INTO $tmp VALUES (1), (2)");
+check 'user-variable', sub { pair(sub {
+    my ($x, $y) = @_;
+    for my $n (0 .. 2) {
+        $x->do("SET \@mine = $n");
+        same([value($y, 'SELECT @mine'), value($b, 'SELECT @mine'), value($x, 'SELECT @mine + 1')], [undef, undef, $n + 1]);
+    }
+}) };
+
+check 'temporary-table', sub { pair(sub {
+    my ($x, $y) = @_;
+    $x->do("CREATE TEMPORARY TABLE $tmp (x INT)");
+    $x->do("INSERT INTO $tmp VALUES (1), (2)");
+    fails(1146, '42S02', sub { rows($y, "SELECT * FROM $tmp") });
     fails(1146, '42S02', sub { rows($b, "SELECT * FROM $tmp") });
-    same(value($a, "SELECT SUM(x) FROM $tmp"), 3);
-    $a->do("DROP TEMPORARY TABLE $tmp");
-    fails(1146, '42S02', sub { rows($a, "SELECT * FROM $tmp") });
-};
+    same(value($x, "SELECT SUM(x) FROM $tmp"), 3);
+    $x->do("DROP TEMPORARY TABLE $tmp");
+    fails(1146, '42S02', sub { rows($x, "SELECT * FROM $tmp") });
+}) };
 
-check 'user-lock', sub {
-    same(value($a, 'SELECT GET_LOCK(?, 5)', $lock), 1);
-    same(value($b, 'SELECT GET_LOCK(?, 0)', $lock), 0);
-    same(value($a, 'SELECT RELEASE_LOCK(?)', $lock), 1);
-    same(value($b, 'SELECT GET_LOCK(?, 0)', $lock), 1);
-    same(value($b, 'SELECT RELEASE_LOCK(?)', $lock), 1);
-};
+check 'user-lock', sub { pair(sub {
+    my ($x, $y) = @_;
+    same(value($x, 'SELECT GET_LOCK(?, 5)', $lock), 1);
+    same(value($y, 'SELECT GET_LOCK(?, 0)', $lock), 0);
+    same(value($x, 'SELECT RELEASE_LOCK(?)', $lock), 1);
+    same(value($y, 'SELECT GET_LOCK(?, 0)', $lock), 1);
+    $y->disconnect;
+    same(value($x, 'SELECT GET_LOCK(?, 5)', $lock), 1);    # free since its holder has gone
+}) };
 
 check 'diagnostics', sub {
     $a->do("UPDATE $items SET n = 6 WHERE id = 1");

@@ -194,9 +194,12 @@ def results(cursor):
 
 
 def check_procedure():
-    with a.cursor() as cursor:
-        cursor.callproc(PROC, (7,))
+    with pair() as (x, _), x.cursor() as cursor:
+        cursor.callproc(PROC, (7,))  # passes its arguments in user variables
         same(results(cursor), [[(7, "first")], [(8,), (9,)]])
+    with a.cursor() as cursor:
+        cursor.execute(f"CALL {PROC}(1)")
+        same(results(cursor), [[(1, "first")], [(2,), (3,)]])
     same(value(a, "SELECT 1"), 1)
 
 
@@ -319,8 +322,8 @@ def check_user_lock():
         same(value(y, "SELECT IS_USED_LOCK(%s)", (lock,)) is None, False)
         same(value(x, "SELECT RELEASE_LOCK(%s)", (lock,)), 1)
         same(value(y, "SELECT GET_LOCK(%s, 0)", (lock,)), 1)
-    # What a connection had locked is free when it has gone.
-    same(value(b, "SELECT IS_FREE_LOCK(%s)", (lock,)), 1)
+    with pair() as (x, _):
+        same(value(x, "SELECT GET_LOCK(%s, 5)", (lock,)), 1)  # free since its holder has gone
 
 
 def check_diagnostics():

@@ -77,6 +77,14 @@ def results(client, sql)
   found.compact.map(&:to_a)
 end
 
+# Two connections of a check's own: what it does keeps a server session for as long as the connection lives.
+def pair
+  own = [connect, connect]
+  yield own
+ensure
+  own&.each(&:close)
+end
+
 a = connect
 b = connect
 
@@ -278,26 +286,38 @@ check('session-state') do
   end
   a.query("SET @@session.sql_mode = '#{mode}', @@session.time_zone = '#{zone}'")
   same(query(a, 'SELECT "id", @@time_zone'), [['id', zone]])
-  a.query('SET @mine = 41')
-  same([value(b, 'SELECT @mine'), value(a, 'SELECT @mine + 1')], [nil, 42])
-  a.query('SET @mine = NULL')
+end
+
+check('user-variable') do
+  pair do |x, y|
+    3.times do |n|
+      x.query("SET @mine = #{n}")
+      same([value(y, 'SELECT @mine'), value(b, 'SELECT @mine'), value(x, 'SELECT @mine + 1')], [nil, nil, n + 1])
+    end
+  end
 end
 
 check('temporary-table') do
-  a.query("CREATE TEMPORARY TABLE #{TMP} (x INT)")
-  a.query("INSERT INTO #{TMP} VALUES (1), (2)")
-  fails(1146, '42S02') { b.query("SELECT * FROM #{TMP}") }
-  same(value(a, "SELECT SUM(x) FROM #{TMP}"), 3)
-  a.query("DROP TEMPORARY TABLE #{TMP}")
-  fails(1146, '42S02') { a.query("SELECT * FROM #{TMP}") }
+  pair do |x, y|
+    x.query("CREATE TEMPORARY TABLE #{TMP} (x INT)")
+    x.query("INSERT INTO #{TMP} VALUES (1), (2)")
+    fails(1146, '42S02') { y.query("SELECT * FROM #{TMP}") }
+    fails(1146, '42S02') { b.query("SELECT * FROM #{TMP}") }
+    same(value(x, "SELECT SUM(x) FROM #{TMP}"), 3)
+    x.query("DROP TEMPORARY TABLE #{TMP}")
+    fails(1146, '42S02') { x.query("SELECT * FROM #{TMP}") }
+  end
 end
 
 check('user-lock') do
-  same(value(a, "SELECT GET_LOCK('#{LOCK}', 5)"), 1)
-  same(value(b, "SELECT GET_LOCK('#{LOCK}', 0)"), 0)
-  same(value(a, "SELECT RELEASE_LOCK('#{LOCK}')"), 1)
-  same(value(b, "SELECT GET_LOCK('#{LOCK}', 0)"), 1)
-  same(value(b, "SELECT RELEASE_LOCK('#{LOCK}')"), 1)
+  pair do |x, y|
+    same(value(x, "SELECT GET_LOCK('#{LOCK}', 5)"), 1)
+    same(value(y, "SELECT GET_LOCK('#{LOCK}', 0)"), 0)
+    same(value(x, "SELECT RELEASE_LOCK('#{LOCK}')"), 1)
+    same(value(y, "SELECT GET_LOCK('#{LOCK}', 0)"), 1)
+    y.close
+    same(value(x, "SELECT GET_LOCK('#{LOCK}', 5)"), 1) # free since its holder has gone
+  end
 end
 
 check('diagnostics') do

@@ -59,19 +59,19 @@ const perl = (driver: string, packages: string, checks: number) =>
   });
 
 await testClients(t, [
-  python('PyMySQL', 'pymysql', 'python3-pymysql python3-cryptography', 25),
-  python('mysqlclient', 'MySQLdb', 'python3-mysqldb', 26),
-  php('PHP mysqli', 'mysqli', ['-d', 'mysqli.allow_local_infile=1', 'php-mysqli.php'], 30),
-  php('PHP PDO with emulated prepares', 'pdo_mysql', ['php-pdo.php', 'emulated'], 25),
-  php('PHP PDO with native prepares', 'pdo_mysql', ['php-pdo.php', 'native'], 25),
-  perl('mysql', 'libdbd-mysql-perl', 28),
-  perl('MariaDB', 'libdbd-mariadb-perl', 25),
+  python('PyMySQL', 'pymysql', 'python3-pymysql python3-cryptography', 26),
+  python('mysqlclient', 'MySQLdb', 'python3-mysqldb', 27),
+  php('PHP mysqli', 'mysqli', ['-d', 'mysqli.allow_local_infile=1', 'php-mysqli.php'], 31),
+  php('PHP PDO with emulated prepares', 'pdo_mysql', ['php-pdo.php', 'emulated'], 27),
+  php('PHP PDO with native prepares', 'pdo_mysql', ['php-pdo.php', 'native'], 27),
+  perl('mysql', 'libdbd-mysql-perl', 29),
+  perl('MariaDB', 'libdbd-mariadb-perl', 26),
   interpreted({
     name: 'Ruby mysql2',
     packages: 'ruby-mysql2',
     interpreters: ['/usr/bin/ruby', 'ruby'],
     probe: ['-rmysql2', '-e', '1'],
     script: ['ruby-client.rb'],
-    checks: 27,
+    checks: 28,
   }),
 ]);

@@ -5,15 +5,14 @@ import { type Client, eventually, type Proxied, proxied } from '../support/proxi
 import {
   commandPayload,
   errOf,
-  executePayload,
   loginOf,
   packets,
   RawClient,
   RawError,
   unlessErr,
 } from '../support/raw-client.js';
+import { executePayload, int, rowsOf } from '../support/raw-values.js';
 import { forEachServer } from '../support/servers.js';
-import { int, rowsOf } from './support/script.js';
 
 /** A client that has connected and not logged in. */
 async function greeted(world: Proxied): Promise<RawClient> {

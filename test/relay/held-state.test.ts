@@ -3,8 +3,8 @@ import { Command } from '../../src/protocol/constants.js';
 import { type Client, eventually, type Proxied } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser } from '../support/proxied-user.js';
 import { commandPayload, errOf, loginOf, packets, RawClient } from '../support/raw-client.js';
+import { rowsOf } from '../support/raw-values.js';
 import { type Flavor, forEachServer } from '../support/servers.js';
-import { rowsOf } from './support/script.js';
 
 /** State that one client makes on its session, and how to look whether it is there. */
 interface Held {
@@ -129,8 +129,8 @@ const HELD: readonly Held[] = [
   {
     name: 'a role',
     reason: 'role',
-    make: ['SET ROLE held_role'],
-    look: "SELECT CURRENT_ROLE() LIKE '%held_role%' IS TRUE",
+    make: ['SET ROLE ROLE_OF_THIS_RUN'],
+    look: "SELECT IFNULL(CURRENT_ROLE(), 'NONE') <> 'NONE'",
     there: 1,
     gone: 0,
   },
@@ -184,7 +184,7 @@ const ENDINGS: Record<string, (client: Client, world: Proxied) => Promise<void> 
 async function isHeld(t: Test, world: ProxiedUser, state: Held): Promise<void> {
   for (const [ending, end] of Object.entries(ENDINGS)) {
     const [holder, other] = await Promise.all([world.connect(), world.connect()]);
-    for (const sql of state.make) await holder.rows(sql);
+    for (const sql of state.make) await holder.rows(sql.replace('ROLE_OF_THIS_RUN', `${world.schema}_r`));
     t.equal(
       await world.proxy.metric('mybouncer_holds', `reason="${state.reason}"`),
       1,
@@ -221,9 +221,10 @@ await forEachServer(
       'CREATE PROCEDURE makes_table() BEGIN CREATE TEMPORARY TABLE made(v INT); INSERT INTO made VALUES(8); END',
     );
     if (!server.isMysql) await setup.run('CREATE SEQUENCE seq');
-    await server.query('CREATE ROLE held_role');
-    t.teardown(() => server.query('DROP ROLE held_role'));
-    await server.query(`GRANT held_role TO '${world.user.user}'@'%'`);
+    const role = `${world.schema}_r`;
+    await server.query(`CREATE ROLE ${role}`);
+    t.teardown(() => server.query(`DROP ROLE ${role}`));
+    await server.query(`GRANT ${role} TO '${world.user.user}'@'%'`);
     await setup.end();
 
     for (const state of HELD) {

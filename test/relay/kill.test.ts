@@ -5,9 +5,9 @@ import t, { type Test } from 'tap';
 import { Command } from '../../src/protocol/constants.js';
 import { type Client, eventually } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser, sessionOf } from '../support/proxied-user.js';
-import { errOf, executePayload, loginOf, RawClient, unlessErr } from '../support/raw-client.js';
+import { errOf, loginOf, RawClient, unlessErr } from '../support/raw-client.js';
+import { executePayload, int } from '../support/raw-values.js';
 import { forEachServer } from '../support/servers.js';
-import { int } from './support/script.js';
 
 interface Failure {
   readonly errno: number;

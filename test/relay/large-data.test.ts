@@ -8,15 +8,14 @@ import {
   CLASSIC,
   commandPayload,
   errOf,
-  executePayload,
   loginOf,
   MODERN,
   packets,
   RawClient,
   unlessErr,
 } from '../support/raw-client.js';
+import { executePayload, int, rowsOf } from '../support/raw-values.js';
 import { forEachServer } from '../support/servers.js';
-import { int, rowsOf } from './support/script.js';
 
 const MIB = 1 << 20;
 const FULL = 0xffffff;

@@ -390,34 +390,6 @@ export function packets(payload: Buffer, sequenceId = 0): Buffer[] {
   return parts;
 }
 
-export interface ExecuteParameter {
-  /** `enum_field_types`. */
-  readonly type: number;
-  /** In the binary form of the type; null is NULL. Undefined where it was sent as long data. */
-  readonly value: Buffer | null | undefined;
-}
-
-/** COM_STMT_EXECUTE without its command byte. */
-export function executePayload(
-  statement: number,
-  parameters: readonly ExecuteParameter[] = [],
-  options: { readonly cursor?: number; readonly withTypes?: boolean } = {},
-): Buffer {
-  const fixed = Buffer.alloc(9);
-  fixed.writeUInt32LE(statement, 0);
-  fixed[4] = options.cursor ?? 0;
-  fixed.writeUInt32LE(1, 5);
-  if (parameters.length === 0) return fixed;
-  const nulls = Buffer.alloc((parameters.length + 7) >> 3);
-  for (const [i, { value }] of parameters.entries()) {
-    if (value === null) nulls[i >> 3] = (nulls[i >> 3] as number) | (1 << (i & 7));
-  }
-  const withTypes = options.withTypes ?? true;
-  const types = withTypes ? parameters.map(({ type }) => Buffer.of(type, 0)) : [];
-  const values = parameters.map(({ value }) => value ?? Buffer.alloc(0));
-  return Buffer.concat([fixed, nulls, Buffer.of(withTypes ? 1 : 0), ...types, ...values]);
-}
-
 /** The error in a reply, or null. It is always the last packet. */
 export function errOf(reply: readonly RawPacket[]): RawError | null {
   const payload = reply.at(-1)?.payload;

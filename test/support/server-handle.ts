@@ -145,14 +145,18 @@ export class TestServer implements ServerLocation {
 
   /** The sessions of one account by id; without a name all but this one's own and the server's daemons. */
   async sessions(user?: string): Promise<SessionRow[]> {
+    // MySQL's other one fails as a whole while anybody runs a statement with bytes that are no text.
+    const source = this.isMysql ? 'performance_schema.processlist' : 'information_schema.processlist';
+    const mine = user === undefined ? '' : ' AND user = ?';
     // Names are in upper case on MySQL otherwise.
     const columns = ['id', 'user', 'db', 'command', 'time', 'state', 'info'].map(
       (name) => `${name} AS \`${name}\``,
     );
     const rows = await this.query<SessionRow>(
-      `SELECT ${columns.join(', ')} FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND command <> 'Daemon' ORDER BY id`,
+      `SELECT ${columns.join(', ')} FROM ${source} WHERE id <> CONNECTION_ID() AND command <> 'Daemon'${mine} ORDER BY id`,
+      user === undefined ? [] : [user],
     );
-    return user === undefined ? rows : rows.filter((row) => row.user === user);
+    return rows;
   }
 
   /** A counter of `SHOW GLOBAL STATUS`, such as `Threads_connected`. */

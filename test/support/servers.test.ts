@@ -2,6 +2,8 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { type ConnectionOptions, createConnection, type RowDataPacket } from 'mysql2/promise';
 import t from 'tap';
+import { Command } from '../../src/protocol/constants.js';
+import { commandPayload, loginOf, packets, RawClient } from './raw-client.js';
 import { forEachServer, mysqlClientCommand, sharedServer } from './servers.js';
 
 const run = promisify(execFile);
@@ -54,6 +56,25 @@ t.test('an account sees and kills its own sessions, and has schemas of its own',
     await two.query('CREATE DATABASE IF NOT EXISTS app_by_app_itself');
     await two.query('DROP DATABASE app_by_app_itself');
     await two.end();
+  });
+});
+
+t.test('sessions are listed while one of them runs a statement that is no text', async (t) => {
+  await forEachServer(t, async (t, server) => {
+    const user = await server.createUser();
+    const client = await RawClient.login(loginOf(user.url()));
+    const text = Buffer.concat([
+      Buffer.from("SELECT SLEEP(2), '"),
+      Buffer.from([0xdd, 0x70, 0xff]),
+      Buffer.from("'"),
+    ]);
+    client.write(Buffer.concat(packets(commandPayload(Command.Query, text))));
+    let running: string | null | undefined;
+    while (running === undefined || running === null) {
+      running = (await server.sessions(user.user))[0]?.info;
+    }
+    t.match(running, /SLEEP/);
+    client.destroy();
   });
 });
 

@@ -1,198 +1,25 @@
 import { Command, SetOption } from '../../../src/protocol/constants.js';
-import {
-  commandPayload,
-  type ExecuteParameter,
-  executePayload,
-  type RawClient,
-  type RawPacket,
-  type Shape,
-} from '../../support/raw-client.js';
+import { commandPayload, type RawClient } from '../../support/raw-client.js';
+import { double, executePayload, int, NULL, rowsOf, text } from '../../support/raw-values.js';
 import type { TestServer } from '../../support/server-handle.js';
-
-/** One command of a script, and what is to be said of its reply. */
-export interface Step {
-  readonly name: string;
-  /** Statement ids by the script's own names for them. */
-  run(client: RawClient, statements: Map<string, number>): Promise<RawPacket[]>;
-  /** Nobody else can have, or should use, the session between this step and the next one. */
-  readonly keeps: boolean;
-  /** Blanks what must differ. */
-  mask(reply: readonly RawPacket[]): readonly RawPacket[];
-}
-
-export type Script = readonly Step[];
-
-const AS_IS = (reply: readonly RawPacket[]): readonly RawPacket[] => reply;
-
-function step(name: string, run: Step['run'], more: Partial<Step> = {}): Step {
-  return { name, run, keeps: false, mask: AS_IS, ...more };
-}
-
-function q(sql: string | Buffer, infile: Buffer | null = null): Step {
-  const name = sql.length > 100 ? `${sql.toString().slice(0, 100)}...` : sql.toString();
-  return step(name, (client) => client.query(sql, infile));
-}
-
-/** The session is kept until the next step. */
-function keep(one: Step): Step {
-  return { ...one, keeps: true };
-}
-
-function command(
-  name: string,
-  byte: Command,
-  payload: Uint8Array | string = '',
-  shape: Shape = 'packet',
-): Step {
-  return step(name, (client) => client.command(byte, payload, shape));
-}
-
-/** COM_STMT_PREPARE; the statement's id differs. */
-function prepare(name: string, sql: string): Step {
-  return step(
-    `prepare ${sql}`,
-    async (client, statements) => {
-      const reply = await client.command(Command.StmtPrepare, sql, 'prepare');
-      const head = reply[0]?.payload;
-      if (head?.[0] === 0) statements.set(name, head.readUInt32LE(1));
-      return reply;
-    },
-    {
-      mask: ([head, ...rest]) => {
-        if (head === undefined || head.payload[0] !== 0) return [...(head ? [head] : []), ...rest];
-        const payload = Buffer.from(head.payload);
-        payload.writeUInt32LE(0, 1);
-        return [{ ...head, payload }, ...rest];
-      },
-    },
-  );
-}
-
-function idOf(statements: Map<string, number>, name: string): number {
-  const id = statements.get(name);
-  if (id === undefined) throw new Error(`the script prepares no ${name}`);
-  return id;
-}
-
-function execute(
-  name: string,
-  parameters: readonly ExecuteParameter[] = [],
-  options: { cursor?: number; withTypes?: boolean } = {},
-): Step {
-  return step(`execute ${name}`, (client, statements) =>
-    client.command(
-      Command.StmtExecute,
-      executePayload(idOf(statements, name), parameters, options),
-      'results',
-    ),
-  );
-}
-
-/** A command that names a statement. */
-function about(
-  name: string,
-  byte: Command,
-  rest: Uint8Array = Buffer.alloc(0),
-  shape: Shape = 'packet',
-): Step {
-  return step(`command ${byte} of ${name}`, (client, statements) => {
-    const id = Buffer.alloc(4);
-    id.writeUInt32LE(idOf(statements, name));
-    return client.command(byte, Buffer.concat([id, rest]), shape);
-  });
-}
-
-function fetch(name: string, rows: number): Step {
-  return about(name, Command.StmtFetch, Buffer.of(rows, 0, 0, 0), 'rows');
-}
-
-function longData(name: string, parameter: number, data: string): Step {
-  return about(
-    name,
-    Command.StmtSendLongData,
-    Buffer.concat([Buffer.of(parameter, 0), Buffer.from(data)]),
-    'none',
-  );
-}
-
-export function int(value: number): ExecuteParameter {
-  const bytes = Buffer.alloc(4);
-  bytes.writeInt32LE(value);
-  return { type: 3, value: bytes };
-}
-
-/** Shorter than 251 bytes. */
-export function text(value: string): ExecuteParameter {
-  const bytes = Buffer.from(value);
-  return { type: 0xfd, value: Buffer.concat([Buffer.of(bytes.length), bytes]) };
-}
-
-const NULL: ExecuteParameter = { type: 6, value: null };
-
-function double(value: number): ExecuteParameter {
-  const bytes = Buffer.alloc(8);
-  bytes.writeDoubleLE(value);
-  return { type: 5, value: bytes };
-}
-
-/** First columns of a reply's rows (one result set, columns shorter than 251 bytes). */
-export function rowsOf(reply: readonly RawPacket[], client: RawClient): string[] {
-  const columns = reply[0]?.payload[0] ?? 0;
-  const rows = reply.slice(1 + columns + (client.deprecateEof ? 0 : 1), -1);
-  return rows.map(({ payload }) => {
-    // A binary row begins with 0 and the NULL bitmap.
-    const at = payload[0] === 0 && payload.length > 2 ? 1 + ((columns + 9) >> 3) : 0;
-    return payload.toString('utf8', at + 1, at + 1 + (payload[at] as number));
-  });
-}
-
-export interface Line {
-  readonly name: string;
-  readonly bytes: string;
-  /** What `between` said. */
-  readonly disturbance: string | null;
-}
-
-/** Runs a script; `between` runs after each step that does not keep the session. */
-export async function transcript(
-  client: RawClient,
-  steps: Script,
-  between: () => Promise<string | null>,
-): Promise<Line[]> {
-  const statements = new Map<string, number>();
-  const result: Line[] = [];
-  for (const { name, run, keeps, mask } of steps) {
-    const reply = mask(await run(client, statements)).map(sessionStatus);
-    const bytes = reply.map(({ sequenceId, payload }) => `${sequenceId} ${readable(payload)}`).join('\n');
-    const disturbance = keeps ? null : await between();
-    result.push({ name, bytes, disturbance });
-  }
-  return result;
-}
-
-/** In transaction (read-only), autocommit, NO_BACKSLASH_ESCAPES, ANSI_QUOTES (MariaDB). */
-const STATUS_OF_SESSION = 0x1 | 0x2 | 0x200 | 0x2000 | 0x8000;
-
-/**
- * What the statement itself will have to say (warnings so far, whether it used an index, whether more results follow) stands
- * in the EOF before the rows as well, which is put in before the server has said it.
- */
-function sessionStatus(packet: RawPacket): RawPacket {
-  if (packet.endsColumns !== true) return packet;
-  const payload = Buffer.from(packet.payload);
-  payload.writeUInt16LE(0, 1);
-  payload.writeUInt16LE(payload.readUInt16LE(3) & STATUS_OF_SESSION, 3);
-  return { ...packet, payload };
-}
-
-/** Every byte, and yet to be read in a difference. */
-function readable(payload: Buffer): string {
-  if (payload.length > 5_000)
-    return `${payload.length} bytes, sum ${payload.reduce((sum, byte) => (sum * 31 + byte) >>> 0, 7)}`;
-  return payload
-    .toString('latin1')
-    .replace(/[^\x20-\x5b\x5d-\x7e]/g, (c) => `\\${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
-}
+import {
+  about,
+  command,
+  execute,
+  fetch,
+  keep,
+  longData,
+  masked,
+  numbersBlanked,
+  prepare,
+  q,
+  type Script,
+  type Step,
+  step,
+  withoutLastEofs,
+  withoutMetadataChanged,
+  withoutOldWarnings,
+} from './steps.js';
 
 const TABLES = [
   `CREATE TABLE t(id INT AUTO_INCREMENT PRIMARY KEY, name VARCHAR(40) UNIQUE, data BLOB, amount DECIMAL(10,2),
@@ -499,51 +326,6 @@ function prepared(): Step[] {
   ];
 }
 
-/** MySQL repeats the last statement's number of warnings in the OK of commands that have none of their own. */
-function withoutOldWarnings(reply: readonly RawPacket[]): RawPacket[] {
-  return reply.map((packet) => {
-    const payload = Buffer.from(packet.payload);
-    // An EOF has them first, an OK last.
-    if (payload[0] === 0xfe && payload.length === 5) payload.writeUInt16LE(0, 1);
-    else if (payload[0] !== 0xff) payload.writeUInt16LE(0, 5);
-    return { ...packet, payload };
-  });
-}
-
-const METADATA_CHANGED = 0x4;
-
-/** Says that the statement had to be prepared again: not where the proxy has done so. */
-function withoutMetadataChanged(reply: readonly RawPacket[]): RawPacket[] {
-  return reply.map((packet) => {
-    const { payload } = packet;
-    if (payload[0] !== 0xfe) return packet;
-    // EOF, or an OK with two zeros in one byte each.
-    const masked = Buffer.from(payload);
-    masked[4] = (payload[4] as number) & ~METADATA_CHANGED;
-    return { ...packet, payload: masked };
-  });
-}
-
-/** MySQL has the flags of OUT parameters in the EOF before the row only, MariaDB in both. */
-function withoutLastEofs(reply: readonly RawPacket[]): RawPacket[] {
-  return reply.filter(({ payload }) => payload[0] !== 0xfe || payload.length !== 5);
-}
-
-/** A statement's id stands in the error's text. */
-function masked(one: Step): Step {
-  return {
-    ...one,
-    mask: (reply) =>
-      reply.map(({ sequenceId, payload }) => ({
-        sequenceId,
-        payload: Buffer.from(
-          payload.toString('latin1').replace(/handler \(\d+\)|statement \(\d+\)/, '(id)'),
-          'latin1',
-        ),
-      })),
-  };
-}
-
 function cursors(): Step[] {
   return [
     prepare('cursor', 'SELECT id, name FROM t WHERE id <= ? ORDER BY id'),
@@ -590,10 +372,6 @@ function commands(): Step[] {
     q('KILL 4000000000'),
     q('SELECT 1'),
   ];
-}
-
-function numbersBlanked({ sequenceId, payload }: RawPacket): RawPacket {
-  return { sequenceId, payload: Buffer.from(payload.toString('latin1').replace(/[\d.]+/g, '#'), 'latin1') };
 }
 
 function mariadbOnly(): Step[] {
