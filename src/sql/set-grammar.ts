@@ -20,7 +20,7 @@ function record(s: StatementState, name: string | null, scope: AssignmentScope):
   const { holds, flags } = assignmentEffect(name, scope, s.context.mariadb);
   s.holds |= holds;
   s.flags |= flags;
-  if (s.assignments.length < MAX_LISTED_ASSIGNMENTS) s.assignments.push({ name, scope });
+  if (s.assignments.length < MAX_LISTED_ASSIGNMENTS) s.assignments.push({ name, scope, isDefault: false });
   else s.holds |= Hold.Unknown;
 }
 

@@ -18,7 +18,7 @@ import {
 import { EMPTY_TRAITS, traitsOf } from './traits-table.js';
 
 /** Never added to. */
-const NONE: StatementTraits[] = [];
+const NONE: never[] = [];
 
 /** Finds the traits of one text at a time, from its bytes. */
 export class StatementScanner implements TokenSink {
@@ -75,6 +75,10 @@ export class StatementScanner implements TokenSink {
       holds: this.#holds,
       flags: this.#flags | Flag.Multi,
       assignments: this.#each.flatMap((one) => one.assignments),
+      changes: this.#each.flatMap((one) => one.changes),
+      lockColumns: null,
+      sessionValues: NONE,
+      routines: this.#each.flatMap((one) => one.routines),
       use: null,
       kill: null,
       each: this.#count <= MAX_LISTED_STATEMENTS ? this.#each : NONE,
@@ -89,6 +93,10 @@ export class StatementScanner implements TokenSink {
       holds: this.#holds | UNKNOWN_HOLDS,
       flags: (this.#flags & ~Flag.PlainRead) | UNKNOWN_FLAGS | Flag.Undecidable,
       assignments: [],
+      changes: [],
+      lockColumns: null,
+      sessionValues: [],
+      routines: [],
       use: null,
       kill: null,
       each: NONE,
@@ -121,9 +129,22 @@ export class StatementScanner implements TokenSink {
     this.#count++;
     this.#holds |= s.holds;
     this.#flags = (this.#flags | flags) & ~Flag.PlainRead;
-    const { kind: first, holds, assignments, use, kill } = s;
+    const { kind: first, holds, assignments, changes, lockColumns, sessionValues, routines, use, kill } = s;
     if (this.#count <= MAX_LISTED_STATEMENTS) {
-      const traits = traitsOf({ statements: 1, first, holds, flags, assignments, use, kill, each: NONE });
+      const traits = traitsOf({
+        statements: 1,
+        first,
+        holds,
+        flags,
+        assignments,
+        changes,
+        lockColumns,
+        sessionValues,
+        routines,
+        use,
+        kill,
+        each: NONE,
+      });
       if (this.#count === 1) this.#only = traits;
       else if (this.#count === 2) this.#each = [this.#only, traits];
       else this.#each.push(traits);

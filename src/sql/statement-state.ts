@@ -1,6 +1,14 @@
 import type { LexerContext } from './lexer-context.js';
 import { Token, type TokenText } from './tokens.js';
-import { type Assignment, AssignmentScope, type KillTarget, StatementKind } from './traits.js';
+import {
+  type Assignment,
+  AssignmentScope,
+  type KillTarget,
+  type LockCall,
+  type SessionValueUse,
+  type StateChange,
+  StatementKind,
+} from './traits.js';
 
 /** What the grammar waits for in a statement: statement-grammar.ts and set-grammar.ts have a function for each. */
 export const Step = {
@@ -104,6 +112,10 @@ export class StatementState {
   name: string | null = null;
   nameScope: AssignmentScope = AssignmentScope.None;
   assignments: Assignment[] = [];
+  changes: StateChange[] = [];
+  lockColumns: LockCall[] | null = null;
+  sessionValues: SessionValueUse[] = [];
+  routines: string[] = [];
   use: string | null = null;
   kill: { kind: KillTarget['kind']; id: bigint | null } | null = null;
 
@@ -121,6 +133,10 @@ export class StatementState {
     this.before = Token.None;
     this.beforeWord = 0;
     if (this.assignments.length > 0) this.assignments = [];
+    if (this.changes.length > 0) this.changes = [];
+    this.lockColumns = null;
+    if (this.sessionValues.length > 0) this.sessionValues = [];
+    if (this.routines.length > 0) this.routines = [];
     this.use = null;
     this.kill = null;
     this.restart();

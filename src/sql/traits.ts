@@ -142,6 +142,10 @@ export const Flag = {
   SetStatement: 1 << 17,
   /** The text cannot be told apart into tokens with certainty; everything above is set that may be true. */
   Undecidable: 1 << 18,
+  /** SHOW VARIABLES, `@@session_track_...`, tables of variables: shows the session's trackers. */
+  ReadsTrackers: 1 << 19,
+  /** CREATE, ALTER or DROP of a routine, view, trigger, event or schema: what is known of them is out of date. */
+  ChangesRoutines: 1 << 20,
 } as const;
 
 /** Where an assignment of SET goes. */
@@ -157,9 +161,80 @@ export const AssignmentScope = {
 export type AssignmentScope = (typeof AssignmentScope)[keyof typeof AssignmentScope];
 
 export interface Assignment {
+  /** The value is the word DEFAULT, or the number 0. */
+  readonly isDefault: boolean;
   /** The system variable in lower case; null where the name is not ASCII (MySQL ignores accents in it) or too long. */
   readonly name: string | null;
   readonly scope: AssignmentScope;
+}
+
+/** A table as a statement names it. */
+export interface TableName {
+  /** Null where none is named: the session's default schema. */
+  readonly schema: string | null;
+  /** Null where the text cannot be told (longer than a name can be, or not decodable): it may be any table. */
+  readonly name: string | null;
+}
+
+/**
+ * State by name that one statement makes or ends on its session when it succeeds. Names are as written, unquoted; null where
+ * they cannot be told. Names that are no table's are in lower case.
+ */
+export type StateChange =
+  /** CREATE [OR REPLACE] TEMPORARY TABLE, whatever fills it. */
+  | { readonly kind: 'create_temporary'; readonly table: TableName }
+  /** DROP [TEMPORARY] TABLE, one for each table: a temporary table goes first. */
+  | { readonly kind: 'drop_table'; readonly table: TableName }
+  /** ALTER TABLE ... RENAME, RENAME TABLE. */
+  | { readonly kind: 'rename_table'; readonly from: TableName; readonly to: TableName }
+  | { readonly kind: 'drop_schema'; readonly schema: string | null }
+  /**
+   * `SET @x = value`. `literal`: the value's source, byte by byte (latin1), when it is a literal (NULL, TRUE, FALSE, a
+   * number with or without sign, one string, hex or bit literal with or without introducer), else null.
+   */
+  | { readonly kind: 'user_variable'; readonly name: string | null; readonly literal: string | null }
+  /** PREPARE name FROM 'text'. `text`: what the string literal says, its bytes (latin1); null when it is not a literal. */
+  | { readonly kind: 'prepare'; readonly name: string | null; readonly text: string | null }
+  | { readonly kind: 'execute'; readonly name: string | null }
+  /** EXECUTE IMMEDIATE 'text' (MariaDB); `text` as for `prepare`. */
+  | { readonly kind: 'execute_immediate'; readonly text: string | null }
+  | { readonly kind: 'deallocate'; readonly name: string | null }
+  /** `name`: the alias, or the table's name. */
+  | { readonly kind: 'handler_open'; readonly name: string | null }
+  | { readonly kind: 'handler_close'; readonly name: string | null };
+
+/** A call of a user lock's function as a whole item of the select list. */
+export const LockCall = {
+  /** GET_LOCK(): 1 when it was got. */
+  Get: 'get',
+  /** RELEASE_LOCK(): 1 when one was released. */
+  Release: 'release',
+  /** RELEASE_ALL_LOCKS() */
+  ReleaseAll: 'release_all',
+  /** Another item, in which no lock's function is called. */
+  None: 'none',
+} as const;
+export type LockCall = (typeof LockCall)[keyof typeof LockCall];
+
+/** What in a text has a value that the proxy knows better than the session it runs on. */
+export const SessionValue = {
+  ConnectionId: 'connection_id',
+  FoundRows: 'found_rows',
+  RowCount: 'row_count',
+  /** `@@warning_count`, with or without scope. */
+  WarningCount: 'warning_count',
+  ErrorCount: 'error_count',
+} as const;
+export type SessionValue = (typeof SessionValue)[keyof typeof SessionValue];
+
+/** Where a {@link SessionValue} stands in the text of a single statement. */
+export interface SessionValueUse {
+  readonly value: SessionValue;
+  /** Offsets in bytes from the text's first: `[start, end)` is all of the function's call or the variable. */
+  readonly start: number;
+  readonly end: number;
+  /** It is a whole item of the outermost select list without an alias, so its text names a column of the result. */
+  readonly namesColumn: boolean;
 }
 
 export interface KillTarget {
@@ -181,6 +256,17 @@ export interface StatementTraits {
   readonly flags: number;
   /** System variables that SET assigns, in order. Those of SET STATEMENT are not among them. */
   readonly assignments: readonly Assignment[];
+  /** State by name, in the order of the text; at most {@link MAX_LISTED_CHANGES}, more count as {@link Hold.Unknown}. */
+  readonly changes: readonly StateChange[];
+  /**
+   * Of a single SELECT of items and nothing else (no FROM, no WHERE, no INTO) that calls functions of user locks: what each
+   * column is. Null where such functions are called in any other way, or not at all.
+   */
+  readonly lockColumns: readonly LockCall[] | null;
+  /** Values that the proxy knows, in the order of the text; empty for anything but a single statement. */
+  readonly sessionValues: readonly SessionValueUse[];
+  /** Names in lower case of the routines that it may run: `schema.name`, or `name`; those of CALL as well. */
+  readonly routines: readonly string[];
   /** The schema of a single USE; null where it cannot be decoded, or for any other text. */
   readonly use: string | null;
   /** Of a single KILL. */
@@ -194,6 +280,9 @@ export const MAX_LISTED_STATEMENTS = 32;
 
 /** Longer lists of assignments count as {@link Hold.Unknown}. */
 export const MAX_LISTED_ASSIGNMENTS = 64;
+
+/** Longer lists of changes, locks, values or routines count as {@link Hold.Unknown}. */
+export const MAX_LISTED_CHANGES = 64;
 
 /** What is true of a statement of which nothing is known. */
 export const UNKNOWN_HOLDS = Hold.Unknown | Hold.ReadsUserVariable | Hold.WritesUserVariable;
