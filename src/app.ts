@@ -15,18 +15,24 @@ import { PasswordHasher } from './frontend/password-hasher.js';
 import { RsaKeys } from './frontend/rsa-keys.js';
 import { type LocalUser, LocalUsers } from './frontend/users.js';
 import { Metrics, type MetricsSource } from './observability/metrics.js';
-import { CheckoutKind } from './pool/observer.js';
+import { openFilesLimit, openFilesNeeded } from './observability/open-files.js';
 import { SessionPools } from './pool/session-pools.js';
 import { ClientConnection } from './relay/client-connection.js';
 import { ClientRegistry } from './relay/client-registry.js';
+import { type Digest, type HeldSession, HoldRegister } from './relay/hold-register.js';
 import { Killer } from './relay/killer.js';
+import { LearnedAnswers } from './relay/learned-answers.js';
 import { OutputBuffer } from './relay/output-buffer.js';
+import { profileDistance } from './relay/profile-distance.js';
+import { RelayCounters } from './relay/relay-counters.js';
 import { KnownSchemas, type RelayServices } from './relay/relay-services.js';
+import { RoutineWatch } from './relay/routine-watch.js';
 import { ServerContact } from './relay/server-contact.js';
 import { type PoolTarget, type ServerPools, SessionCleaner } from './relay/session-cleaner.js';
-import type { VirtualSession } from './relay/virtual-session.js';
+import { UnsafePolicy } from './relay/unsafe-policy.js';
 import { HOLD_WORDS, holdWords } from './session/hold-reason.js';
 import { ProfileRegistry } from './session/profile.js';
+import { digestText } from './sql/digest.js';
 import { StatementClassifier } from './sql/trait-cache.js';
 
 /** A running proxy. */
@@ -36,15 +42,29 @@ export interface App {
   /** Ends at once. */
   kill(): void;
   readonly addresses: { readonly listen: readonly string[]; readonly http: string | null };
+  /** Which clients hold a server session now, and why; whoever has held one longest comes first. */
+  heldSessions(): readonly HeldSession[];
   /** Settles when everything has ended: null after a clean stop, else what went wrong. */
   readonly closed: Promise<Error | null>;
 }
 
+export interface AppOptions {
+  readonly logger: Logger;
+  /** How often the server is looked at for routines that were changed past the proxy, in ms: a minute by default. */
+  readonly routineCheckMs?: number;
+}
+
+/** {@link AppOptions.routineCheckMs} */
+const ROUTINE_CHECK_MS = 60_000;
+
 /** Short statements whose traits are remembered. */
 const REMEMBERED_STATEMENTS = 10_000;
 
-/** How long a silent client's diagnostics keep a session from others, in ms. */
-const DIAGNOSTICS_HOLD_MS = 100;
+/** Characters of a statement's digest in logs and listings, at most. */
+const DIGEST_LENGTH = 512;
+
+/** How often clients are looked at that may have been idle for too long, in ms: see `IdleTimeout`. */
+const IDLE_TICK_MS = 1_000;
 
 /** How often a drain looks whether all clients have finished, in ms. */
 const DRAIN_POLL_MS = 20;
@@ -53,8 +73,8 @@ const DRAIN_POLL_MS = 20;
  * Puts the proxy together and opens its listeners; clients are greeted as soon as the server has been reached.
  * @throws ListenError | HttpListenError
  */
-export async function startApp(config: Config, options: { readonly logger: Logger }): Promise<App> {
-  const proxy = new RunningProxy(config, options.logger);
+export async function startApp(config: Config, options: AppOptions): Promise<App> {
+  const proxy = new RunningProxy(config, options);
   await proxy.start();
   return proxy;
 }
@@ -69,7 +89,7 @@ class RunningProxy implements App {
   readonly #metrics: Metrics;
   readonly #frontend: Frontend;
   readonly #http: HttpServer | null;
-  readonly #housekeeping: NodeJS.Timeout;
+  readonly #idleTick: NodeJS.Timeout;
   #stopping: Promise<void> | null = null;
   #killed = false;
   #settle: (error: Error | null) => void = () => {};
@@ -77,12 +97,13 @@ class RunningProxy implements App {
     this.#settle = resolve;
   });
 
-  constructor(config: Config, log: Logger) {
+  constructor(config: Config, { logger: log, routineCheckMs = ROUTINE_CHECK_MS }: AppOptions) {
     this.#config = config;
     this.#log = log;
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
     for (const user of config.users) this.#accountByUser.set(user.name, this.#account(user.server));
     const pools = this.#newPools(upstream);
+    const holds = new HoldRegister(digest);
     const keys = new RsaKeys();
     const users = new LocalUsers(config.users.map(localUser), new PasswordHasher());
     this.#services = {
@@ -93,10 +114,14 @@ class RunningProxy implements App {
       killer: new Killer(upstream),
       clients: new ClientRegistry(),
       output: new OutputBuffer(),
-      diagnosticsHolds: new Set<VirtualSession>(),
-      countReaders: new Set<ServerAccount>(),
+      foundRowsUse: { asked: false },
       knownSchemas: new KnownSchemas(),
+      learned: new LearnedAnswers(),
       sessionMode: config.poolMode === 'session',
+      holds,
+      unsafe: this.#newUnsafePolicy(holds, pools),
+      counters: new RelayCounters(),
+      routines: this.#newRoutineWatch(routineCheckMs),
       maxPacketSize: config.maxPacketSize,
       observer: {
         commandDone: () => this.#metrics.commands.inc(),
@@ -128,12 +153,16 @@ class RunningProxy implements App {
       onLogin: (login) => new ClientConnection(login, this.#services).start(),
     });
     this.#http = config.http === null ? null : this.#newHttpServer(config.http);
-    this.#housekeeping = setInterval(() => this.#expireDiagnostics(), DIAGNOSTICS_HOLD_MS);
-    this.#housekeeping.unref();
+    this.#idleTick = setInterval(() => this.#secondPassed(), IDLE_TICK_MS);
+    this.#idleTick.unref();
   }
 
   get addresses(): { readonly listen: readonly string[]; readonly http: string | null } {
     return { listen: this.#frontend.addresses.map(formatAddress), http: this.#http?.address ?? null };
+  }
+
+  heldSessions(): readonly HeldSession[] {
+    return this.#services.holds.snapshot();
   }
 
   async start(): Promise<void> {
@@ -142,9 +171,10 @@ class RunningProxy implements App {
       await this.#frontend.start();
     } catch (error) {
       this.#http?.stop();
-      clearInterval(this.#housekeeping);
+      clearInterval(this.#idleTick);
       throw error;
     }
+    this.#checkOpenFiles();
     const server = formatAddress(this.#config.upstream.address);
     this.#log.info({ ...this.addresses, server, version: VERSION }, 'listening');
     this.#contact.start((info) => {
@@ -153,6 +183,18 @@ class RunningProxy implements App {
         'ready',
       );
     });
+  }
+
+  /** The runtime drops new connections without a word when the system gives it no more descriptors. */
+  #checkOpenFiles(): void {
+    const { maxClientConn, poolSize } = this.#config;
+    const limit = openFilesLimit();
+    const needed = openFilesNeeded(maxClientConn, poolSize);
+    if (limit === null || limit >= needed) return;
+    this.#log.warn(
+      { limit, needed, maxClientConn, poolSize },
+      'the limit of open files (ulimit -n, LimitNOFILE) is too low for max_client_conn: clients beyond it would be dropped silently; raise it, or lower max_client_conn',
+    );
   }
 
   stop(): Promise<void> {
@@ -166,7 +208,7 @@ class RunningProxy implements App {
   }
 
   async #drain(): Promise<void> {
-    const { clients, pools, killer } = this.#services;
+    const { clients, pools, killer, routines } = this.#services;
     const deadline = performance.now() + this.#config.shutdownTimeout;
     this.#log.info({ clients: clients.size }, 'draining: no new clients, present ones may finish');
     this.#contact.stop();
@@ -180,10 +222,11 @@ class RunningProxy implements App {
     // What is still lent is being cleaned for nobody.
     for (const { session } of [...pools.sessions()]) pools.retire(session, 'closing');
     await closed;
+    routines.stop();
     await killer.close();
     this.#http?.stop();
     this.#frontend.destroyLingering();
-    clearInterval(this.#housekeeping);
+    clearInterval(this.#idleTick);
     this.#log.info('stopped');
     this.#settle(null);
   }
@@ -213,6 +256,7 @@ class RunningProxy implements App {
       dial: async ({ account, capabilities, schemaless }) => {
         const session = await upstream.open(account, null, capabilities);
         session.schemaless = schemaless;
+        this.#services.learned.sessionOpened(session.connectionId, session.info.versionText);
         session.onLost = (error) => {
           if (pools.sessionDied(session))
             log.debug({ serverSession: session.connectionId, error: error.message }, 'idle session died');
@@ -221,6 +265,7 @@ class RunningProxy implements App {
       },
       close: (session) => SessionCleaner.end(session),
       fingerprint: (session) => session.profile,
+      distance: profileDistance,
       heldReason: (session) => holdWords(session.borrower?.holds ?? 0)[0] ?? null,
       observer: {
         opened: (pool, session, tookMs) => {
@@ -235,9 +280,7 @@ class RunningProxy implements App {
           this.#metrics.refusals.inc();
           log.warn({ pool: pool.key, code: error.code, error: error.message }, 'request refused');
         },
-        lent: (_pool, kind, waitedMs) => {
-          if (kind === CheckoutKind.waited) this.#metrics.waitSeconds.observe(waitedMs / 1000);
-        },
+        waited: (_pool, waitedMs) => this.#metrics.waitSeconds.observe(waitedMs / 1000),
         closed: (pool, session, reason) => {
           this.#metrics.sessionClosed(reason);
           log.debug({ pool: pool.key, serverSession: session.connectionId, reason }, 'server session closed');
@@ -245,6 +288,28 @@ class RunningProxy implements App {
       },
     });
     return pools;
+  }
+
+  #newUnsafePolicy(register: HoldRegister, pools: ServerPools): UnsafePolicy {
+    return new UnsafePolicy({
+      actions: this.#config.onUnsafe,
+      maxHeld: this.#config.maxHeld,
+      poolSize: () => pools.limit,
+      register,
+      digest,
+      warn: (statement) => this.#log.warn(statement, 'statement ties its client to a server session'),
+    });
+  }
+
+  #newRoutineWatch(intervalMs: number): RoutineWatch {
+    return new RoutineWatch({
+      connect: (account) => this.#services.killer.connect(account),
+      publish: (hazards) => {
+        this.#services.classifier.hazards = hazards;
+      },
+      intervalMs,
+      log: this.#log,
+    });
   }
 
   #newHttpServer({ host, port }: { readonly host: string; readonly port: number }): HttpServer {
@@ -259,17 +324,8 @@ class RunningProxy implements App {
     });
   }
 
-  /** Two looks apart: a session is held for diagnostics for at least one whole period. */
-  #expireDiagnostics(): void {
-    const { diagnosticsHolds } = this.#services;
-    for (const session of diagnosticsHolds) {
-      if (!session.seenHolding) {
-        session.seenHolding = true;
-        continue;
-      }
-      diagnosticsHolds.delete(session);
-      session.expireDiagnostics();
-    }
+  #secondPassed(): void {
+    for (const client of this.#services.clients) client.secondPassed();
   }
 }
 
@@ -290,8 +346,20 @@ function localUser(user: ClientUser): LocalUser {
   return { name, secret: { hash: credential.hash } };
 }
 
-function metricsSource({ pools, clients }: RelayServices): MetricsSource {
+const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LENGTH);
+
+function metricsSource({ pools, clients, holds, counters, cleaner }: RelayServices): MetricsSource {
   return {
+    holdsBegun: () => holds.begun(),
+    longestHoldSeconds: () => {
+      const longest = holds.longestLasting();
+      return longest === null ? 0 : (Date.now() - longest.since) / 1_000;
+    },
+    checkouts: () => pools.checkouts.byKind(),
+    reuseRatio: () => pools.checkouts.reuseRatio,
+    restores: () => counters.restores,
+    learnedAnswers: () => counters.learnedAnswers,
+    resets: () => cleaner.resets,
     sessions: () => {
       const { idle, active, dialing, held } = pools.snapshot();
       return { idle, active, dialing, held };

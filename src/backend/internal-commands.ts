@@ -18,6 +18,8 @@ export interface InternalReply {
   readonly err: ErrPacket | null;
   /** Rows of a text result set; null is SQL NULL. */
   readonly rows: (string | null)[][];
+  /** The text result set as it came, without the OK that ends it. */
+  readonly packets: Buffer;
   /** COM_STMT_PREPARE: the server's statement id. */
   readonly statementId: number;
 }
@@ -180,13 +182,13 @@ class CollectingExchange implements Exchange {
   drained(): void {}
 
   replyEnd(): void {
+    const isResultSet = this.shape === ReplyShape.ResultSet && this.#err === null;
+    const packets = isResultSet ? Buffer.concat(this.#chunks) : NO_PACKETS;
     this.#deliver({
       ok: this.#ok,
       err: this.#err,
-      rows:
-        this.shape === ReplyShape.ResultSet && this.#err === null
-          ? textRows(Buffer.concat(this.#chunks))
-          : [],
+      rows: textRows(packets),
+      packets,
       statementId: this.#statementId,
     });
   }
@@ -195,6 +197,8 @@ class CollectingExchange implements Exchange {
     this.#fail(error);
   }
 }
+
+const NO_PACKETS = Buffer.alloc(0);
 
 /** Reads a text result set without its closing OK: column count, definitions, rows. */
 function textRows(buf: Buffer): (string | null)[][] {

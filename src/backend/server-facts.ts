@@ -16,6 +16,9 @@ export const ARM_TRACKERS: InternalCommand = queryCommand(
  */
 export const FLUSH_TRACKERS: InternalCommand = queryCommand('SET SESSION session_track_schema=ON');
 
+/** What clients read of the trackers before they set any. */
+export const SHOW_TRACKERS: InternalCommand = queryCommand("SHOW SESSION VARIABLES LIKE 'session_track%'");
+
 export const SHOW_VARIABLES: InternalCommand = queryCommand('SHOW SESSION VARIABLES');
 
 /**
@@ -27,7 +30,7 @@ export class ServerFacts {
   /** Session-scoped variables that the profile may carry. */
   readonly variableNames: ReadonlySet<string>;
   readonly collations: CollationTable;
-  /** One statement whose only value changes when any carried variable has another value. */
+  /** One statement whose first value changes when any carried variable has another value; the second is the role. */
   readonly checksum: InternalCommand;
 
   constructor(info: ServerInfo, variableNames: ReadonlySet<string>, collations: CollationTable) {
@@ -36,7 +39,7 @@ export class ServerFacts {
     this.collations = collations;
     const values = [...variableNames].map((name) => `IFNULL(@@session.${name},'<null>')`);
     // MySQL 9 has no MD5() any more.
-    this.checksum = queryCommand(`SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256)`);
+    this.checksum = queryCommand(`SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256), CURRENT_ROLE()`);
   }
 
   static async discover(session: ServerSession): Promise<ServerFacts> {

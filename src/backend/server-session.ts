@@ -5,6 +5,7 @@ import { PayloadWriter } from '../protocol/payload-writer.js';
 import { type ReplyShape, type ReplySink, ReplyTracker } from '../protocol/reply-tracker.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
+import type { InternalCommand, InternalReply } from './internal-commands.js';
 import type { ServerChannel } from './server-channel.js';
 import { type ServerStatement, StatementCache } from './statement-cache.js';
 
@@ -36,9 +37,19 @@ export interface Borrower {
   drained(): void;
 }
 
-/** Whose LAST_INSERT_ID() is on a session and nowhere else: it must be read before another client gets the session. */
-export interface InsertIdOwner {
-  insertIdRead(value: bigint): void;
+/** One thing to ask a session for the client that left it there. */
+export interface LeftoverQuestion {
+  readonly command: InternalCommand;
+  /** Takes the answer in, unless it was read before. An answer with an error: it is gone. */
+  answered(reply: InternalReply): void;
+}
+
+/** A client of whose state something is on a session and nowhere else: it must be read before another one gets it. */
+export interface LeftoverOwner {
+  /** What to ask, in the order in which the questions don't spoil each other's answers. */
+  unreadOn(session: ServerSession): readonly LeftoverQuestion[];
+  /** The session has gone, and with it what was not read. */
+  lost(session: ServerSession): void;
 }
 
 /**
@@ -57,9 +68,13 @@ export class ServerSession {
   profile: SessionProfile;
   /** What LAST_INSERT_ID() returns here; null when only the server knows. */
   lastInsertId: bigint | null = 0n;
-  /** The client to whom the unknown value belongs. */
-  insertIdOwner: InsertIdOwner | null = null;
+  /** Who has left something here that is not read yet. */
+  leftovers: LeftoverOwner | null = null;
   borrower: Borrower | null = null;
+  /** False while the trackers are as a client set its own: nothing is to be relied on then. */
+  trackersArmed = true;
+  /** CURRENT_ROLE() when it was opened, which no reset brings back. */
+  role: string | null = null;
   /** Whose statement ran here last: its counts and warnings are still to be had. Null when it was the proxy's own. */
   lastBorrower: object | null = null;
   /** KILLs aimed at this session that the server has not answered yet: until then it must not get new work. */
@@ -129,12 +144,14 @@ export class ServerSession {
     this.onLost = null;
     this.channel.destroy();
     this.#abandonExchanges(new SessionLostError('the session was closed'));
+    this.#loseLeftovers();
   }
 
   /** Ends an idle session in order (COM_QUIT); resolves when the server is rid of it. */
   quit(): Promise<void> {
     this.#closed = true;
     this.onLost = null;
+    this.#loseLeftovers();
     return new Promise((resolve) => this.channel.quit(resolve));
   }
 
@@ -180,6 +197,13 @@ export class ServerSession {
     this.borrower = null;
     borrower?.sessionLost(error);
     this.#abandonExchanges(error);
+    this.#loseLeftovers();
+  }
+
+  #loseLeftovers(): void {
+    const owner = this.leftovers;
+    this.leftovers = null;
+    owner?.lost(this);
   }
 
   #abandonExchanges(error: SessionLostError): void {

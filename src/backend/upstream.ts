@@ -1,7 +1,9 @@
-import type { BouncerError } from '../errors.js';
+import { BouncerError } from '../errors.js';
 import { Capability, Collation } from '../protocol/constants.js';
+import { ClientTrackers } from '../session/client-trackers.js';
 import type { Baseline, ProfileRegistry, SessionProfile } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
+import { isTrackerVariable } from '../session/variables.js';
 import { connectServer } from './connect.js';
 import {
   callInternal,
@@ -11,7 +13,7 @@ import {
   runInternal,
 } from './internal-commands.js';
 import type { ServerAddress } from './server-channel.js';
-import { ARM_TRACKERS, ServerFacts, SHOW_VARIABLES } from './server-facts.js';
+import { ARM_TRACKERS, ServerFacts, SHOW_TRACKERS, SHOW_VARIABLES } from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
 
 /** A user of the server on whose sessions clients run. */
@@ -51,6 +53,8 @@ export class Upstream {
   readonly registry: ProfileRegistry;
   /** Null until the server was reached for the first time; replaced when it comes back as another version. */
   facts: ServerFacts | null = null;
+  /** The server's defaults of `session_track_…`: what a client's own are at first. */
+  trackers = new ClientTrackers(new Map());
   readonly #baselines = new Map<string, Baseline>();
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
 
@@ -105,9 +109,9 @@ export class Upstream {
     if (facts === null) throw new TypeError('a session exists before the server is known');
     session.statements.clear();
     session.lastInsertId = 0n;
-    session.insertIdOwner = null;
+    session.leftovers = null;
     runInternal(session, [RESET_CONNECTION, ARM_TRACKERS, facts.checksum], (replies, lost) => {
-      const failure = lost ?? firstError(replies);
+      const failure = lost ?? firstError(replies) ?? strayRole(session, replies[2]);
       if (failure !== null) {
         done(failure);
         return;
@@ -118,6 +122,7 @@ export class Upstream {
           return;
         }
         account.resetBaseline = baseline;
+        session.trackersArmed = true;
         session.profile = this.#atBaseline(session.profile, baseline);
         done(null);
       });
@@ -126,7 +131,8 @@ export class Upstream {
 
   /** First state of a new session; the first session of an account also finds out what a reset leaves. */
   async #learn(session: ServerSession, account: ServerAccount): Promise<void> {
-    await callInternal(session, [ARM_TRACKERS]);
+    const [trackers] = await callInternal(session, [SHOW_TRACKERS, ARM_TRACKERS]);
+    this.#learnTrackers(trackers?.rows ?? []);
     const known = this.facts;
     if (known === null || known.info.versionText !== session.info.versionText) {
       this.#baselines.clear();
@@ -145,12 +151,19 @@ export class Upstream {
     for (const callback of this.#waiting.splice(0)) callback(facts.info);
   }
 
+  #learnTrackers(rows: InternalReply['rows']): void {
+    const values = new Map<string, string>();
+    for (const [name, value] of rows) if (name && isTrackerVariable(name)) values.set(name, value ?? '');
+    this.trackers = this.trackers.with(values);
+  }
+
   #atBaseline(profile: SessionProfile, baseline: Baseline): SessionProfile {
     return this.registry.initial(baseline, profile.schema, profile.multiStatements);
   }
 
   async #readBaseline(session: ServerSession, facts: ServerFacts): Promise<Baseline> {
     const [reply] = await callInternal(session, [facts.checksum]);
+    session.role = reply?.rows[0]?.[1] ?? null;
     return new Promise((resolve, reject) => {
       this.#baselineOf(session, facts, reply, (baseline, error) => {
         if (baseline !== null) resolve(baseline);
@@ -184,6 +197,17 @@ export class Upstream {
       done(baseline, null);
     });
   }
+}
+
+/** A role that something on the session has set, unseen. */
+class StrayRoleError extends BouncerError {
+  readonly code = 'STRAY_ROLE';
+}
+
+/** A role survives the reset, so that a session which has another than at first is closed. */
+function strayRole(session: ServerSession, reply: InternalReply | undefined): StrayRoleError | null {
+  const role = reply?.rows[0]?.[1] ?? null;
+  return role === session.role ? null : new StrayRoleError(`the session kept the role ${role}`);
 }
 
 function firstError(replies: readonly InternalReply[]): InternalCommandError | SessionLostError | null {

@@ -1,8 +1,9 @@
 import * as z from 'zod';
 import { parseTcpAddress, type TcpAddress } from './address.js';
+import { onUnsafe, UNSAFE_KINDS } from './unsafe-holds.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { userSchema } from './user-schema.js';
-import { duration, listenAddresses, oneOf, parsed, size, wholeNumber } from './value-schemas.js';
+import { duration, listenAddresses, oneOf, parsed, share, size, wholeNumber } from './value-schemas.js';
 
 /*
  * The one table of configuration keys. Types, defaults, validation, flags, environment variables, --help, the JSON schema and
@@ -65,7 +66,7 @@ export const KEYS = {
     summary:
       'server to serve, with the account that is also the first user: mysql://USER:PASSWORD@HOST:PORT/SCHEMA',
     detail:
-      'The port is 3306 unless given, and the schema may be left out. A unix socket is written as `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH` or `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. Characters such as `@ : / ? # %` in user or password are percent-encoded (`@` is `%40`). `mariadb://` means the same as `mysql://`, and a driver in the scheme (`mysql2://`, `mysql+pymysql://`) is skipped. User and password log clients in to the proxy, too. Without an upstream a sandbox is started: a private throwaway server.',
+      'The port is 3306 unless given, and the schema may be left out. A unix socket is written as `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH` or `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. Characters such as `@ : / ? # %` in user or password are percent-encoded (`@` is `%40`). `mariadb://` means the same as `mysql://`, and a driver in the scheme (`mysql2://`, `mysql+pymysql://`) is skipped. User and password log clients in to the proxy, too; the schema is for connection strings that are shown, and a client that names none has none, as on the server. Without an upstream a sandbox is started: a private throwaway server.',
     reloadable: false,
   }),
   server_connect_timeout: key(duration(1), {
@@ -159,6 +160,25 @@ export const KEYS = {
     defaultText: '5s',
     summary: 'time a client waits for a free server session before it gets an error',
     detail: '',
+    reloadable: true,
+  }),
+  on_unsafe: key(onUnsafe(), {
+    group: 'pool',
+    placeholder: 'ACTIONS',
+    defaultText: 'hold',
+    summary:
+      'what to do with statements that tie a client to its server session: hold, warn or error, for all kinds or by kind (user_lock=error,xa=warn)',
+    detail: `\`hold\`: the client keeps the session for as long as it must. \`warn\`: the same, and one log line for each such statement, its literals aside. \`error\`: the statement is refused (error 1290) before it is sent, unless the client holds its session for such a reason already; where it shows only afterwards that it began such a hold (in a routine, say, or in a text of more than 1MiB), \`error\` is \`warn\`. One word counts for all kinds; in the file, actions can be a map: \`on_unsafe: {user_lock: error, temporary_table: warn}\`. Kinds: ${UNSAFE_KINDS.map((kind) => `\`${kind}\``).join(', ')}.`,
+    reloadable: true,
+  }),
+  max_held: key(share(), {
+    group: 'pool',
+    placeholder: 'SHARE',
+    defaultText: '100%',
+    summary:
+      'share of the server sessions that clients may hold for other reasons than a transaction: 80% or 0.8',
+    detail:
+      'A statement whose text would begin such a hold beyond it gets error 1040, with the numbers; a client that holds a session already is never refused, and short holds (a transaction, a cursor, warnings to be asked for) do not count. With anything above 0, one session may always be held. 100% is no limit: where all sessions are held, further clients wait up to `query_wait_timeout` for one, which is right for holds that last a moment. Set it where some last for long, so that they cannot starve the clients that hold nothing. It has no meaning in pool mode `session`.',
     reloadable: true,
   }),
   max_prepared_statements: key(wholeNumber(1, 100_000), {

@@ -25,6 +25,13 @@ const KNOWN_AS: Readonly<Record<string, string>> = {
   verbose: 'log_level',
   server_connect_retry: 'server_login_retry',
   connect_timeout: 'server_connect_timeout',
+  max_held_share: 'max_held',
+  unsafe: 'on_unsafe',
+  get_lock: 'user_lock',
+  lock_tables: 'table_lock',
+  temp_table: 'temporary_table',
+  prepare: 'text_prepare',
+  set_role: 'role',
 };
 
 /** Optimal string alignment: insertions, deletions, substitutions and swaps of neighbours each cost one. */

@@ -7,7 +7,7 @@ export interface UpstreamTarget {
   readonly user: string;
   readonly password: Secret;
   readonly address: Address;
-  /** The schema (database) that clients get who name none; null for none. */
+  /** Null for none. It says nothing about clients: one that names no schema (database) at its login gets none. */
   readonly schema: string | null;
 }
 

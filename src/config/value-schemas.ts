@@ -25,7 +25,7 @@ function notText(input: unknown): string {
 export const text = () => z.string({ error: ({ input }) => notText(input) });
 
 /** Text read by a function that throws InvalidValue. */
-export function parsed<T>(parse: (text: string) => T, input: z.ZodType<string, string> = text()) {
+export function parsed<T>(parse: (text: string) => T, input: z.ZodType<string, unknown> = text()) {
   return input.transform((value, context): T => {
     try {
       return parse(value);
@@ -68,6 +68,30 @@ export function size(least: number, most: number) {
     throw new InvalidValue(`${quoteValue(value)} is not from ${formatSize(least)} to ${formatSize(most)}`);
   };
   return parsed(read, text().meta({ pattern: SIZE_PATTERN }));
+}
+
+const SHARE = /^(?:(\d{1,3}(?:\.\d{1,6})?) *%|([01](?:\.\d{1,6})?))$/;
+
+/** `80%` or `0.8`, from 0 to 1. */
+export function share() {
+  const read = (value: string): number => {
+    const [, percent, ratio] = SHARE.exec(value) ?? [];
+    const number = percent !== undefined ? Number(percent) / 100 : Number(ratio ?? Number.NaN);
+    if (number >= 0 && number <= 1) return number;
+    const hint = /^\d{1,2}$/.test(value) ? ` (did you mean ${value}%?)` : '';
+    throw new InvalidValue(`${quoteValue(value)} is not a share from 0% to 100%, or from 0 to 1${hint}`);
+  };
+  const input = z.union(
+    [
+      z.number().min(0).max(1),
+      text().meta({ pattern: '^(([0-9]{1,2}|100)(\\.[0-9]+)? *%|[01](\\.[0-9]+)?)$' }),
+    ],
+    { error: (issue) => notText(issue.input) },
+  );
+  return parsed(
+    read,
+    input.transform((value) => String(value)),
+  );
 }
 
 export function oneOf<const T extends readonly [string, ...string[]]>(words: T) {

@@ -13,6 +13,18 @@ export interface MetricsSource {
   clients(): number;
   /** Held sessions by reason. */
   holds(): ReadonlyMap<string, number>;
+  /** How long the longest hold has lasted that does not end by itself, in seconds; 0 without one. */
+  longestHoldSeconds(): number;
+  /** Since the start: holds begun, by reason. */
+  holdsBegun(): ReadonlyMap<string, number>;
+  /** Since the start: sessions lent, by how they were come by; and the share of those that cost nothing. */
+  checkouts(): ReadonlyMap<string, number>;
+  reuseRatio(): number;
+  /** Since the start: round trips that restored a client's state, and resets of sessions that clients left. */
+  restores(): number;
+  resets(): number;
+  /** Since the start: commands answered by what the server had answered before. */
+  learnedAnswers(): number;
 }
 
 /**
@@ -70,6 +82,34 @@ export class Metrics {
         for (const [reason, count] of source.holds()) this.set({ reason }, count);
       },
     });
+    const countsOf = (
+      name: string,
+      help: string,
+      label: string,
+      read: () => ReadonlyMap<string, number>,
+    ): void => {
+      new Counter({
+        name,
+        help,
+        labelNames: [label],
+        registers,
+        collect() {
+          this.reset();
+          for (const [word, value] of read()) this.inc({ [label]: word }, value);
+        },
+      });
+    };
+    const count = (name: string, help: string, read: () => number): void => {
+      new Counter({
+        name,
+        help,
+        registers,
+        collect() {
+          this.reset();
+          this.inc(read());
+        },
+      });
+    };
     const gauge = (name: string, help: string, read: () => number): void => {
       new Gauge({
         name,
@@ -80,6 +120,46 @@ export class Metrics {
         },
       });
     };
+    countsOf(
+      'mybouncer_checkouts_total',
+      'Server sessions lent, each counted once: own (the last session of the client, in the state it left it in), equal ' +
+        '(an idle one in that state), restored (an idle one in another state), new (after waiting for one to be opened), ' +
+        'waited (after waiting for one that another client gave back).',
+      'kind',
+      source.checkouts,
+    );
+    gauge(
+      'mybouncer_reuse_ratio',
+      'Checkouts of kind own and equal as a share of all since the start; 0 before the first. For a period, divide the ' +
+        'rates of mybouncer_checkouts_total.',
+      source.reuseRatio,
+    );
+    gauge(
+      'mybouncer_longest_hold_seconds',
+      'How long the longest hold has lasted of those that do not end by themselves (a transaction does); 0 without one.',
+      source.longestHoldSeconds,
+    );
+    countsOf(
+      'mybouncer_holds_total',
+      'Holds begun: reasons for which clients kept a server session, one by one.',
+      'reason',
+      source.holdsBegun,
+    );
+    count(
+      'mybouncer_restores_total',
+      'Round trips that brought a server session into the state of a client.',
+      source.restores,
+    );
+    count(
+      'mybouncer_learned_answers_total',
+      'Commands answered without a server session, by what the server had answered before (SET at connect).',
+      source.learnedAnswers,
+    );
+    count(
+      'mybouncer_resets_total',
+      'Resets of server sessions that clients left with state on them.',
+      source.resets,
+    );
     gauge('mybouncer_waiting_requests', 'Requests that wait for a server session.', source.waiting);
     gauge('mybouncer_pool_size', 'Server sessions at most.', source.limit);
     gauge('mybouncer_clients', 'Client connections that are logged in.', source.clients);

@@ -1,7 +1,8 @@
+import { type CheckoutCounts, CheckoutKind } from './checkout-counts.js';
 import type { CheckoutRequest } from './checkout-request.js';
 import type { PoolClock } from './clock.js';
 import type { PoolError } from './errors.js';
-import { CheckoutKind, type PoolObserver } from './observer.js';
+import type { PoolObserver } from './observer.js';
 import { RequestQueue } from './request-queue.js';
 import type { SessionPool } from './session-pool.js';
 import type { SessionSlot } from './session-slot.js';
@@ -15,22 +16,25 @@ import type { SessionSlot } from './session-slot.js';
 export class Deliveries<S extends object> {
   readonly #clock: PoolClock;
   readonly #observer: PoolObserver<S>;
+  readonly #counts: CheckoutCounts;
   readonly #queue = new RequestQueue<S>();
   #running = false;
   #scheduled = false;
 
-  constructor(clock: PoolClock, observer: PoolObserver<S>) {
+  constructor(clock: PoolClock, observer: PoolObserver<S>, counts: CheckoutCounts) {
     this.#clock = clock;
     this.#observer = observer;
+    this.#counts = counts;
   }
 
-  /** The session is active and promised to the request from here on. */
-  grant(request: CheckoutRequest<S>, slot: SessionSlot<S>): void {
+  /** The session is active and promised to the request from here on. `opened`: it has just been. */
+  grant(request: CheckoutRequest<S>, slot: SessionSlot<S>, opened = false): void {
     request.undeliveredSlot = slot;
     slot.delivery = request;
     this.#queue.push(request);
-    if (this.#observer.lent !== undefined) {
-      this.#observer.lent(slot.pool, CheckoutKind.waited, this.#clock.now() - request.enqueuedAt);
+    this.#counts[opened ? CheckoutKind.new : CheckoutKind.waited]++;
+    if (this.#observer.waited !== undefined) {
+      this.#observer.waited(slot.pool, this.#clock.now() - request.enqueuedAt);
     }
   }
 

@@ -1,19 +1,6 @@
 import type { PoolError } from './errors.js';
 import type { SessionPool } from './session-pool.js';
 
-/** How a request came by its session; a metric label. */
-export const CheckoutKind = {
-  /** The client's own last session. */
-  preferred: 'preferred',
-  /** An idle one with the client's fingerprint. */
-  match: 'match',
-  /** Any other idle one. */
-  other: 'other',
-  /** Handed over after waiting. */
-  waited: 'waited',
-} as const;
-export type CheckoutKind = (typeof CheckoutKind)[keyof typeof CheckoutKind];
-
 /** Why the pool itself closed a session; borrowers give reasons of their own to `retire`. Log word, metric label. */
 export const RetireReason = {
   /** Idle, and another pool had waiters while the budget was exhausted. */
@@ -34,8 +21,8 @@ export type RetireReason = (typeof RetireReason)[keyof typeof RetireReason];
  * called in the middle of the pool's work: they must not throw and must not call the pool.
  */
 export interface PoolObserver<S extends object> {
-  /** A session was lent. `waitedMs` is 0 unless `kind` is `waited`. */
-  lent?(pool: SessionPool<S>, kind: CheckoutKind, waitedMs: number): void;
+  /** A request that had to wait got a session. Those that are served at once are only counted. */
+  waited?(pool: SessionPool<S>, waitedMs: number): void;
   refused?(pool: SessionPool<S>, error: PoolError): void;
   opened?(pool: SessionPool<S>, session: S, tookMs: number): void;
   dialFailed?(pool: SessionPool<S>, error: unknown, retryInMs: number): void;

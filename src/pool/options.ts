@@ -1,5 +1,6 @@
 import type { PoolClock } from './clock.js';
 import type { PoolObserver } from './observer.js';
+import type { Distance } from './session-pool.js';
 
 /** `K` is what a dial needs to know: one value per pool key, opaque to the pool. */
 export interface SessionPoolsOptions<S extends object, K> {
@@ -22,6 +23,11 @@ export interface SessionPoolsOptions<S extends object, K> {
   readonly close: (session: S, reason: string) => Promise<void> | undefined;
   /** The session's state as a value; read each time it becomes idle, and compared with the request's by ===. */
   readonly fingerprint: (session: S) => unknown;
+  /**
+   * What it costs to turn a session of one fingerprint into one of another: any non-negative number, 0 for equal ones.
+   * Asked where no idle session matches, of the first few only; without it, any of them will do.
+   */
+  readonly distance?: Distance;
   /** Why a lent session cannot come back yet, or null; asked for snapshots only. */
   readonly heldReason?: (session: S) => string | null;
   readonly observer?: PoolObserver<S>;

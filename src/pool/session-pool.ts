@@ -8,6 +8,12 @@ import { SessionStore } from './session-store.js';
 /** Opens one session. It must settle in bounded time: until it does, no other session can be opened. */
 export type Opener<S> = (signal: AbortSignal) => Promise<S>;
 
+/** What it costs to turn a session of fingerprint `from` into one of `to`. */
+export type Distance = (from: unknown, to: unknown) => number;
+
+/** Idle sessions whose distance is looked at, at most: the rest are only compared. */
+export const DISTANCE_REACH = 32;
+
 /** The sessions that are interchangeable (one pool key), and the requests that wait for one of them. */
 export class SessionPool<S extends object> {
   /** The pool key; also its label in errors and metrics, so it must not contain a secret. */
@@ -20,16 +26,18 @@ export class SessionPool<S extends object> {
   readonly open: Opener<S>;
   /** @internal Pauses after dials that failed for reasons of this key alone. */
   readonly backoff: DialBackoff;
+  readonly #distance: Distance;
   /** @internal */
   readonly store = new SessionStore<S>();
   /** @internal */
   readonly waiters = new RequestQueue<S>();
 
-  constructor(key: string, owner: object, open: Opener<S>, backoff: DialBackoff) {
+  constructor(key: string, owner: object, open: Opener<S>, backoff: DialBackoff, distance: Distance) {
     this.key = key;
     this.owner = owner;
     this.open = open;
     this.backoff = backoff;
+    this.#distance = distance;
   }
 
   get idle(): number {
@@ -45,17 +53,34 @@ export class SessionPool<S extends object> {
   }
 
   /**
-   * The idle session that suits the request best: its preferred one, else one with the same fingerprint, else
-   * any; the most recently used of equals, so that sessions not needed grow old and can be closed.
+   * The idle session that suits the request best: its preferred one, else one with the same fingerprint, else the
+   * nearest; the most recently used of equals, so that sessions not needed grow old and can be closed. A preferred
+   * session that has got another fingerprint meanwhile is no better than others, except among equally near ones: to
+   * insist on it would make two clients restore each other's sessions in turn, while each has one that fits.
+   *
+   * A session that needs restoring is preferred over opening another: that costs the server several round trips and
+   * a thread, and the fewer sessions there are, the more often they are found in the right state.
    * @internal
    */
   pick(request: CheckoutRequest<S>, preferred: SessionSlot<S> | undefined): SessionSlot<S> | null {
-    if (preferred?.state === SessionState.idle && preferred.pool === this) return preferred;
-    const { newest } = this.store.idle;
-    for (let slot = newest; slot !== null; slot = slot.older) {
-      if (slot.fingerprint === request.fingerprint) return slot;
+    const { fingerprint } = request;
+    let nearest: SessionSlot<S> | null = null;
+    let least = Number.POSITIVE_INFINITY;
+    if (preferred?.state === SessionState.idle && preferred.pool === this) {
+      if (preferred.fingerprint === fingerprint) return preferred;
+      nearest = preferred;
+      least = this.#distance(preferred.fingerprint, fingerprint);
     }
-    return newest;
+    let looked = 0;
+    for (let slot = this.store.idle.newest; slot !== null; slot = slot.older) {
+      if (slot.fingerprint === fingerprint) return slot;
+      if (looked++ >= DISTANCE_REACH) continue;
+      const distance = this.#distance(slot.fingerprint, fingerprint);
+      if (distance >= least) continue;
+      nearest = slot;
+      least = distance;
+    }
+    return nearest;
   }
 
   /**

@@ -1,3 +1,4 @@
+import { CheckoutCounts } from './checkout-counts.js';
 import type { CheckoutRequest } from './checkout-request.js';
 import { type PoolClock, systemClock } from './clock.js';
 import { ConnectionBudget } from './connection-budget.js';
@@ -12,10 +13,10 @@ import {
   PoolStillbornSessionError,
   PoolTimeoutError,
 } from './errors.js';
-import { CheckoutKind, type PoolObserver, RetireReason } from './observer.js';
+import { type PoolObserver, RetireReason } from './observer.js';
 import type { SessionPoolsOptions } from './options.js';
 import { Retirement } from './retirement.js';
-import { leastRecentlyUsed, SessionPool } from './session-pool.js';
+import { type Distance, leastRecentlyUsed, SessionPool } from './session-pool.js';
 import { SessionSlot, SessionState } from './session-slot.js';
 import { figuresFor, type PoolsSnapshot, type SessionRecord, takeSnapshot } from './snapshot.js';
 import { Ticker } from './ticker.js';
@@ -28,7 +29,7 @@ export const TICK_MS = 50;
  * All session pools of one server, under one connection budget.
  *
  * Lending is synchronous: `checkout` gives a session or queues the request, `checkin` hands the session to the
- * longest waiting request or makes it idle. Invariants after every call, checked by the model test:
+ * longest waiting request (or, for a short while, to one behind it whom the session suits as it is) or makes it idle. Invariants after every call, checked by the model test:
  * - a pool with waiters has no idle session;
  * - if anyone waits, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
  *   by sessions that are lent out or were so until just now: there is always an event to come that serves the
@@ -36,6 +37,8 @@ export const TICK_MS = 50;
  * - idle + active + dialing + retiring <= limit, unless the limit has just been lowered.
  */
 export class SessionPools<S extends object, K> {
+  /** Sessions lent since the start. */
+  readonly checkouts = new CheckoutCounts();
   readonly #options: SessionPoolsOptions<S, K>;
   readonly #clock: PoolClock;
   readonly #observer: PoolObserver<S>;
@@ -57,7 +60,7 @@ export class SessionPools<S extends object, K> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? {};
-    this.#deliveries = new Deliveries(this.#clock, this.#observer);
+    this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
     this.#budget = new ConnectionBudget(options.limit);
     this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#gone(slot));
     this.#ticker = new Ticker(this.#clock, TICK_MS, () => this.#tick());
@@ -73,7 +76,7 @@ export class SessionPools<S extends object, K> {
     let pool = this.#pools.get(key);
     if (pool === undefined) {
       const open = (signal: AbortSignal): Promise<S> => this.#options.dial(target, signal);
-      pool = new SessionPool(key, this, open, this.#newBackoff());
+      pool = new SessionPool(key, this, open, this.#newBackoff(), this.#options.distance ?? noDistance);
       this.#pools.set(key, pool);
     }
     return pool;
@@ -111,7 +114,7 @@ export class SessionPools<S extends object, K> {
       const slot = pool.pick(request, preferred === null ? undefined : this.#slots.get(preferred));
       if (slot !== null) {
         pool.move(slot, SessionState.active);
-        this.#observer.lent?.(pool, kindOf(slot, request), 0);
+        this.#count(slot, request);
         return slot.session;
       }
     }
@@ -130,7 +133,7 @@ export class SessionPools<S extends object, K> {
     if (slot === undefined || slot.state !== SessionState.active || slot.delivery !== null) {
       throw new PoolMisuseError('a session was checked in that is not lent');
     }
-    this.#settle(slot, true);
+    this.#settle(slot);
     this.#pump();
     this.#deliveries.run();
   }
@@ -143,7 +146,7 @@ export class SessionPools<S extends object, K> {
     if (request.queue === null) return false;
     if (this.#deliveries.holds(request)) {
       const slot = this.#deliveries.withdraw(request);
-      if (slot !== null) this.#settle(slot, true);
+      if (slot !== null) this.#settle(slot);
     } else {
       this.#lines.leave(request);
     }
@@ -237,8 +240,11 @@ export class SessionPools<S extends object, K> {
     return promise;
   }
 
-  /** A session has come free: decides what becomes of it. To be followed by `#pump` and a run of deliveries. */
-  #settle(slot: SessionSlot<S>, mayTransfer: boolean): void {
+  /**
+   * A session has come free: decides what becomes of it. To be followed by `#pump` and a run of deliveries.
+   * `opened`: it has just been, for the longest waiter of all.
+   */
+  #settle(slot: SessionSlot<S>, opened = false): void {
     const { pool } = slot;
     const first = pool.waiters.head;
     if (this.#closing !== null) {
@@ -249,12 +255,25 @@ export class SessionPools<S extends object, K> {
       slot.fingerprint = this.#options.fingerprint(slot.session);
       slot.since = this.#clock.now();
       pool.move(slot, SessionState.idle);
-    } else if (mayTransfer && this.#lines.size > 1 && this.#shouldTransfer(pool)) {
+    } else if (!opened && this.#lines.size > 1 && this.#shouldTransfer(pool)) {
       this.#retire(slot, RetireReason.transferred);
     } else {
-      this.#lines.leave(first);
-      this.#deliveries.grant(first, slot);
+      const next = opened ? first : this.#nextFor(slot, first);
+      this.#lines.leave(next);
+      this.#deliveries.grant(next, slot, opened);
     }
+  }
+
+  #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>): CheckoutRequest<S> {
+    if (first.behind === null) return first;
+    const fingerprint = this.#options.fingerprint(slot.session);
+    return this.#lines.next(first, fingerprint, this.#clock);
+  }
+
+  #count(slot: SessionSlot<S>, request: CheckoutRequest<S>): void {
+    if (slot.fingerprint !== request.fingerprint) this.checkouts.restored++;
+    else if (slot.session === request.preferred) this.checkouts.own++;
+    else this.checkouts.equal++;
   }
 
   /** More sessions than the budget allows, not counting those already on their way out. */
@@ -348,7 +367,7 @@ export class SessionPools<S extends object, K> {
       this.#dialler.succeeded(pool);
       // Not to be transferred: it was opened for the longest waiter, and if that one has been served
       // meanwhile it is still better lent than closed unused.
-      this.#settle(slot, false);
+      this.#settle(slot, true);
     }
     this.#pump();
     this.#deliveries.run();
@@ -437,7 +456,4 @@ export class SessionPools<S extends object, K> {
   }
 }
 
-function kindOf<S extends object>(slot: SessionSlot<S>, request: CheckoutRequest<S>): CheckoutKind {
-  if (slot.session === request.preferred) return CheckoutKind.preferred;
-  return slot.fingerprint === request.fingerprint ? CheckoutKind.match : CheckoutKind.other;
-}
+const noDistance: Distance = () => 0;

@@ -1,4 +1,5 @@
 import type { CheckoutRequest } from './checkout-request.js';
+import type { PoolClock } from './clock.js';
 import { PoolMisuseError } from './errors.js';
 import type { SessionPool } from './session-pool.js';
 
@@ -7,9 +8,13 @@ import type { SessionPool } from './session-pool.js';
  * session is closed in the other pool's favour. Opening a session costs far more than handing one over, so a
  * small difference is not worth it; but without any such rule a busy pool would starve the others for ever.
  * Also how long a waiter must have waited, or a session been idle, before one of two busy pools takes an idle
- * session from the other.
+ * session from the other; and how long a waiter must have waited before nobody behind it is served first because a
+ * session happens to suit that one better.
  */
 export const AGEING_MS = 20;
+
+/** How many waiters of a line are looked at when a session has come back: the first, and those right behind it. */
+export const AFFINITY_REACH = 8;
 
 /** The lines of waiters of all pools, and the order among them: whoever came first, wherever he waits. */
 export class WaitingLines<S extends object> {
@@ -47,6 +52,21 @@ export class WaitingLines<S extends object> {
     pool.waiters.remove(request);
     request.waitsIn = null;
     if (pool.waiters.size === 0) this.#pools.delete(pool);
+  }
+
+  /**
+   * Who gets a session of this fingerprint that has come back to a pool with waiters: the first of those near the head
+   * whom it suits as it is, as long as the head has not waited for long; else the head. The head has waited longest,
+   * so nobody who has waited for {@link AGEING_MS} is overtaken by anyone.
+   */
+  next(head: CheckoutRequest<S>, fingerprint: unknown, clock: PoolClock): CheckoutRequest<S> {
+    if (head.fingerprint === fingerprint || clock.now() - head.enqueuedAt >= AGEING_MS) return head;
+    let request = head.behind;
+    for (let place = 1; place < AFFINITY_REACH && request !== null; place++) {
+      if (request.fingerprint === fingerprint) return request;
+      request = request.behind;
+    }
+    return head;
   }
 
   /** Empties a pool's line, first come first. */

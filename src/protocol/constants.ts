@@ -153,6 +153,7 @@ export const ServerError = {
   BadDb: { errno: 1049, sqlState: '42000' },
   ServerShutdown: { errno: 1053, sqlState: '08S01' },
   KillDenied: { errno: 1095, sqlState: 'HY000' },
+  OptionPreventsStatement: { errno: 1290, sqlState: 'HY000' },
   QueryInterrupted: { errno: 1317, sqlState: '70100' },
   NoOpenCursor: { errno: 1421, sqlState: 'HY000' },
   NoSuchThread: { errno: 1094, sqlState: 'HY000' },

@@ -1,5 +1,6 @@
-import { SessionTrack } from './constants.js';
+import { HEADER_SIZE, SessionTrack } from './constants.js';
 import { PayloadReader } from './payload-reader.js';
+import { PayloadWriter } from './payload-writer.js';
 
 /**
  * What the session trackers of one OK packet say
@@ -57,32 +58,67 @@ export function parseSessionState(buf: Buffer, start: number, end: number): Sess
   return { variables, schema, stateChanged, characteristics, transactionState };
 }
 
-/**
- * What clients that negotiate SESSION_TRACK are told, both servers' defaults: the schema and these variables. All else the
- * proxy has asked for itself.
- */
-const TOLD_VARIABLES: ReadonlySet<string> = new Set([
-  'autocommit',
-  'character_set_client',
-  'character_set_connection',
-  'character_set_results',
-  'time_zone',
-]);
+/** What a client's OK packets tell of its session: what it asked for, since the proxy has asked for all. */
+export interface ToldState {
+  readonly schema: boolean;
+  readonly stateChange: boolean;
+  readonly transactionState: boolean;
+  readonly characteristics: boolean;
+  /** Names in lower case; `*` means all. */
+  readonly variables: ReadonlySet<string>;
+}
+
+export const TOLD_ALL: ToldState = {
+  schema: true,
+  stateChange: true,
+  transactionState: true,
+  characteristics: true,
+  variables: new Set(['*']),
+};
 
 /** The entries of a session state block that a client is told, as they stand there; empty when there are none. */
-export function stateForClient(buf: Buffer, start: number, end: number): Buffer {
+export function stateForClient(buf: Buffer, start: number, end: number, told: ToldState): Buffer {
   const kept: Buffer[] = [];
   const reader = new PayloadReader(buf, start, end);
   while (reader.remaining > 0) {
     const entryStart = reader.position;
     const type = reader.uint8();
     const length = reader.lenencInt();
-    const content = new PayloadReader(buf, reader.position, reader.position + length);
+    const contentStart = reader.position;
     reader.skip(length);
-    const told =
-      type === SessionTrack.Schema ||
-      (type === SessionTrack.SystemVariables && TOLD_VARIABLES.has(content.lenencBytes().toString()));
-    if (told) kept.push(buf.subarray(entryStart, reader.position));
+    if (type === SessionTrack.SystemVariables) pushVariables(kept, buf, contentStart, reader.position, told);
+    else if (isTold(type, told)) kept.push(buf.subarray(entryStart, reader.position));
   }
   return kept.length === 1 && kept[0] !== undefined ? kept[0] : Buffer.concat(kept);
+}
+
+function isTold(type: number, told: ToldState): boolean {
+  switch (type) {
+    case SessionTrack.Schema:
+      return told.schema;
+    case SessionTrack.StateChange:
+      return told.stateChange;
+    case SessionTrack.TransactionCharacteristics:
+      return told.characteristics;
+    case SessionTrack.TransactionState:
+      return told.transactionState;
+    default:
+      // GTIDs and the like: the server tells of them only where the client has asked for it.
+      return true;
+  }
+}
+
+/** Each of a client's variables in an entry of its own, as MySQL writes them. */
+function pushVariables(kept: Buffer[], buf: Buffer, start: number, end: number, told: ToldState): void {
+  const all = told.variables.has('*');
+  const reader = new PayloadReader(buf, start, end);
+  while (reader.remaining > 0) {
+    const pairStart = reader.position;
+    const name = reader.lenencBytes().toString().toLowerCase();
+    reader.lenencBytes();
+    if (!all && !told.variables.has(name)) continue;
+    const pair = buf.subarray(pairStart, reader.position);
+    const head = new PayloadWriter(16).uint8(SessionTrack.SystemVariables).lenencInt(pair.length);
+    kept.push(head.packet(0).subarray(HEADER_SIZE), pair);
+  }
 }

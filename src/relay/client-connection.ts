@@ -5,7 +5,7 @@ import { Capability, HEADER_SIZE, Status } from '../protocol/constants.js';
 import { type ErrPacket, encodeErrPacket, encodeOk, type OkPacket } from '../protocol/generic-response.js';
 import type { ChangeUserCommand } from '../protocol/handshake-change-user.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
-import { effectsOf } from '../session/effects-of.js';
+import type { ToldState } from '../protocol/session-state.js';
 import { HoldReason } from '../session/hold-reason.js';
 import type { LoginState } from '../session/initial-profile.js';
 import { SCHEMA_CHANGE } from '../session/statement-effects.js';
@@ -20,6 +20,8 @@ import { type CommandTarget, dispatch, dispatchLong } from './command-dispatch.j
 import { CommandEvent } from './command-reader.js';
 import { CommandWork, SendKind } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import { IdleTimeout, idleError } from './idle-timeout.js';
+import type { LearnedAnswer } from './learned-answers.js';
 import type { RelayServices } from './relay-services.js';
 import { VirtualSession } from './virtual-session.js';
 import type { WorkObserver } from './work.js';
@@ -56,6 +58,7 @@ export class ClientConnection
   readonly #socket: Socket;
   readonly #input: ClientInput;
   readonly #reply: ClientReply;
+  readonly #idle = new IdleTimeout();
   #identity: ClientIdentity;
   #state: State = State.Busy;
   /** Where the reply to a login or change of user goes, while that waits for its schema; else 0. */
@@ -140,9 +143,25 @@ export class ClientConnection
     this.virtual.run(this.work);
   }
 
+  /** {@link CommandTarget} */
+  answer(known: LearnedAnswer): void {
+    this.virtual.answered(known);
+    this.#reply.repeat(known.packets);
+    this.services.counters.learnedAnswers++;
+    this.services.observer.commandDone?.();
+  }
+
   /** Keeps the next command waiting until {@link workDone}: for answers that are made here but not at once. */
   suspend(): void {
     this.#state = State.Busy;
+  }
+
+  /** {@link CommandTarget} */
+  resume(buf: Buffer, start: number, end: number): void {
+    if (this.#state !== State.Busy) return;
+    this.#state = State.Ready;
+    dispatch(this, buf, start, end);
+    this.#pump();
   }
 
   changeUser(buf: Buffer, start: number, end: number): void {
@@ -188,6 +207,7 @@ export class ClientConnection
   resetSession(): void {
     this.statements.clear();
     this.virtual.reset(this.#identity.resetProfile(this.virtual.profile));
+    this.#reply.restart(this.virtual.status);
   }
 
   /** {@link WorkObserver} */
@@ -242,8 +262,8 @@ export class ClientConnection
   }
 
   /** {@link ReplyObserver} */
-  replyOk(ok: OkPacket): void {
-    this.virtual.replyOk(ok);
+  replyOk(ok: OkPacket, rows: number | null, row: readonly (bigint | null)[] | null): void {
+    this.virtual.replyOk(ok, rows, row);
     const { statement } = this.work;
     if (statement === null) return;
     if ((ok.status & Status.CursorExists) !== 0) this.setCursor(true);
@@ -251,9 +271,14 @@ export class ClientConnection
   }
 
   /** {@link ReplyObserver} */
-  replyErr(errno: number, notExecuted: boolean): void {
+  get told(): ToldState {
+    return this.virtual.told;
+  }
+
+  /** {@link ReplyObserver} */
+  replyErr(errno: number, notExecuted: boolean, sqlState: string): void {
     this.pendingPrepare = null;
-    this.virtual.replyErr(errno, notExecuted);
+    this.virtual.replyErr(errno, notExecuted, sqlState);
   }
 
   /** {@link ReplyObserver} */
@@ -320,6 +345,21 @@ export class ClientConnection
     this.#endIfDrained();
   }
 
+  /** {@link RegisteredClient} */
+  secondPassed(): void {
+    if (this.#state !== State.Ready || this.#socket.writableLength > 0) this.#idle.clientSpoke();
+    else if (this.#idle.secondPassed(this.virtual.profile, this.capabilities)) this.#endIdle();
+  }
+
+  /** A transaction does not keep it: the server would end that, too. */
+  #endIdle(): void {
+    const { facts } = this.services.upstream;
+    const err = facts === null ? null : idleError(facts.info);
+    if (err !== null) this.sendErr(err, 0);
+    this.#socket.end();
+    this.close('idle for longer than its wait_timeout');
+  }
+
   #endIfDrained(): void {
     const idle = this.#state === State.Ready && (this.virtual.holds & ~HoldReason.SessionMode) === 0;
     if (this.#draining && idle) this.end();
@@ -338,7 +378,6 @@ export class ClientConnection
     const inside = this.#state === State.Streaming;
     this.#state = State.Closed;
     this.services.clients.remove(this);
-    this.services.diagnosticsHolds.delete(this.virtual);
     this.services.observer.clientClosed?.(this.connectionId, reason);
     this.#client.release();
     this.#reply.discard = true;
@@ -384,6 +423,7 @@ export class ClientConnection
   #loginSucceeded(): void {
     const sequenceId = this.#loginSequence;
     this.#loginSequence = 0;
+    this.#reply.restart(this.virtual.status);
     const { account, schema } = this.#identity;
     if (schema !== null) this.services.knownSchemas.add(account, schema);
     this.sendOk(sequenceId);
@@ -391,6 +431,7 @@ export class ClientConnection
 
   #onData(chunk: Buffer): void {
     if (this.#state === State.Closed) return;
+    this.#idle.clientSpoke();
     this.#input.reader.push(chunk);
     this.#pump();
     if (this.#state === State.Busy) this.#input.limitBacklog();
@@ -479,7 +520,8 @@ export class ClientConnection
   #longCommandSent(): void {
     const { text } = this.work;
     if (text !== null) {
-      this.work.effects = effectsOf(text.finish());
+      this.work.traits = text.finish();
+      this.work.effects = this.services.routines.effectsOf(this.work.traits, this.account);
       this.virtual.effectsKnown(this.work.effects);
     }
     if (!this.work.hasReply) this.virtual.replyComplete();

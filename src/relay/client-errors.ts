@@ -42,7 +42,8 @@ export function lostWhileHeld(why: string, what: readonly string[]): ErrPacket {
 export function diagnosticsGone(): ErrPacket {
   return clientError(
     ServerError.UnknownError,
-    'the warnings and counts of the previous statement are kept for a moment only and are gone; ask for them at once',
+    'the warnings and counts of the previous statement cannot be told: another client has used its session since; ' +
+      'ask for them in a statement of its own',
   );
 }
 

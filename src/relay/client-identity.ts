@@ -31,7 +31,11 @@ export class ClientIdentity implements LoginState {
   }
 
   get poolCapabilities(): number {
-    return this.capabilities & POOL_CAPABILITIES;
+    const capabilities = this.capabilities & POOL_CAPABILITIES;
+    // On MariaDB SHOW VARIABLES fails on a session with it (its own rewriting names a schema), so none could be followed.
+    return this.#upstream.facts?.info.flavor === 'mariadb'
+      ? capabilities & ~Capability.NoSchema
+      : capabilities;
   }
 
   /** The profile after the login; null until a session of the account has been seen. */

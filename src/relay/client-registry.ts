@@ -9,6 +9,8 @@ export interface RegisteredClient {
   killConnection(): void;
   /** Closes the connection as soon as it has nothing open. */
   drain(): void;
+  /** A second has passed: closes the connection if it has been idle for as long as it may. */
+  secondPassed(): void;
   close(reason: string): void;
   /** The server session lent to it right now, by the server's own id; null when none is. */
   readonly serverConnectionId: number | null;

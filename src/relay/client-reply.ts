@@ -3,15 +3,19 @@ import { Capability, HEADER_SIZE, Reply, Status } from '../protocol/constants.js
 import { encodeOk, type OkPacket, parseOk } from '../protocol/generic-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
-import { stateForClient } from '../protocol/session-state.js';
+import { stateForClient, type ToldState } from '../protocol/session-state.js';
+import type { Conditions, ConditionsWanted } from './conditions.js';
+import type { FirstRow } from './first-row.js';
+import type { Lesson } from './lesson.js';
 import type { ByteSink, OutputBuffer } from './output-buffer.js';
 
 /** What a client's session learns from the reply to its command. */
 export interface ReplyObserver {
   /** Each OK of the reply, also those that end a result set of `rows` rows. */
-  replyOk(ok: OkPacket, rows: number | null): void;
+  /** `row`: of the result set that it ends, where it was kept ({@link ClientReply.expect}); whole numbers only. */
+  replyOk(ok: OkPacket, rows: number | null, row: readonly (bigint | null)[] | null): void;
   /** `notExecuted`: the server refused before it did anything, and the packet was not passed on. */
-  replyErr(errno: number, notExecuted: boolean): void;
+  replyErr(errno: number, notExecuted: boolean, sqlState: string): void;
   /** Returns the id under which the client will know the statement. */
   statementPrepared(serverId: number, parameters: number): number;
   fileRequested(): void;
@@ -20,6 +24,8 @@ export interface ReplyObserver {
   clientCongested(): void;
   /** The server takes bytes again. */
   serverDrained(): void;
+  /** What the client's OK packets tell of its session. */
+  readonly told: ToldState;
 }
 
 /** A client's socket, as far as replies are concerned. */
@@ -36,12 +42,16 @@ export class ClientReply implements Exchange {
   shape: ReplyShape = ReplyShape.Ok;
   /** The client has gone: the reply is read to its end, for nobody. */
   discard = false;
+  /** Learns from the next command's reply. */
+  lesson: Lesson | null = null;
   readonly #target: ReplyTarget;
   readonly #deprecateEof: boolean;
   readonly #sessionTrack: boolean;
   readonly #output: OutputBuffer;
   readonly #observer: ReplyObserver;
   #session: ServerSession | null = null;
+  /** Keeps the first row, where somebody wants to know it. */
+  #row: FirstRow | null = null;
   /** Status flags of the last OK: an EOF put in carries them. */
   #status: number = Status.Autocommit;
 
@@ -54,31 +64,65 @@ export class ClientReply implements Exchange {
     this.#observer = observer;
   }
 
-  /** The next command's reply: its shape, and the session it comes from. */
-  expect(shape: ReplyShape, session: ServerSession): void {
+  /** The client's session begins anew, with these status flags. */
+  restart(status: number): void {
+    this.#status = status & SESSION_FLAGS;
+  }
+
+  /** A reply that is made here. */
+  conditions(conditions: Conditions, wanted: ConditionsWanted): void {
+    if (this.discard) return;
+    this.#output.insert(conditions.reply(wanted, this.#deprecateEof, this.#status), this.#target);
+    this.#output.flush(this.#target);
+  }
+
+  /** A reply that is known without asking the server: the OK packets of an earlier one. */
+  repeat(packets: readonly Buffer[]): void {
+    for (const packet of packets) {
+      const ok = parseOk(packet, HEADER_SIZE, packet.length);
+      this.#status = ok.status & SESSION_FLAGS;
+      this.#passOk(ok, packet, 0, packet.length);
+    }
+    this.#output.flush(this.#target);
+  }
+
+  /** The next command's reply: its shape, the session it comes from, and what keeps its first row. */
+  expect(shape: ReplyShape, session: ServerSession, row: FirstRow | null = null): void {
     this.shape = shape;
     this.#session = session;
+    this.#row = row;
   }
 
   span(buf: Buffer, start: number, end: number): void {
+    if (this.#row !== null) this.#row.push(buf, start, end);
     if (!this.discard) this.#output.span(buf, start, end, this.#target);
   }
 
   ok(buf: Buffer, start: number, end: number, closesResultSet: boolean): void {
-    const payload = start + HEADER_SIZE;
-    const ok = parseOk(buf, payload, end);
+    const ok = parseOk(buf, start + HEADER_SIZE, end);
     const tracker = (this.#session as ServerSession).tracker;
     this.#status = ok.status & SESSION_FLAGS;
-    this.#observer.replyOk(ok, closesResultSet ? tracker.rows : null);
+    const row = this.#row?.read() ?? null;
+    this.#row = null;
+    this.#observer.replyOk(ok, closesResultSet ? tracker.rows : null, row);
+    if (this.lesson !== null) this.lesson.ok(buf, start, end, ok, closesResultSet);
     if (this.discard) return;
-    const sequenceId = buf[start + 3] as number;
     if (closesResultSet && !this.#deprecateEof) {
-      this.#output.insert(eofPacket(sequenceId, ok.status, ok.warnings), this.#target);
-    } else if ((ok.status & Status.SessionStateChanged) === 0) {
+      this.#output.insert(eofPacket(buf[start + 3] as number, ok.status, ok.warnings), this.#target);
+    } else {
+      this.#passOk(ok, buf, start, end);
+    }
+  }
+
+  #passOk(ok: OkPacket, buf: Buffer, start: number, end: number): void {
+    if ((ok.status & Status.SessionStateChanged) === 0) {
       this.#output.span(buf, start, end, this.#target);
     } else {
-      const state = this.#sessionTrack ? stateForClient(buf, ok.stateStart, ok.stateEnd) : NO_STATE;
-      this.#output.insert(encodeOk(sequenceId, { ...ok, state }, buf[payload]), this.#target);
+      const state = this.#sessionTrack
+        ? stateForClient(buf, ok.stateStart, ok.stateEnd, this.#observer.told)
+        : NO_STATE;
+      const header = buf[start + HEADER_SIZE];
+      this.#output.insert(encodeOk(buf[start + 3] as number, { ...ok, state }, header), this.#target);
     }
   }
 
@@ -86,7 +130,8 @@ export class ClientReply implements Exchange {
     if (end - start < HEADER_SIZE + 3) throw new MalformedPacketError('ERR packet ends too early');
     const errno = buf.readUInt16LE(start + HEADER_SIZE + 1);
     const notExecuted = (this.#session as ServerSession).tracker.refused;
-    this.#observer.replyErr(errno, notExecuted);
+    const state = start + HEADER_SIZE + 4;
+    this.#observer.replyErr(errno, notExecuted, buf.toString('latin1', state, state + 5));
     if (!this.discard && !notExecuted) this.#output.span(buf, start, end, this.#target);
   }
 

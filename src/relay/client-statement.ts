@@ -11,7 +11,9 @@ import type { StatementTraits } from '../sql/traits.js';
 export class ClientStatement {
   readonly id: number;
   readonly sql: Buffer;
-  readonly traits: StatementTraits;
+  traits: StatementTraits;
+  /** The `generation` of what is known of routines and views that {@link traits} were found with; -1 for any. */
+  readAt = -1;
   /** The client's state when it prepared: the server bound part of it into the statement. */
   readonly profile: SessionProfile;
   readonly key: string;
@@ -26,6 +28,14 @@ export class ClientStatement {
     this.profile = profile;
     this.parameters = parameters;
     this.key = statementKey(sql, profile);
+  }
+
+  /** The same with another text, for one execution. */
+  withText(sql: Buffer): ClientStatement {
+    const { id, traits, profile, parameters } = this;
+    const other = new ClientStatement(id, sql, traits, profile, parameters);
+    other.types = this.types;
+    return other;
   }
 }
 

@@ -110,11 +110,9 @@ export function noOpenCursor(id: number, mariadb: boolean): ErrPacket {
   };
 }
 
+/** In the servers' words. */
 export function noTypes(): ErrPacket {
-  return clientError(
-    ServerError.WrongArguments,
-    'Incorrect arguments to mysqld_stmt_execute: no parameter types were ever sent',
-  );
+  return { ...ServerError.WrongArguments, message: 'Incorrect arguments to mysqld_stmt_execute' };
 }
 
 export function typesDoNotFit(): ErrPacket {

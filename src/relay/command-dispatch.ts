@@ -2,12 +2,13 @@ import { statementClosePacket } from '../backend/server-session.js';
 import { Command, HEADER_SIZE, ServerError } from '../protocol/constants.js';
 import { type ErrPacket, encodeEof, encodeOk } from '../protocol/generic-response.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
-import { effectsOf, LONG_TEXT_UNREAD } from '../session/effects-of.js';
+import { LONG_TEXT_UNREAD } from '../session/effects-of.js';
 import { HoldReason } from '../session/hold-reason.js';
 import { lexerContextOf } from '../session/lexer-context.js';
+import type { SessionProfile } from '../session/profile.js';
 import { NO_EFFECTS, SCHEMA_CHANGE, type StatementEffects } from '../session/statement-effects.js';
 import type { LexerContext } from '../sql/lexer-context.js';
-import { Flag, StatementKind, type StatementTraits } from '../sql/traits.js';
+import { Flag, SessionValue, StatementKind, type StatementTraits } from '../sql/traits.js';
 import { clientError, malformedCommand } from './client-errors.js';
 import { type ClientStatement, STATEMENT_ID_OFFSET } from './client-statement.js';
 import {
@@ -19,12 +20,13 @@ import {
 import { type CommandRule, Policy, ruleFor } from './command-policy.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import { type KillClient, killByStatement, killConnection } from './kill-command.js';
+import { answerPreamble, lessonOf, mayBePreamble, type PreambleClient } from './preamble.js';
 import type { RelayServices } from './relay-services.js';
-import { withVirtualId } from './virtual-connection-id.js';
+import { withText, withValues } from './session-values.js';
 import type { VirtualSession } from './virtual-session.js';
 
 /** What commands are carried out on: one client's connection. */
-export interface CommandTarget extends KillClient {
+export interface CommandTarget extends KillClient, PreambleClient {
   readonly services: RelayServices;
   readonly work: CommandWork;
   readonly statements: ClientStatements;
@@ -33,6 +35,8 @@ export interface CommandTarget extends KillClient {
   readonly ownStatus: number;
   pendingPrepare: PendingPrepare | null;
   submit(): void;
+  /** Carries out a command that was kept waiting by {@link suspend}. */
+  resume(buf: Buffer, start: number, end: number): void;
   send(packet: Buffer): void;
   changeUser(buf: Buffer, start: number, end: number): void;
   resetSession(): void;
@@ -91,7 +95,8 @@ export function dispatchLong(
   const command = buf[start + HEADER_SIZE] as number;
   const { work } = client;
   if (command === Command.Query) {
-    work.set(SendKind.AsIs, ReplyShape.ResultSet, LONG_TEXT_UNREAD, buf, start, end);
+    const unread = client.services.routines.withDoubt(LONG_TEXT_UNREAD);
+    work.set(SendKind.AsIs, ReplyShape.ResultSet, unread, buf, start, end);
     work.text = client.services.classifier.begin(lexerContext(client));
   } else if (command === Command.StmtExecute || command === Command.StmtSendLongData) {
     const found = findStatement(client, buf, start, end, ruleFor(command)?.name ?? '');
@@ -113,6 +118,7 @@ export function dispatchLong(
 function local(client: CommandTarget, command: number, buf: Buffer, start: number, end: number): void {
   switch (command) {
     case Command.Ping:
+      client.virtual.left.diagnostics.answered(0n);
       client.sendOk();
       return;
     case Command.Quit:
@@ -148,33 +154,104 @@ function setOption(client: CommandTarget, buf: Buffer, start: number, end: numbe
     return;
   }
   client.setMultiStatements(option === 0);
+  client.virtual.left.diagnostics.answered(-1n);
   const status = client.ownStatus;
   client.send(client.deprecateEof ? encodeOk(1, { status }, 0xfe) : encodeEof(1, status, 0));
 }
 
 function query(client: CommandTarget, buf: Buffer, start: number, end: number): void {
   const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
-  if (traits.kill !== null) {
-    killByStatement(client, traits.kill, null);
+  const { kill } = executedBy(client, traits);
+  if (kill !== null) {
+    killByStatement(client, kill, null);
     return;
   }
-  const told = asksForId(traits) ? withVirtualId(buf, start, end, client.connectionId) : null;
-  if (told === null) client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(traits), buf, start, end);
-  else client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(traits), told, 0, told.length);
-  client.work.getsSchema = traits.first === StatementKind.Use;
+  const text = start + HEADER_SIZE + 1;
+  const preamble = mayBePreamble(traits);
+  if (preamble && answerPreamble(client, buf, text, end)) return;
+  if (waitsForRoutines(client, traits, buf, start, end)) return;
+  const told = withOwnId(client, traits, buf, start, end);
+  if (told === null) setQuery(client, traits, buf, start, end);
+  // The offsets of other values have moved.
+  else setQuery(client, classify(client, told, HEADER_SIZE + 1, told.length), told, 0, told.length);
+  client.work.getsSchema = executedBy(client, traits).first === StatementKind.Use;
+  if (preamble) client.work.lesson = lessonOf(client, traits, buf, text, end, lexerContext(client));
   client.submit();
 }
 
-function asksForId({ flags, statements }: StatementTraits): boolean {
-  return (flags & Flag.ReadsConnectionId) !== 0 && statements === 1;
+function setQuery(
+  client: CommandTarget,
+  traits: StatementTraits,
+  buf: Buffer,
+  start: number,
+  end: number,
+): void {
+  client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(client, traits), buf, start, end);
+  client.work.traits = traits;
+}
+
+function effectsOf(client: CommandTarget, traits: StatementTraits): StatementEffects {
+  return client.services.routines.effectsOf(executedBy(client, traits), client.account);
+}
+
+/** EXECUTE of a text that is known does what that text does. */
+function executedBy(client: CommandTarget, traits: StatementTraits): StatementTraits {
+  if (traits.first !== StatementKind.Execute || traits.statements !== 1) return traits;
+  const [change] = traits.changes;
+  let text: StatementTraits | null = null;
+  if (change?.kind === 'execute' && change.name !== null) {
+    text = client.virtual.preparedText(change.name);
+  } else if (change?.kind === 'execute_immediate' && change.text !== null) {
+    const bytes = Buffer.from(change.text, 'latin1');
+    text = classify(client, bytes, 0, bytes.length);
+  }
+  // Its parameters may be expressions (MariaDB).
+  const plain = text !== null && text.statements === 1 && traits.routines.length === 0;
+  return text !== null && plain && text.first !== StatementKind.Execute ? text : traits;
+}
+
+/** Keeps a command waiting while the routines and views that it may use are being read. */
+function waitsForRoutines(
+  client: CommandTarget,
+  traits: StatementTraits,
+  buf: Buffer,
+  start: number,
+  end: number,
+): boolean {
+  const { routines } = client.services;
+  if (!routines.pending && traits.routines.length === 0) return false;
+  if (!routines.mustWaitFor(traits)) return false;
+  client.suspend();
+  routines.whenKnown(() => client.resume(buf, start, end));
+  return true;
+}
+
+/**
+ * The command with the client's own id in place of CONNECTION_ID(), so that what a client is told in SQL is what its
+ * greeting said and KILL knows. Null: it asks for no id.
+ */
+function withOwnId(
+  client: CommandTarget,
+  traits: StatementTraits,
+  buf: Buffer,
+  start: number,
+  end: number,
+): Buffer | null {
+  if ((traits.flags & Flag.ReadsConnectionId) === 0 || traits.statements !== 1) return null;
+  const text = buf.subarray(start + HEADER_SIZE + 1, end);
+  const uses = traits.sessionValues.filter(({ value }) => value === SessionValue.ConnectionId);
+  if (uses.length === 0) return null;
+  const told = withValues(text, uses, () => BigInt(client.connectionId));
+  return told === null ? null : withText(buf, start, told);
 }
 
 function prepare(client: CommandTarget, buf: Buffer, start: number, end: number): void {
   const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
-  const told = asksForId(traits) ? withVirtualId(buf, start, end, client.connectionId) : null;
+  const told = withOwnId(client, traits, buf, start, end);
   // A copy: the statement outlives the read buffer.
   const packet = told ?? Buffer.from(buf.subarray(start, end));
-  client.pendingPrepare = { sql: packet.subarray(HEADER_SIZE + 1), traits };
+  const own = told === null ? traits : classify(client, told, HEADER_SIZE + 1, told.length);
+  client.pendingPrepare = { sql: packet.subarray(HEADER_SIZE + 1), traits: own };
   client.work.set(SendKind.AsIs, ReplyShape.Prepare, NO_EFFECTS, packet, 0, packet.length);
   client.submit();
 }
@@ -184,9 +261,24 @@ function classify(client: CommandTarget, buf: Buffer, start: number, end: number
 }
 
 function lexerContext({ services, virtual }: CommandTarget): LexerContext {
-  const { facts } = services.upstream;
+  return contextOf(services, virtual.profile);
+}
+
+function contextOf({ upstream }: RelayServices, profile: SessionProfile): LexerContext {
+  const { facts } = upstream;
   if (facts === null) throw new TypeError('a client is connected before the server is known');
-  return lexerContextOf(virtual.profile, facts.info);
+  return lexerContextOf(profile, facts.info);
+}
+
+/** A prepared statement's traits with what is known of routines and views now. */
+function traitsOf({ services }: CommandTarget, found: ClientStatement): StatementTraits {
+  const { classifier, routines } = services;
+  if (found.readAt !== routines.generation) {
+    const { sql, profile } = found;
+    found.traits = classifier.classify(sql, 0, sql.length, contextOf(services, profile));
+    found.readAt = routines.generation;
+  }
+  return found.traits;
 }
 
 function statement(
@@ -211,6 +303,7 @@ function statement(
         killByStatement(client, found.traits.kill, buf.subarray(start, end));
         return;
       }
+      if (waitsForRoutines(client, traitsOf(client, found), buf, start, end)) return;
       setExecute(client, found, buf, start, end);
       break;
     case Command.StmtSendLongData:
@@ -247,9 +340,11 @@ function setExecute(
   end: number,
 ): void {
   endHolds(client, found);
-  client.work.set(SendKind.Execute, ReplyShape.ResultSet, effectsOf(found.traits), buf, start, end);
+  const traits = traitsOf(client, found);
+  client.work.set(SendKind.Execute, ReplyShape.ResultSet, effectsOf(client, traits), buf, start, end);
   client.work.statement = found;
-  client.work.getsSchema = found.traits.first === StatementKind.Use;
+  client.work.traits = traits;
+  client.work.getsSchema = traits.first === StatementKind.Use;
 }
 
 /** The server gathers long data per session, so the session is held until the statement is executed. */

@@ -1,9 +1,10 @@
 import type { ServerSession } from '../backend/server-session.js';
-import { HEADER_SIZE, MAX_PACKET_PAYLOAD } from '../protocol/constants.js';
+import { Command, HEADER_SIZE, MAX_PACKET_PAYLOAD } from '../protocol/constants.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
 import { NO_EFFECTS, type StatementEffects } from '../session/statement-effects.js';
 import type { StatementReading } from '../sql/trait-cache.js';
+import type { StatementTraits } from '../sql/traits.js';
 import { malformedCommand } from './client-errors.js';
 import type { ClientReply } from './client-reply.js';
 import {
@@ -15,6 +16,10 @@ import {
   withTypes,
 } from './client-statement.js';
 import { noTypes, typesDoNotFit } from './client-statements.js';
+import type { Conditions, RowsWanted } from './conditions.js';
+import { FirstRow } from './first-row.js';
+import type { Lesson } from './lesson.js';
+import { withText } from './session-values.js';
 import { LongCommandTarget, type PieceTarget } from './streamed-input.js';
 import type { Work } from './work.js';
 
@@ -34,6 +39,8 @@ export type SendKind = (typeof SendKind)[keyof typeof SendKind];
 export class CommandWork implements Work {
   effects: StatementEffects = NO_EFFECTS;
   statement: ClientStatement | null = null;
+  traits: StatementTraits | null = null;
+  lesson: Lesson | null = null;
   getsSchema = false;
   shape: ReplyShape = ReplyShape.Ok;
   /** COM_STMT_SEND_LONG_DATA has no reply. */
@@ -48,6 +55,10 @@ export class CommandWork implements Work {
   #buf: Buffer = EMPTY;
   #start = 0;
   #end = 0;
+  /** What is sent in place of `[start, end)`. */
+  #replacement: Buffer | null = null;
+  /** The client's own statement, while another one is executed in its place. */
+  #replaced: ClientStatement | null = null;
 
   /** `longCommandBegins`: the session awaits a command that comes in pieces. */
   constructor(reply: ClientReply, longCommandBegins: (target: PieceTarget) => void) {
@@ -57,6 +68,36 @@ export class CommandWork implements Work {
 
   get canRepeat(): boolean {
     return !this.isLong;
+  }
+
+  get sql(): Buffer | null {
+    if (this.statement !== null) return this.statement.sql;
+    const isText = this.#kind === SendKind.AsIs && this.#buf[this.#start + HEADER_SIZE] === Command.Query;
+    return isText && !this.isLong ? this.#buf.subarray(this.#start + HEADER_SIZE + 1, this.#end) : null;
+  }
+
+  get isPrepare(): boolean {
+    return this.shape === ReplyShape.Prepare;
+  }
+
+  replaceText(text: Buffer | null): void {
+    this.#replacement = null;
+    if (this.#replaced !== null) this.statement = this.#replaced;
+    this.#replaced = null;
+    if (text === null) return;
+    const { statement } = this;
+    if (statement === null) {
+      this.#replacement = withText(this.#buf, this.#start, text);
+      return;
+    }
+    this.#replaced = statement;
+    this.statement = statement.withText(text);
+    // A cursor would be on a statement that the client doesn't know.
+    if (this.#kind === SendKind.Execute) this.#buf[this.#start + CURSOR_FLAGS] = 0;
+  }
+
+  answer(conditions: Conditions, rows: RowsWanted): void {
+    this.#reply.conditions(conditions, { ...rows, binary: this.#kind === SendKind.Execute });
   }
 
   /** Fills in what every command has; the rest is set to what most commands have. */
@@ -75,6 +116,10 @@ export class CommandWork implements Work {
     this.#start = start;
     this.#end = end;
     this.statement = null;
+    this.traits = null;
+    this.lesson = null;
+    this.#replacement = null;
+    this.#replaced = null;
     this.getsSchema = false;
     this.hasReply = true;
     this.isLong = false;
@@ -86,7 +131,9 @@ export class CommandWork implements Work {
     const bytes = this.#bytesFor(session);
     if ('errno' in bytes) return bytes;
     if (this.hasReply) {
-      this.#reply.expect(this.shape, session);
+      this.#reply.lesson = this.lesson;
+      const row = this.effects.lockColumns === null ? null : new FirstRow(this.#kind === SendKind.Execute);
+      this.#reply.expect(this.shape, session, row);
       session.begin(this.#reply);
     }
     if (this.isLong) {
@@ -103,6 +150,7 @@ export class CommandWork implements Work {
     const buf = this.#buf;
     const start = this.#start;
     const end = this.#end;
+    if (this.#replacement !== null) return this.#replacement;
     if (this.#kind === SendKind.AsIs || this.statement === null) return buf.subarray(start, end);
     const server = serverStatement(session, this.statement);
     if (this.#kind === SendKind.StatementId) {
@@ -110,6 +158,7 @@ export class CommandWork implements Work {
       return buf.subarray(start, end);
     }
     const rewrite = rewriteExecute(buf, start, end, this.statement, server);
+    if (this.#replaced !== null) this.#replaced.types = this.statement.types;
     switch (rewrite) {
       case ExecuteRewrite.InPlace:
         return buf.subarray(start, end);
@@ -127,3 +176,6 @@ export class CommandWork implements Work {
 }
 
 const EMPTY = Buffer.alloc(HEADER_SIZE);
+
+/** Where COM_STMT_EXECUTE has its cursor flags. */
+const CURSOR_FLAGS = STATEMENT_ID_OFFSET + 4;

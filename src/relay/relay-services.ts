@@ -2,10 +2,15 @@ import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { StatementClassifier } from '../sql/trait-cache.js';
 import type { Authentication } from './authentication.js';
 import type { ClientRegistry } from './client-registry.js';
+import type { FoundRowsUse } from './diagnostics.js';
+import type { HoldRegister } from './hold-register.js';
 import type { Killer } from './killer.js';
+import type { LearnedAnswers } from './learned-answers.js';
 import type { OutputBuffer } from './output-buffer.js';
+import type { RelayCounters } from './relay-counters.js';
+import type { RoutineWatch } from './routine-watch.js';
 import type { ServerPools, SessionCleaner } from './session-cleaner.js';
-import type { VirtualSession } from './virtual-session.js';
+import type { UnsafePolicy } from './unsafe-policy.js';
 
 /** What identifies a client to an authentication in mid-connection. */
 export interface AuthenticationContext {
@@ -30,13 +35,19 @@ export interface RelayServices {
   readonly killer: Killer;
   readonly clients: ClientRegistry;
   readonly output: OutputBuffer;
-  /** Sessions held only so that a client may ask for its last statement's diagnostics; they are given a moment. */
-  readonly diagnosticsHolds: Set<VirtualSession>;
-  /** Accounts whose clients have asked for FOUND_ROWS() or ROW_COUNT(): they may do so again, after any statement. */
-  readonly countReaders: Set<ServerAccount>;
+  readonly foundRowsUse: FoundRowsUse;
   /** Schemas known to exist for an account, so that a login with one needs no round trip. */
   readonly knownSchemas: KnownSchemas;
+  /** Answers to what clients send when they connect. */
+  readonly learned: LearnedAnswers;
   readonly sessionMode: boolean;
+  /** Which clients hold a session, and why. */
+  readonly holds: HoldRegister;
+  /** `on_unsafe` and `max_held`. */
+  readonly unsafe: UnsafePolicy;
+  readonly counters: RelayCounters;
+  /** What routines, triggers and views do to sessions. */
+  readonly routines: RoutineWatch;
   /** Largest command accepted from a client, in bytes. */
   readonly maxPacketSize: number;
   readonly observer: RelayObserver;

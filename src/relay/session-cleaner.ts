@@ -1,8 +1,7 @@
-import { runInternal } from '../backend/internal-commands.js';
-import type { InsertIdOwner, ServerSession } from '../backend/server-session.js';
+import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { SessionPools } from '../pool/session-pools.js';
-import { readInsertId } from './session-restore.js';
+import { readLeftovers } from './leftovers.js';
 
 /** Why a session was closed instead of given back; log word and metric label. */
 export const CloseReason = {
@@ -35,26 +34,21 @@ export type ServerPools = SessionPools<ServerSession, PoolTarget>;
 export class SessionCleaner {
   readonly #upstream: Upstream;
   readonly #pools: ServerPools;
+  /** Resets asked for since the start. */
+  resets = 0;
 
   constructor(upstream: Upstream, pools: ServerPools) {
     this.#upstream = upstream;
     this.#pools = pools;
   }
 
-  /** `leaver`: the client that has the session, whose own insert id need not be kept when it is null. */
-  clean(session: ServerSession, account: ServerAccount, owner: InsertIdOwner | null): void {
+  /** A client that has gone for good has forgotten what it left, so that it is not read. */
+  clean(session: ServerSession, account: ServerAccount): void {
     session.borrower = null;
-    const unread = session.insertIdOwner;
-    if (unread !== null && unread === owner) {
-      const step = readInsertId(session, unread);
-      runInternal(session, [step.command], ([reply]) => {
-        if (reply !== undefined && reply.err === null) step.apply(reply);
-        if (!session.closed) this.#reset(session, account);
-        else this.close(session, CloseReason.Lost);
-      });
-    } else {
-      this.#reset(session, account);
-    }
+    readLeftovers(session, () => {
+      if (session.closed) this.close(session, CloseReason.Lost);
+      else this.#reset(session, account);
+    });
   }
 
   /**
@@ -62,18 +56,12 @@ export class SessionCleaner {
    * with work under way is cut off, which rolls it back. Resolves when the server is rid of it.
    */
   static end(session: ServerSession): Promise<void> | undefined {
-    const owner = session.insertIdOwner;
     if (session.busy || session.closed) {
       session.close();
       return undefined;
     }
-    if (owner === null) return session.quit();
-    const step = readInsertId(session, owner);
     return new Promise((resolve) => {
-      runInternal(session, [step.command], ([reply]) => {
-        if (reply !== undefined && reply.err === null) step.apply(reply);
-        resolve(session.quit());
-      });
+      readLeftovers(session, () => resolve(session.quit()));
     });
   }
 
@@ -83,6 +71,7 @@ export class SessionCleaner {
   }
 
   #reset(session: ServerSession, account: ServerAccount): void {
+    this.resets++;
     this.#upstream.reset(session, account, (error) => {
       if (error !== null) this.close(session, CloseReason.ResetFailed);
       else if (session.misplaced) this.close(session, CloseReason.GotSchema);

@@ -7,39 +7,45 @@ import {
   runInternal,
   setOptionCommand,
 } from '../backend/internal-commands.js';
-import type { InsertIdOwner, ServerSession } from '../backend/server-session.js';
+import type { LeftoverOwner, ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import type { ClientTrackers } from '../session/client-trackers.js';
 import type { SessionProfile } from '../session/profile.js';
+import { PARSE_VARIABLES, userVariableStatements } from '../session/user-variables.js';
 import type { ClientStatement } from './client-statement.js';
 
 /** What a session must be before a client's next command may run on it. */
 export interface RestoreTarget {
-  readonly owner: InsertIdOwner;
+  readonly owner: LeftoverOwner;
   readonly profile: SessionProfile;
   /** The command asks for warnings, of which there are none: those of another client must not show. */
   readonly clearDiagnostics: boolean;
   /** The statement that the command executes, which must be prepared on the session. */
   readonly statement: ClientStatement | null;
-  /** The client's LAST_INSERT_ID(), when the command may read or leave it; null when it can't matter. */
+  /** The client's own `session_track_…`, when the command uses them. */
+  readonly trackers: ClientTrackers | null;
+  /** The client's LAST_INSERT_ID(), when the command may read or leave it; null when it can't matter, or is here. */
   readonly lastInsertId: bigint | null;
 }
 
 /** MariaDB keeps warnings until a statement has a table, derived ones included. */
 const CLEAR_DIAGNOSTICS = queryCommand('SELECT 1 FROM (SELECT 1 AS x) AS t');
 
-const READ_INSERT_ID = queryCommand('SELECT LAST_INSERT_ID()');
-
 /** Whether a session needs nothing: the case to be fast in. */
 export function isReady(session: ServerSession, target: RestoreTarget): boolean {
   return (
     session.profile === target.profile &&
     !target.clearDiagnostics &&
-    (session.insertIdOwner === null || session.insertIdOwner === target.owner) &&
-    (target.lastInsertId === null ||
-      session.lastInsertId === target.lastInsertId ||
-      session.insertIdOwner === target.owner) &&
+    target.trackers === null &&
+    (session.leftovers === null || session.leftovers === target.owner) &&
+    (target.lastInsertId === null || session.lastInsertId === target.lastInsertId) &&
     (target.statement === null || session.statements.has(target.statement.key))
   );
+}
+
+/** Whether only a reset makes the session fit for the client. */
+export function needsReset(session: ServerSession, target: RestoreTarget): boolean {
+  return session.profile !== target.profile && session.profile.differenceTo(target.profile).needsReset;
 }
 
 export interface RestoreOutcome {
@@ -60,9 +66,13 @@ export function restoreSession(
   done: (outcome: RestoreOutcome) => void,
 ): void {
   const steps: Step[] = [];
-  const { insertIdOwner } = session;
-  if (insertIdOwner !== null && insertIdOwner !== target.owner)
-    steps.push(readInsertId(session, insertIdOwner));
+  const left = session.leftovers;
+  if (left !== null && left !== target.owner) {
+    // Nobody is refused for what somebody else left.
+    for (const { command, answered } of left.unreadOn(session))
+      steps.push({ command, apply: answered, ofAnother: true });
+    if (steps.length === 0) session.leftovers = null;
+  }
   const { statement } = target;
   if (statement !== null && !session.statements.has(statement.key)) {
     // The server binds schema, sql_mode and character set at prepare: those of then, not those of now.
@@ -74,14 +84,21 @@ export function restoreSession(
   } else {
     pushProfile(steps, session.profile, target.profile);
   }
+  pushUserVariables(steps, session.profile, target.profile);
   const wanted = target.lastInsertId;
-  if (wanted !== null && session.insertIdOwner !== target.owner && session.lastInsertId !== wanted) {
+  if (wanted !== null && session.lastInsertId !== wanted) {
     steps.push({
       command: queryCommand(`SET last_insert_id=${wanted}`),
-      apply: () => setInsertId(session, wanted),
+      apply: () => {
+        session.lastInsertId = wanted;
+      },
     });
   }
   if (target.clearDiagnostics) steps.push({ command: CLEAR_DIAGNOSTICS, apply: NOTHING });
+  if (target.trackers !== null) {
+    session.trackersArmed = false;
+    steps.push({ command: queryCommand(target.trackers.setStatement), apply: NOTHING });
+  }
   session.lastBorrower = null;
   if (steps.length === 0) {
     // Two profiles that differ in nothing a session could be told.
@@ -94,7 +111,7 @@ export function restoreSession(
     let refused: ErrPacket | null = null;
     let stateUnknown = false;
     for (const [i, reply] of replies.entries()) {
-      if (reply.err === null) {
+      if (reply.err === null || steps[i]?.ofAnother === true) {
         steps[i]?.apply(reply);
       } else {
         refused ??= reply.err;
@@ -106,35 +123,16 @@ export function restoreSession(
   });
 }
 
-/** Reads what only the server knows for the client that left it, before the session is reset or used by another. */
-export function readInsertId(session: ServerSession, owner: InsertIdOwner): Step {
-  return {
-    command: READ_INSERT_ID,
-    apply: (reply) => {
-      // Digits only: in a character_set_results such as utf16 there is more between them.
-      const value = BigInt((reply.rows[0]?.[0] ?? '').replace(/[^0-9]/g, '') || 0);
-      // The owner may have let go of it meanwhile, by an insert elsewhere.
-      if (session.insertIdOwner === owner) {
-        setInsertId(session, value);
-        owner.insertIdRead(value);
-      }
-    },
-  };
-}
-
-export interface Step {
+interface Step {
   readonly command: InternalCommand;
   /** Part of the profile: when it fails, the session has neither the old nor the new one. */
   readonly setsState?: true;
+  /** Reads what another client left: an error is its owner's business. */
+  readonly ofAnother?: true;
   apply(reply: InternalReply): void;
 }
 
 const NOTHING = (): void => {};
-
-function setInsertId(session: ServerSession, value: bigint): void {
-  session.lastInsertId = value;
-  session.insertIdOwner = null;
-}
 
 function pushProfile(steps: Step[], from: SessionProfile, to: SessionProfile): void {
   if (from === to) return;
@@ -144,6 +142,27 @@ function pushProfile(steps: Step[], from: SessionProfile, to: SessionProfile): v
   if (schema !== null) pushSchema(steps, schema, from);
   if (setStatement !== null)
     steps.push({ command: queryCommand(setStatement), setsState: true, apply: NOTHING });
+}
+
+/** Each in the character set and sql_mode in which the client wrote it. */
+function pushUserVariables(steps: Step[], from: SessionProfile, to: SessionProfile): void {
+  if (from === to) return;
+  const { userVariables } = from.differenceTo(to);
+  if (userVariables === null) return;
+  for (const { environment, assignments } of userVariableStatements(userVariables)) {
+    const bound = environment === null ? to : inEnvironment(to, environment);
+    pushProfile(steps, to, bound);
+    for (const text of assignments) {
+      steps.push({ command: queryCommand(Buffer.from(text, 'latin1')), setsState: true, apply: NOTHING });
+    }
+    pushProfile(steps, bound, to);
+  }
+}
+
+function inEnvironment(profile: SessionProfile, environment: readonly string[]): SessionProfile {
+  let bound = profile;
+  for (const [i, name] of PARSE_VARIABLES.entries()) bound = bound.withVariable(name, environment[i] ?? '');
+  return bound;
 }
 
 function prepare(session: ServerSession, statement: ClientStatement): Step {

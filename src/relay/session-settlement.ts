@@ -1,9 +1,19 @@
-import { type InternalCommand, PING, queryCommand, runInternal } from '../backend/internal-commands.js';
-import { FLUSH_TRACKERS } from '../backend/server-facts.js';
+import {
+  type InternalCommand,
+  type InternalReply,
+  PING,
+  queryCommand,
+  runInternal,
+} from '../backend/internal-commands.js';
+import { ARM_TRACKERS, FLUSH_TRACKERS, SHOW_VARIABLES } from '../backend/server-facts.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import { HoldReason } from '../session/hold-reason.js';
 import type { SessionLedger } from '../session/session-ledger.js';
 import { SCHEMA_CHANGE, type StatementEffects } from '../session/statement-effects.js';
+import type { TableKey } from '../session/temporary-tables.js';
+import { isTrackerVariable } from '../session/variables.js';
+import { readLeftovers } from './leftovers.js';
 
 /** How {@link settleSession} ended. */
 export interface Settlement {
@@ -12,14 +22,43 @@ export interface Settlement {
   readonly lost: boolean;
 }
 
-/** Whether the server knows of changes that it has not told, so that the session can't be given away yet. */
-export function isSettled(ledger: SessionLedger): boolean {
-  return !ledger.reportsOutstanding && ledger.readBack.size === 0;
+/** Whether the server knows of nothing that it has not told, so that the session can be given away as it is. */
+export function isSettled(session: ServerSession, ledger: SessionLedger): boolean {
+  return (
+    session.trackersArmed &&
+    !ledger.reportsOutstanding &&
+    !ledger.trackersLost &&
+    !ledger.trackersDoubtful &&
+    ledger.readBack.size === 0 &&
+    ledger.doubtful === 0
+  );
 }
 
+/** Whether the session's trackers must be switched on again before anything else runs, whoever has it. */
+export function isBlind(session: ServerSession, ledger: SessionLedger): boolean {
+  return !session.trackersArmed || ledger.trackersLost;
+}
+
+/** A question to the server, and who takes in the answer. */
+interface Question {
+  readonly command: InternalCommand;
+  /** An error is an answer, too. */
+  readonly mayFail?: true;
+  /** The trackers' reports in its OK are not to be taken in. */
+  readonly silent?: true;
+  answered(reply: InternalReply): void;
+}
+
+/** MySQL tells with each statement that its trackers are on. */
+const ANY_STATEMENT = queryCommand('DO 0');
+const READ_SCHEMA = queryCommand('SELECT DATABASE()');
+const READ_INSERT_ID = queryCommand('SELECT @@session.insert_id');
+const READ_ROLE = queryCommand('SELECT CURRENT_ROLE()');
+
 /**
- * Asks the server for what it has not told: changes made by a statement that failed, and variables whose final value no
- * tracker reports. The ledger takes the answers in; it may hold the session afterwards.
+ * Asks the server for what it has not told: changes made by a statement that failed, variables whose final value no tracker
+ * reports, holds that may have ended; and switches the trackers on again where they were off. The ledger takes the answers
+ * in; it may hold the session afterwards.
  */
 export function settleSession(
   session: ServerSession,
@@ -27,22 +66,37 @@ export function settleSession(
   lastEffects: StatementEffects,
   done: (settlement: Settlement) => void,
 ): void {
-  const commands: InternalCommand[] = [];
-  const mariadb = session.info.flavor === 'mariadb';
-  // MySQL tells late changes with any OK, MariaDB with one of a statement that itself changes something.
-  if (ledger.reportsOutstanding) commands.push(mariadb ? FLUSH_TRACKERS : PING);
-  if (ledger.readBack.size > 0) commands.push(readBackCommand(ledger.readBack));
-  // On MariaDB the question itself raises the flag.
-  const effects = mariadb ? SCHEMA_CHANGE : lastEffects;
+  const blind = isBlind(session, ledger);
+  const questions = blind ? sight(session, ledger, lastEffects) : flush(session, ledger);
+  if (!blind && ledger.readBack.size > 0) questions.push(readBack(ledger));
+  if (!blind) questions.push(...ends(session, ledger));
+  // Asking for values spoils what the statement left, PING does not.
+  if (questions.some(({ command }) => command !== PING && command !== FLUSH_TRACKERS)) readLeftovers(session);
   session.lastBorrower = null;
+  if (questions.length === 0) {
+    ledger.settled();
+    done({ refused: null, lost: false });
+    return;
+  }
+  // On MariaDB the question itself raises the flag.
+  const effects = session.info.flavor === 'mariadb' || blind ? SCHEMA_CHANGE : lastEffects;
+  const commands = questions.map(({ command }) => command);
   runInternal(session, commands, (replies, lost) => {
     let refused: ErrPacket | null = null;
-    for (const { ok, err, rows } of replies) {
-      refused ??= err;
-      if (ok !== null) ledger.ok({ ...ok, warnings: 0 }, effects);
-      for (const [name, value] of rows) ledger.wasReadBack(name ?? '', value ?? '');
+    for (const [i, reply] of replies.entries()) {
+      const question = questions[i];
+      if (question === undefined) continue;
+      if (reply.ok !== null && question.silent !== true) ledger.reported(reply.ok, effects);
+      if (reply.err === null || question.mayFail === true) question.answered(reply);
+      else refused ??= reply.err;
     }
     if (refused === null && lost === null) {
+      // What was found out now may have to be asked for in turn.
+      const again = !blind && ledger.trackersLost;
+      if (again) {
+        settleSession(session, ledger, lastEffects, done);
+        return;
+      }
       ledger.settled();
       session.profile = ledger.profile;
     }
@@ -50,7 +104,110 @@ export function settleSession(
   });
 }
 
-function readBackCommand(names: ReadonlySet<string>): InternalCommand {
-  const list = [...names].map((name) => `'${name}'`).join(',');
-  return queryCommand(`SHOW SESSION VARIABLES WHERE Variable_name IN (${list})`);
+/** Reads what the trackers did not tell while they were off, and switches them on. */
+function sight(session: ServerSession, ledger: SessionLedger, effects: StatementEffects): Question[] {
+  const questions: Question[] = [];
+  if (ledger.trackersLost || !effects.onlyLooks) {
+    let shown: InternalReply['rows'] = [];
+    // Else those that are as the proxy needs them are its own.
+    const ofClient = effects.setsTrackers && !session.trackersArmed;
+    questions.push(
+      {
+        command: SHOW_VARIABLES,
+        silent: true,
+        answered: ({ rows }) => {
+          shown = rows;
+        },
+      },
+      {
+        command: READ_SCHEMA,
+        silent: true,
+        answered: ({ rows }) => {
+          const variables = new Map(shown.map(([name, value]) => [name ?? '', value ?? '']));
+          const read = ledger.wasRead(variables, rows[0]?.[0] ?? null, ofClient);
+          if (!read || !effects.readable) ledger.lostSight();
+        },
+      },
+    );
+  }
+  ledger.beforeArming();
+  questions.push({
+    command: ARM_TRACKERS,
+    answered: () => {
+      session.trackersArmed = true;
+    },
+  });
+  return questions;
+}
+
+/** MySQL tells late changes with any OK, MariaDB with one of a statement that itself changes something. */
+function flush(session: ServerSession, ledger: SessionLedger): Question[] {
+  const { trackersDoubtful } = ledger;
+  if (!ledger.reportsOutstanding && !trackersDoubtful) return [];
+  const mariadb = session.info.flavor === 'mariadb';
+  const command = mariadb ? FLUSH_TRACKERS : trackersDoubtful ? ANY_STATEMENT : PING;
+  const answered = ({ ok }: InternalReply): void => {
+    if (!trackersDoubtful) return;
+    // The one variable that the command sets, or the one that each statement has.
+    const canary = mariadb ? isTrackerVariable : (name: string): boolean => name === 'statement_id';
+    const report = ok?.session ?? null;
+    const seen = report?.variables.some(([name]) => canary(name)) === true;
+    if (!seen || (mariadb && !report?.stateChanged)) ledger.trackersWereOff();
+  };
+  return [{ command, answered }];
+}
+
+function readBack(ledger: SessionLedger): Question {
+  const list = [...ledger.readBack].map((name) => `'${name}'`).join(',');
+  return {
+    command: queryCommand(`SHOW SESSION VARIABLES WHERE Variable_name IN (${list})`),
+    answered: ({ rows }) => {
+      for (const [name, value] of rows) ledger.wasReadBack(name ?? '', value ?? '');
+    },
+  };
+}
+
+/** Holds that the server must say to have ended, when nothing else holds the session. */
+function ends(session: ServerSession, ledger: SessionLedger): Question[] {
+  const doubtful = ledger.doubtful;
+  if (doubtful === 0 || (ledger.holds & ~doubtful) !== 0) return [];
+  const questions: Question[] = [];
+  const asked = ledger.questions;
+  if ((doubtful & HoldReason.TemporaryTable) !== 0) {
+    for (const table of asked.tables) questions.push(tableQuestion(ledger, table));
+  }
+  if (asked.insertId) {
+    questions.push({
+      command: READ_INSERT_ID,
+      answered: ({ rows }) => ledger.insertIdIs(rows[0]?.[0] ?? null),
+    });
+  }
+  if (asked.role) {
+    questions.push({
+      command: READ_ROLE,
+      answered: ({ rows }) => ledger.roleIs((rows[0]?.[0] ?? null) === session.role),
+    });
+  }
+  return questions;
+}
+
+/** ER_NO_SUCH_TABLE, ER_BAD_DB_ERROR, ER_TABLEACCESS_DENIED_ERROR: everybody may see his own temporary tables. */
+const NO_TEMPORARY_TABLE: ReadonlySet<number> = new Set([1146, 1049, 1142]);
+
+function tableQuestion(ledger: SessionLedger, table: TableKey): Question {
+  return {
+    command: queryCommand(`SHOW CREATE TABLE ${quotedName(table.schema)}.${quotedName(table.name)}`),
+    mayFail: true,
+    answered: ({ err, rows }) => {
+      const made = rows[0]?.[1];
+      let there: boolean | null = null;
+      if (err !== null) there = NO_TEMPORARY_TABLE.has(err.errno) ? false : null;
+      else if (typeof made === 'string' && /^CREATE /.test(made)) there = /^CREATE TEMPORARY /.test(made);
+      ledger.tableIs(table, there);
+    },
+  };
+}
+
+function quotedName(name: string): string {
+  return `\`${name.replaceAll('`', '``')}\``;
 }

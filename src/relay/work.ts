@@ -1,22 +1,39 @@
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import type { StatementEffects } from '../session/statement-effects.js';
+import type { StatementTraits } from '../sql/traits.js';
 import type { ClientStatement } from './client-statement.js';
+import type { Conditions, RowsWanted } from './conditions.js';
+import type { Lesson } from './lesson.js';
 
 /** One command of a client that needs a server session. */
 export interface Work {
   readonly effects: StatementEffects;
   readonly statement: ClientStatement | null;
+  /** Of the text that it runs; null when it is no text, or one that was not read yet. */
+  readonly traits: StatementTraits | null;
+  /** COM_STMT_PREPARE. */
+  readonly isPrepare: boolean;
+  /** Learns from the reply; null, as mostly, when nothing is to be learned. */
+  readonly lesson: Lesson | null;
   /** Whether the client has a schema afterwards if it succeeds: sessions without one are kept apart. */
   readonly getsSchema: boolean;
   /** Whether all bytes are still at hand, so that it can be sent again. */
   readonly canRepeat: boolean;
+  /** The SQL text, or its beginning, until the command is over; null where it is none, or no longer at hand. */
+  readonly sql: Buffer | null;
+  /** Another text of the same effect is to be run in place of the client's; null for its own again. */
+  replaceText(text: Buffer | null): void;
+  /** Answers without the server: with warnings and errors. */
+  answer(conditions: Conditions, rows: RowsWanted): void;
   /** Writes the command to the session. False: there will be no reply. An ERR: it was not sent. */
   send(session: ServerSession): boolean | ErrPacket;
 }
 
 /** Who hears of a work's end. Exactly one of the first three follows each work. */
 export interface WorkObserver {
+  /** The client's virtual connection id. */
+  readonly connectionId: number;
   /** The reply is complete, or there is none; the next command may come. */
   workDone(): void;
   /** The command failed here, or its session is lost; no reply of the server's is coming. */

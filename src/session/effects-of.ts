@@ -1,5 +1,6 @@
 import { AssignmentScope, Flag, Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
 import { HoldReason } from './hold-reason.js';
+import { oneOkEach, type StateSteps, stateStepsOf } from './state-steps.js';
 import { InsertIdEffect, NO_EFFECTS, type StatementEffects } from './statement-effects.js';
 import { treatmentOf, VariableTreatment } from './variables.js';
 
@@ -31,7 +32,6 @@ const HOLDS: readonly (readonly [hold: number, reason: number])[] = [
   [Hold.WritesUserVariable, HoldReason.UserVariable],
   [Hold.Sequence, HoldReason.Sequence],
   [Hold.ResourceGroup, HoldReason.ResourceGroup],
-  [Hold.SessionTrack, HoldReason.SessionTracking],
   [Hold.Unknown, HoldReason.Unknown],
 ];
 
@@ -41,6 +41,13 @@ const EXPLAINED: ReadonlySet<StatementKind> = new Set([
   StatementKind.SetTransaction,
   StatementKind.SetPassword,
   StatementKind.SetDefaultRole,
+  StatementKind.SetRole,
+  StatementKind.SetRoleNone,
+  StatementKind.SetRoleDefault,
+  StatementKind.CreateTemporary,
+  StatementKind.DropTemporary,
+  StatementKind.Prepare,
+  StatementKind.Deallocate,
   StatementKind.Use,
   StatementKind.Ddl,
   StatementKind.Begin,
@@ -53,6 +60,8 @@ function derive(traits: StatementTraits): StatementEffects {
   const readBack: string[] = [];
   let holds = 0;
   for (const [hold, reason] of HOLDS) if ((traits.holds & hold) !== 0) holds |= reason;
+  const state = stateStepsOf(traits);
+  holds &= ~onlyEnded(traits, state);
   if (hasOneShot(traits)) holds |= HoldReason.OneShotVariable;
   if ((traits.holds & Hold.UnscopedSystemVariable) !== 0) {
     // `SET @@x = ...` is not reported by MariaDB's tracker.
@@ -63,15 +72,20 @@ function derive(traits: StatementTraits): StatementEffects {
       else readBack.push(name);
     }
   }
+  const setsTrackers = setsTrackersItself(traits);
+  const usesTrackers = setsTrackers || (flags & Flag.ReadsTrackers) !== 0;
   return {
+    traits,
     holds,
+    state,
+    lockColumns: traits.lockColumns,
+    usesTrackers,
+    setsTrackers,
+    onlyLooks: usesTrackers && onlyLooks(traits),
+    readable: isReadable(traits),
     explainsStateChange: explains(traits),
+    explainsEach: oneOkEach(traits) ? traits.each.map(explains) : null,
     ignoresVariableReports: (flags & Flag.SetStatement) !== 0,
-    readsDiagnostics: (flags & Flag.ReadsDiagnostics) !== 0,
-    // A text that can't be told may do anything: that is no reason to refuse it.
-    readsCounts:
-      (flags & (Flag.ReadsFoundRows | Flag.ReadsRowCount)) !== 0 && (traits.holds & Hold.Unknown) === 0,
-    leavesCounts: (flags & Flag.UsesCalcFoundRows) !== 0,
     readBack,
     runsRoutines: (flags & Flag.MayRunRoutine) !== 0,
     mayChangeBeforeFailing:
@@ -82,6 +96,56 @@ function derive(traits: StatementTraits): StatementEffects {
     disconnects: (flags & Flag.Disconnects) !== 0,
   };
 }
+
+/** Reasons that a text names only to end them, or that are carried. */
+function onlyEnded(traits: StatementTraits, state: StateSteps | null): number {
+  const ended = traits.statements === 1 ? (ENDS[traits.first] ?? 0) : 0;
+  const carries = state?.steps.every(
+    ({ writesUnnamedVariables, changes }) =>
+      !writesUnnamedVariables &&
+      changes.every((change) => change.kind !== 'user_variable' || change.literal !== null),
+  );
+  return ended | (carries ? HoldReason.UserVariable : 0);
+}
+
+const ENDS: Partial<Record<StatementKind, number>> = {
+  [StatementKind.Deallocate]: HoldReason.TextPrepare,
+  [StatementKind.HandlerClose]: HoldReason.Handler,
+  [StatementKind.HandlerRead]: HoldReason.Handler,
+  [StatementKind.SetRoleNone]: HoldReason.Role,
+  [StatementKind.SetRoleDefault]: HoldReason.Role,
+  [StatementKind.XaEnd]: HoldReason.Xa,
+  [StatementKind.XaPrepare]: HoldReason.Xa,
+  [StatementKind.XaCommit]: HoldReason.Xa,
+  [StatementKind.XaRollback]: HoldReason.Xa,
+};
+
+function onlyLooks({ statements, first, flags, holds }: StatementTraits): boolean {
+  const changes = Flag.MayRunRoutine | Flag.Dml | Flag.SetsCharset | Flag.SetStatement | Flag.Undecidable;
+  const reads = first === StatementKind.Select || first === StatementKind.Show;
+  return statements === 1 && reads && (flags & changes) === 0 && (holds & ~Hold.ReadsUserVariable) === 0;
+}
+
+/** By SET, and not in a routine. */
+function setsTrackersItself({ holds, statements, first, each }: StatementTraits): boolean {
+  if ((holds & Hold.SessionTrack) === 0) return false;
+  return statements === 1 ? first === StatementKind.Set : each.some(setsTrackersItself);
+}
+
+function isReadable(traits: StatementTraits): boolean {
+  const { statements, each, first, flags, holds } = traits;
+  const hidden = Flag.MayRunRoutine | Flag.Dml | Flag.Undecidable;
+  if ((flags & hidden) !== 0 || (holds & Hold.Unknown) !== 0) return false;
+  return statements === 1 ? READABLE.has(first) : each.length > 0 && each.every(isReadable);
+}
+
+/** Statements that change nothing but variables and the schema, and what their text tells. */
+const READABLE: ReadonlySet<StatementKind> = new Set([
+  StatementKind.Set,
+  StatementKind.Select,
+  StatementKind.Show,
+  StatementKind.Use,
+]);
 
 /** Apart from SET TRANSACTION, whose beginning and end the tracker reports. */
 function hasOneShot({ holds, statements, first, each }: StatementTraits): boolean {

@@ -23,7 +23,7 @@ export const HoldReason = {
   OneShotVariable: 1 << 12,
   /** SET TRANSACTION that waits for its transaction. */
   NextTransaction: 1 << 13,
-  /** The client changed the session trackers, which the proxy relies on. */
+  /** The trackers were off while something ran of which nothing else tells what it did. */
   SessionTracking: 1 << 14,
   /** Warnings, errors or counts that the client's next statement may ask for. */
   Diagnostics: 1 << 15,
@@ -75,3 +75,19 @@ export const ENDS_BY_ITSELF =
   HoldReason.Diagnostics |
   HoldReason.Cursor |
   HoldReason.LongData;
+
+/** Reasons of which it is kept, statement by statement, what began and what ended. */
+export const HELD_BY_STATEMENTS =
+  HoldReason.TableLock |
+  HoldReason.TemporaryTable |
+  HoldReason.UserLock |
+  HoldReason.UserVariable |
+  HoldReason.TextPrepare |
+  HoldReason.Handler |
+  HoldReason.Xa |
+  HoldReason.Role |
+  HoldReason.Sequence |
+  HoldReason.ResourceGroup |
+  HoldReason.OneShotVariable |
+  HoldReason.SessionTracking |
+  HoldReason.Unknown;

@@ -1,3 +1,4 @@
+import { fingerprintOf, isNullLiteral, PARSE_VARIABLES, type UserVariable } from './user-variables.js';
 import { changesCharset, isKeyword, isNull, isText } from './variables.js';
 
 /**
@@ -15,6 +16,10 @@ export interface ProfileDifference {
   readonly setStatement: string | null;
   readonly schema: string | null;
   readonly multiStatements: boolean | null;
+  /** User variables to be set when all else is done, by name. */
+  readonly userVariables: ReadonlyMap<string, UserVariable> | null;
+  /** It has user variables that the other must never have had: only a reset of the session takes them away. */
+  readonly needsReset: boolean;
 }
 
 interface ProfileFields {
@@ -25,9 +30,11 @@ interface ProfileFields {
   readonly multiStatements: boolean;
   /** Variables that differ from the baseline. */
   readonly overrides: ReadonlyMap<string, string>;
+  /** User variables that can be set again, by name in lower case. */
+  readonly userVariables: ReadonlyMap<string, UserVariable>;
 }
 
-const PARSE_VARIABLES = ['sql_mode', 'character_set_client', 'collation_connection'];
+const NO_USER_VARIABLES: ReadonlyMap<string, UserVariable> = new Map();
 
 /** More transitions than this from one profile are not remembered: clients that set unique values must not fill memory. */
 const MAX_REMEMBERED = 64;
@@ -42,6 +49,7 @@ export class SessionProfile {
   readonly schema: string | null;
   readonly multiStatements: boolean;
   readonly overrides: ReadonlyMap<string, string>;
+  readonly userVariables: ReadonlyMap<string, UserVariable>;
   readonly #registry: ProfileRegistry;
   #parseKey: string | null = null;
   readonly #transitions = new Map<string, SessionProfile>();
@@ -52,6 +60,7 @@ export class SessionProfile {
     this.schema = fields.schema;
     this.multiStatements = fields.multiStatements;
     this.overrides = fields.overrides;
+    this.userVariables = fields.userVariables;
     this.#registry = registry;
   }
 
@@ -89,6 +98,19 @@ export class SessionProfile {
     return this.#transition(multiStatements ? 'm1' : 'm0', () => ({ ...this.#fields(), multiStatements }));
   }
 
+  /** `variable`: null takes it out, which no session can be told but by a reset. */
+  withUserVariable(name: string, variable: UserVariable | null): SessionProfile {
+    const before = this.userVariables.get(name);
+    if (variable === null && before === undefined) return this;
+    const key = variable === null ? `d${name}` : `u${name}=${fingerprintOf(variable)}`;
+    return this.#transition(key, () => {
+      const userVariables = new Map(this.userVariables);
+      if (variable === null) userVariables.delete(name);
+      else userVariables.set(name, variable);
+      return { ...this.#fields(), userVariables };
+    });
+  }
+
   /** What turns a session of this profile into one of `target`. Has a schema to have none cannot be restored. */
   differenceTo(target: SessionProfile): ProfileDifference {
     let difference = this.#differences.get(target);
@@ -111,8 +133,8 @@ export class SessionProfile {
   }
 
   #fields(): ProfileFields {
-    const { baseline, schema, multiStatements, overrides } = this;
-    return { baseline, schema, multiStatements, overrides };
+    const { baseline, schema, multiStatements, overrides, userVariables } = this;
+    return { baseline, schema, multiStatements, overrides, userVariables };
   }
 }
 
@@ -143,7 +165,13 @@ export class ProfileRegistry {
 
   /** The profile of a session at its baseline. */
   initial(baseline: Baseline, schema: string | null, multiStatements: boolean): SessionProfile {
-    return this.intern({ baseline, schema, multiStatements, overrides: new Map() });
+    return this.intern({
+      baseline,
+      schema,
+      multiStatements,
+      overrides: new Map(),
+      userVariables: NO_USER_VARIABLES,
+    });
   }
 
   intern(fields: ProfileFields): SessionProfile {
@@ -152,6 +180,9 @@ export class ProfileRegistry {
       fields.schema,
       fields.multiStatements,
       [...fields.overrides].sort(([a], [b]) => (a < b ? -1 : 1)),
+      [...fields.userVariables]
+        .sort(([a], [b]) => (a < b ? -1 : 1))
+        .map(([name, variable]) => [name, fingerprintOf(variable)]),
     ]);
     let profile = this.#profiles.get(fingerprint)?.deref();
     if (profile === undefined) {
@@ -183,7 +214,28 @@ function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDif
     setStatement: assignments.length > 0 ? `SET ${assignments.join(', ')}` : null,
     schema: to.schema !== from.schema ? to.schema : null,
     multiStatements: to.multiStatements !== from.multiStatements ? to.multiStatements : null,
+    ...userVariableDifference(from.userVariables, to.userVariables),
   };
+}
+
+/**
+ * A variable that was set once can be told from one that never was, even when it is NULL (its type in results, both servers);
+ * so it is only taken away by a reset.
+ */
+function userVariableDifference(
+  from: ReadonlyMap<string, UserVariable>,
+  to: ReadonlyMap<string, UserVariable>,
+): Pick<ProfileDifference, 'userVariables' | 'needsReset'> {
+  let needsReset = false;
+  for (const name of from.keys()) if (!to.has(name)) needsReset = true;
+  const changed = new Map<string, UserVariable>();
+  for (const [name, variable] of to) {
+    const before = from.get(name);
+    if (before !== undefined && fingerprintOf(before) === fingerprintOf(variable)) continue;
+    if (before !== undefined && isNullLiteral(variable.literal) && variable.over === null) needsReset = true;
+    changed.set(name, variable);
+  }
+  return { userVariables: changed.size > 0 ? changed : null, needsReset };
 }
 
 /** What SET NAMES sets, apart from what follows from it. */

@@ -1,12 +1,20 @@
 import { Status } from '../protocol/constants.js';
 import type { OkPacket } from '../protocol/generic-response.js';
-import { HoldReason, SURVIVES_RESET } from './hold-reason.js';
+import { StatementKind, type StatementTraits } from '../sql/traits.js';
+import type { ClientTrackers } from './client-trackers.js';
+import { HeldState, type HoldQuestions, type StepContext } from './held-state.js';
+import { HELD_BY_STATEMENTS, HoldReason, SURVIVES_RESET } from './hold-reason.js';
+import { type LedgerContext, NOTHING_KNOWN } from './ledger-context.js';
 import type { SessionProfile } from './profile.js';
+import { isUnknownByText } from './state-steps.js';
 import { InsertIdEffect, type StatementEffects } from './statement-effects.js';
+import type { TableKey } from './temporary-tables.js';
+import { carriedUserVariable, needsEnvironment, PARSE_VARIABLES } from './user-variables.js';
 import {
   canonicalName,
   coupledWith,
   isArmed,
+  isHeldWhileOn,
   isTrackerVariable,
   treatmentOf,
   VariableTreatment,
@@ -14,6 +22,8 @@ import {
 
 /** ER_PARSE_ERROR */
 const PARSE_ERROR = 1064;
+/** ER_UNKNOWN_STMT_HANDLER */
+const NO_SUCH_STATEMENT = 1243;
 
 /**
  * One client's state, kept apart from the session it happens to use: what is carried (the profile) and what holds the
@@ -24,7 +34,7 @@ export class SessionLedger {
   /** `HoldReason` bits. */
   holds = 0;
   /** Status flags as the client saw them last. */
-  status: number = Status.Autocommit;
+  status: number;
   /** An insert id of this client's is on the session that ran its last statement, and only there. */
   insertIdChanged = false;
   /** The id that the statement's last OK told; 0 for none. */
@@ -35,12 +45,48 @@ export class SessionLedger {
   mayHideChanges = false;
   /** What the session may hold is not known well enough for anyone else to get it as it is. */
   mustReset = false;
+  /** The trackers have been off while something may have changed: all that they would have told must be read. */
+  trackersLost = false;
+  /** Code that ran may have switched the trackers off, and the reply does not show whether it did. */
+  trackersDoubtful = false;
+  /** The client's own `session_track_…`. */
+  trackers: ClientTrackers;
+  readonly #context: LedgerContext;
+  readonly #held = new HeldState();
   readonly #readBack = new Set<string>();
-  /** Holds that the statement under way has added by its text alone. */
-  #taken = 0;
+  /** OKs of the reply so far. */
+  #oks = 0;
+  /** The reply has shown that the trackers are on. */
+  #trackersSeen = false;
+  /** As the statement under way found it. */
+  #before: SessionProfile;
+  readonly #step: Pick<StepContext, 'read' | 'carry' | 'drop'>;
 
-  constructor(profile: SessionProfile) {
+  constructor(profile: SessionProfile, context: LedgerContext = NOTHING_KNOWN) {
     this.profile = profile;
+    this.#before = profile;
+    this.trackers = context.trackers;
+    this.status = statusOf(profile, context.mysql);
+    this.#context = context;
+    this.#step = {
+      read: (text) => context.read(text, this.profile),
+      carry: (name, literal) => this.#carry(name, literal),
+      drop: (name) => this.#drop(name),
+    };
+  }
+
+  /** Holds that may have ended already: the server must be asked when nothing else is left. */
+  get doubtful(): number {
+    return this.holds === 0 ? 0 : this.holds & this.#held.doubtful;
+  }
+
+  get questions(): HoldQuestions {
+    return this.#held.questions;
+  }
+
+  /** What EXECUTE of a statement prepared as SQL text runs; null where that is not known. */
+  preparedText(name: string): StatementTraits | null {
+    return this.#held.statements.textOf(name);
   }
 
   /** Variables whose final value must be asked for before the session is given back. */
@@ -61,28 +107,57 @@ export class SessionLedger {
   begin(effects: StatementEffects): void {
     this.insertIdChanged = false;
     this.toldInsertId = 0n;
-    this.#taken = effects.holds & ~this.holds;
-    this.holds |= effects.holds;
-    if (!effects.readsDiagnostics && !effects.readsCounts) this.holds &= ~HoldReason.Diagnostics;
-    if (effects.leavesCounts) this.holds |= HoldReason.Diagnostics;
+    this.#oks = 0;
+    this.#trackersSeen = false;
+    this.#before = this.profile;
+    this.holds &= ~HoldReason.Diagnostics;
+    // What a text makes counts when it has run.
+    if (effects.traits === null) this.holds |= effects.holds;
     for (const name of effects.readBack) this.#readBack.add(name);
     if (effects.insertId === InsertIdEffect.Obscure) this.insertIdChanged = true;
   }
 
-  /** An OK of the statement's reply. */
-  ok(ok: OkPacket, effects: StatementEffects): void {
-    this.#taken = 0;
+  /**
+   * An OK of the statement's reply.
+   * @param row - the only row before it, where `effects.lockColumns` asked for it and it was seen
+   * @param endsRows - rows came before it
+   */
+  ok(
+    ok: OkPacket,
+    effects: StatementEffects,
+    row: readonly (bigint | null)[] | null = null,
+    endsRows = false,
+  ): void {
     this.#status(ok.status);
-    if (ok.warnings > 0) this.holds |= HoldReason.Diagnostics;
-    if (ok.lastInsertId !== 0n) this.toldInsertId = ok.lastInsertId;
-    if (ok.lastInsertId !== 0n && effects.insertId === InsertIdEffect.Inserts) this.insertIdChanged = true;
+    if (ok.lastInsertId !== 0n) {
+      this.toldInsertId = ok.lastInsertId;
+      if (effects.insertId === InsertIdEffect.Inserts) this.insertIdChanged = true;
+      if ((this.holds & HoldReason.OneShotVariable) !== 0) this.#held.inserted();
+    }
+    // INSERT ... RETURNING (MariaDB): no packet tells the id.
+    if (endsRows && effects.insertId === InsertIdEffect.Inserts) this.insertIdChanged = true;
+    const explained = effects.explainsEach?.[this.#oks] ?? effects.explainsStateChange;
+    this.#oks++;
+    this.reported(ok, effects, explained);
+    if (effects.state !== null) this.#succeeded(ok, effects, row);
+    if ((effects.holds & HoldReason.Unknown) !== 0 && !isUnknownByText(effects.state))
+      this.#hold(HoldReason.Unknown);
+    if (effects.traits !== null && (ok.status & Status.MoreResultsExist) === 0) this.#watch(effects);
+    this.#before = this.profile;
+  }
+
+  /**
+   * What the trackers say in an OK, the client's or one of the proxy's own.
+   * @param explained - whether the bare flag says nothing new
+   */
+  reported(ok: OkPacket, effects: StatementEffects, explained = effects.explainsStateChange): void {
     const report = ok.session;
     if (report === null) return;
     if (!effects.ignoresVariableReports) {
       // Between the result sets of a CALL, variables are as inside the procedure; at its end they change back unreported.
       const passing = effects.runsRoutines && (ok.status & Status.MoreResultsExist) !== 0;
       for (const [name, value] of report.variables) {
-        this.#variable(name.toLowerCase(), value, passing);
+        this.#variable(name.toLowerCase(), value, passing, effects);
       }
     }
     if (report.schema !== null)
@@ -91,22 +166,27 @@ export class SessionLedger {
       // A transaction under way has characteristics, too.
       this.#set(HoldReason.NextTransaction, report.characteristics !== '' && !this.inTransaction);
     }
-    if (report.transactionState !== null) this.#transactionState(report.transactionState);
-    if (report.stateChanged && !effects.explainsStateChange) this.holds |= HoldReason.Unknown;
+    if (report.transactionState !== null) {
+      // Eight characters; the last is L while tables are locked.
+      this.#held.tablesLocked(report.transactionState.endsWith('L'));
+      this.#sync();
+    }
+    if (report.stateChanged && !explained) this.#hold(HoldReason.Unknown);
     this.reportsOutstanding = false;
   }
 
   /** The statement's reply ended with an error. */
   err(errno: number, effects: StatementEffects): void {
-    // A text that is no SQL has done nothing; a part of it that was run before would have had an OK. But a routine's own
-    // error may have any number: then the session is reset, rather than held for what may never have been.
-    if (errno === PARSE_ERROR) {
-      if (effects.runsRoutines && this.#taken !== 0) this.mustReset = true;
-      this.holds &= ~this.#taken;
-    }
-    this.holds |= HoldReason.Diagnostics;
+    if (effects.state !== null) this.#failed(errno, effects);
+    if (
+      (effects.holds & HoldReason.Unknown) !== 0 &&
+      errno !== PARSE_ERROR &&
+      !isUnknownByText(effects.state)
+    )
+      this.#hold(HoldReason.Unknown);
     this.reportsOutstanding = true;
     if (effects.mayChangeBeforeFailing) this.mayHideChanges = true;
+    if (effects.runsRoutines) this.trackersDoubtful = true;
     if (effects.insertId !== InsertIdEffect.None && effects.insertId !== InsertIdEffect.Reads)
       this.insertIdChanged = true;
   }
@@ -116,15 +196,73 @@ export class SessionLedger {
     const name = shown.toLowerCase();
     // Only what was asked for: a client with an odd character_set_results gets odd names.
     if (!this.#readBack.delete(name) || isTrackerVariable(name)) return;
-    if (treatmentOf(name) !== VariableTreatment.Carry) return;
-    this.profile = this.profile.withVariable(canonicalName(name, this.profile.baseline.variables), value);
+    if (treatmentOf(name) === VariableTreatment.Carry) this.#setVariable(name, value);
+  }
+
+  /** All variables were read, those named first by the server. @returns whether they could be */
+  wasRead(shown: ReadonlyMap<string, string>, schema: string | null, ofClient: boolean): boolean {
+    // A client with an odd character_set_results gets odd names.
+    if (!shown.has('sql_mode')) return false;
+    const { variables } = this.profile.baseline;
+    let { profile } = this;
+    const trackers = new Map<string, string>();
+    for (const [name, value] of shown) {
+      if (isTrackerVariable(name)) {
+        if (ofClient || !isArmed(name, value)) trackers.set(name, value);
+      } else if (variables.has(name) && treatmentOf(name) === VariableTreatment.Carry) {
+        profile = profile.withVariable(name, value);
+        if (isHeldWhileOn(name)) this.#held.switched(name, value !== 'OFF');
+      }
+    }
+    this.profile = profile.withSchema(schema);
+    this.trackers = this.trackers.with(trackers);
+    this.#readBack.clear();
+    this.#sync();
+    return true;
+  }
+
+  /** The server has told whether a temporary table is there; null where it would not say. */
+  tableIs(table: TableKey, there: boolean | null): void {
+    this.#held.tableIs(table, there);
+    this.#sync();
+  }
+
+  insertIdIs(value: string | null): void {
+    this.#held.insertIdIs(value);
+    this.#sync();
+  }
+
+  /** `asAtFirst`: the session has the role it had when it was opened. */
+  roleIs(asAtFirst: boolean): void {
+    this.#held.roleIs(asAtFirst);
+    this.#sync();
+  }
+
+  /** What has run may have switched the trackers off, and it did. */
+  trackersWereOff(): void {
+    this.trackersLost = true;
+    this.mustReset = true;
+  }
+
+  /** The trackers are about to be switched on: they begin as if nothing was locked. */
+  beforeArming(): void {
+    this.#held.lockUnseen();
+    this.#sync();
+  }
+
+  /** The trackers were off while something may have changed that can't be read. */
+  lostSight(): void {
+    this.#hold(HoldReason.SessionTracking);
   }
 
   /** The server has told everything. What was asked for and not answered is not known. */
   settled(): void {
     this.reportsOutstanding = false;
+    this.trackersLost = false;
+    this.trackersDoubtful = false;
+    this.#held.told();
     const { variables } = this.profile.baseline;
-    for (const name of this.#readBack) if (variables.has(name)) this.holds |= HoldReason.Unknown;
+    for (const name of this.#readBack) if (variables.has(name)) this.#hold(HoldReason.Unknown);
     this.#readBack.clear();
   }
 
@@ -136,31 +274,128 @@ export class SessionLedger {
     this.mayHideChanges = false;
     this.mustReset = false;
     this.insertIdChanged = false;
+    this.trackersLost = false;
+    this.trackersDoubtful = false;
+    this.#held.clear();
     this.#readBack.clear();
+  }
+
+  /** The client begins anew, with this profile (COM_RESET_CONNECTION). */
+  restart(profile: SessionProfile): void {
+    this.profile = profile;
+    this.trackers = this.#context.trackers;
+    this.status = statusOf(profile, this.#context.mysql);
+  }
+
+  #succeeded(ok: OkPacket, { state }: StatementEffects, row: StepContext['row']): void {
+    if (state === null) return;
+    const { steps, perOk } = state;
+    const more = (ok.status & Status.MoreResultsExist) !== 0;
+    if (more && !perOk) return;
+    // Of several statements behind one OK it isn't known which schema each of them found.
+    const schema = steps.length > 1 && !perOk ? null : this.profile.schema;
+    const context = { ...this.#step, schema, status: ok.status, row };
+    const first = perOk ? this.#oks - 1 : 0;
+    for (const step of steps.slice(first, perOk ? first + 1 : undefined)) {
+      if (step.writesUnnamedVariables) this.#dropAll();
+      this.#held.succeeded(step, context);
+    }
+    this.#sync();
+  }
+
+  /** Statements before the one that failed have had their OKs, those behind it have not run. */
+  #failed(errno: number, { state, runsRoutines, traits }: StatementEffects): void {
+    if (state === null) return;
+    const { steps, perOk } = state;
+    const told = perOk || traits?.statements === 1;
+    const failing = steps[perOk ? this.#oks : 0];
+    // A text that is no SQL has done nothing. But a routine's own error may have any number: then the session is reset,
+    // rather than held for what may never have been.
+    const isNoSql = errno === PARSE_ERROR && (told || this.#oks === 0);
+    if (isNoSql && runsRoutines) {
+      this.mustReset = true;
+    } else if (isNoSql || (errno === NO_SUCH_STATEMENT && told && failing?.kind === StatementKind.Execute)) {
+      if (failing !== undefined && told) this.#held.refused(failing, errno);
+    } else {
+      for (const step of !told ? steps : failing === undefined ? [] : [failing]) {
+        this.#held.failed(step, told ? errno : 0, told ? this.profile.schema : null);
+        if (step.writesUnnamedVariables) this.#dropAll();
+      }
+    }
+    this.#sync();
+  }
+
+  /** The last OK of a statement: whether the trackers were on all the time. */
+  #watch({ runsRoutines, usesTrackers }: StatementEffects): void {
+    if (usesTrackers) return;
+    if (!this.#context.mysql) {
+      if (runsRoutines) this.trackersDoubtful = true;
+    } else if (!this.#trackersSeen) {
+      this.trackersWereOff();
+    } else if (runsRoutines && this.#oks > 1) {
+      // Only the first result of a CALL shows it.
+      this.trackersDoubtful = true;
+    }
+  }
+
+  #carry(name: string, literal: string): boolean {
+    const { profile } = this;
+    if (needsEnvironment(literal) && PARSE_VARIABLES.some((parsed) => this.#readBack.has(parsed)))
+      return false;
+    const environment = PARSE_VARIABLES.map((parsed) => this.#before.variable(parsed) ?? '');
+    const variable = carriedUserVariable(profile.userVariables, name, literal, environment);
+    if (variable === null) return false;
+    this.profile = profile.withUserVariable(name, variable);
+    return true;
+  }
+
+  #drop(name: string): void {
+    this.profile = this.profile.withUserVariable(name, null);
+  }
+
+  /** Any of them may have another value now. */
+  #dropAll(): void {
+    for (const name of this.profile.userVariables.keys()) this.#drop(name);
+  }
+
+  #hold(bits: number): void {
+    this.#held.add(bits);
+    this.holds |= bits;
+  }
+
+  #sync(): void {
+    this.holds = (this.holds & ~HELD_BY_STATEMENTS) | this.#held.bits;
   }
 
   #status(status: number): void {
     this.status = status & ~(Status.SessionStateChanged | Status.MoreResultsExist);
     this.#set(HoldReason.Transaction, (status & Status.InTransaction) !== 0);
+    if ((this.holds & HoldReason.Xa) !== 0) {
+      this.#held.status(status);
+      this.#sync();
+    }
     // MariaDB does not report `SET @@autocommit=0`, but its effect always shows here.
     const autocommit = (status & Status.Autocommit) !== 0 ? 'ON' : 'OFF';
     this.profile = this.profile.withVariable('autocommit', autocommit);
   }
 
   /** `passing`: the value need not stay. */
-  #variable(name: string, value: string, passing: boolean): void {
+  #variable(name: string, value: string, passing: boolean, effects: StatementEffects): void {
+    if (name === 'statement_id') this.#trackersSeen = true;
     if (isTrackerVariable(name)) {
-      if (!isArmed(name, value)) this.holds |= HoldReason.SessionTracking;
+      // Code that ran has set it: whatever it did meanwhile was not told, or will not be.
+      if (!effects.usesTrackers && effects.traits !== null) this.trackersLost = true;
       return;
     }
     if (passing) this.#readBack.add(name);
     for (const other of coupledWith(name)) this.#readBack.add(other);
     switch (treatmentOf(name)) {
       case VariableTreatment.Carry:
-        this.profile = this.profile.withVariable(canonicalName(name, this.profile.baseline.variables), value);
+        this.#setVariable(name, value);
         return;
       case VariableTreatment.Hold:
-        this.holds |= HoldReason.OneShotVariable;
+        this.#held.oneShot(name, value);
+        this.#sync();
         return;
       case VariableTreatment.InsertId:
         this.insertIdChanged = true;
@@ -169,13 +404,25 @@ export class SessionLedger {
     }
   }
 
-  #transactionState(state: string): void {
-    // Eight characters; the last is L while tables are locked.
-    if (state.endsWith('L')) this.holds |= HoldReason.TableLock;
+  #setVariable(name: string, value: string): void {
+    this.profile = this.profile.withVariable(canonicalName(name, this.profile.baseline.variables), value);
+    if (!isHeldWhileOn(name)) return;
+    this.#held.switched(name, value !== 'OFF');
+    this.#sync();
   }
 
   #set(reason: HoldReason, on: boolean): void {
     if (on) this.holds |= reason;
     else this.holds &= ~reason;
   }
+}
+
+/** Status flags of a session of this profile that has done nothing yet. */
+function statusOf(profile: SessionProfile, mysql: boolean): number {
+  const modes = (profile.variable('sql_mode') ?? '').split(',');
+  let status = 0;
+  if (profile.variable('autocommit') !== 'OFF') status |= Status.Autocommit;
+  if (modes.includes('NO_BACKSLASH_ESCAPES')) status |= Status.NoBackslashEscapes;
+  if (!mysql && modes.includes('ANSI_QUOTES')) status |= Status.AnsiQuotes;
+  return status;
 }

@@ -1,20 +1,32 @@
+import type { LockCall, StatementTraits } from '../sql/traits.js';
+import type { StateSteps } from './state-steps.js';
+
 /**
  * What a statement may do to the session it runs on, as the ledger needs it: derived once from the statement's traits
  * (for SQL text) or given (for commands that are not SQL).
  */
 export interface StatementEffects {
-  /** `HoldReason` bits of state that the text makes and no tracker shows. */
+  /** What it was derived from; null for commands that are not SQL. */
+  readonly traits: StatementTraits | null;
+  /** `HoldReason` bits of state that the text may make and no tracker shows. */
   readonly holds: number;
+  /** What it does to such state, statement by statement; null for most texts. */
+  readonly state: StateSteps | null;
+  /** What the columns of its only row are, which the ledger needs to see. */
+  readonly lockColumns: readonly LockCall[] | null;
+  /** Reads or sets `session_track_…`: it runs with the client's own values. */
+  readonly usesTrackers: boolean;
+  readonly setsTrackers: boolean;
+  /** A single read that changes nothing of its session. */
+  readonly onlyLooks: boolean;
+  /** All that it may change, and its text does not tell, can be read from the session afterwards. */
+  readonly readable: boolean;
   /** The tracker's bare "something changed" flag is accounted for by what the text does. */
   readonly explainsStateChange: boolean;
+  /** The same of each of several statements that have an OK each; else null. */
+  readonly explainsEach: readonly boolean[] | null;
   /** Reports are about values that do not stay (`SET STATEMENT … FOR`). */
   readonly ignoresVariableReports: boolean;
-  /** Asks for the warnings or errors of the statement before. */
-  readonly readsDiagnostics: boolean;
-  /** Asks for FOUND_ROWS() or ROW_COUNT() of the statement before. */
-  readonly readsCounts: boolean;
-  /** What it counts can only be asked for on this session (`SQL_CALC_FOUND_ROWS`). */
-  readonly leavesCounts: boolean;
   /** Variables that it sets without the tracker reporting the final value. */
   readonly readBack: readonly string[];
   /** Code of the user's may run, which may change the session and change it back. */
@@ -43,12 +55,17 @@ export type InsertIdEffect = (typeof InsertIdEffect)[keyof typeof InsertIdEffect
 
 /** Of commands that only look: COM_STATISTICS, COM_FIELD_LIST, COM_STMT_PREPARE, ... */
 export const NO_EFFECTS: StatementEffects = {
+  traits: null,
   holds: 0,
+  state: null,
+  lockColumns: null,
+  usesTrackers: false,
+  setsTrackers: false,
+  onlyLooks: false,
+  readable: true,
   explainsStateChange: false,
+  explainsEach: null,
   ignoresVariableReports: false,
-  readsDiagnostics: false,
-  readsCounts: false,
-  leavesCounts: false,
   readBack: [],
   runsRoutines: false,
   mayChangeBeforeFailing: false,

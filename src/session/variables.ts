@@ -46,7 +46,6 @@ const HOLD = new Set([
   'original_commit_timestamp',
   'original_server_version',
   'immediate_server_version',
-  'sql_auto_is_null',
   'sql_log_bin',
   'sql_log_off',
   'profiling',
@@ -85,9 +84,22 @@ export function treatmentOf(name: string): VariableTreatment {
   return VariableTreatment.Carry;
 }
 
-/** The proxy's own: always on, whatever a client sets. Their reports are about the proxy, not about the client. */
+/**
+ * Carried, and yet the session is held while they are on: with `sql_auto_is_null`, a SELECT finds the last insert id without
+ * asking for it by name.
+ */
+const HELD_WHILE_ON = new Set(['sql_auto_is_null']);
+
+export function isHeldWhileOn(name: string): boolean {
+  return HELD_WHILE_ON.has(name);
+}
+
+/**
+ * The proxy's own: always on, whatever a client sets. Their reports are about the proxy, not about the client. (The tracker
+ * of GTIDs is no concern of ours: it is carried.)
+ */
 export function isTrackerVariable(name: string): boolean {
-  return name.startsWith('session_track_');
+  return name.startsWith('session_track_') && name !== 'session_track_gtids';
 }
 
 /** The trackers of every server session, as they are reported when they are set. */

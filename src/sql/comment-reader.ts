@@ -64,6 +64,11 @@ export class CommentReader {
     this.#isNested = false;
   }
 
+  /** Whether it began as one that is code for some server. */
+  get isVersioned(): boolean {
+    return this.#step === Step.SkippedCode || this.#step === Step.Version;
+  }
+
   /** Bytes that were taken for the version of the code, but are part of it. A copy. */
   get rest(): Buffer {
     return Buffer.from(this.#version.rest);

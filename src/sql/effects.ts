@@ -15,6 +15,7 @@ const RELEASE = { flags: Flag.ReleasesUserLock } as const;
 /** Waits, or counts, so it is not to be run twice. */
 const WAITS = { flags: IMPURE } as const;
 const SEQUENCE = { holds: Hold.Sequence } as const;
+const TRACKERS = { flags: Flag.ReadsTrackers } as const;
 
 const FUNCTIONS: Effects = {
   get_lock: USER_LOCK,
@@ -50,14 +51,23 @@ const SYSTEM_VARIABLES: Effects = {
   error_count: { flags: Flag.ReadsDiagnostics },
   warning_count: { flags: Flag.ReadsDiagnostics },
   pseudo_thread_id: { flags: Flag.ReadsConnectionId },
+  session_track_gtids: TRACKERS,
+  session_track_schema: TRACKERS,
+  session_track_state_change: TRACKERS,
+  session_track_system_variables: TRACKERS,
+  session_track_transaction_info: TRACKERS,
+  session_track_user_variables: TRACKERS,
 };
 
-const VARIABLES_TABLE = { flags: Flag.ReadsLastInsertId | Flag.ReadsConnectionId } as const;
+const VARIABLES_TABLE = {
+  flags: Flag.ReadsLastInsertId | Flag.ReadsConnectionId | Flag.ReadsTrackers,
+} as const;
 
 const ANYWHERE: Effects = {
   sql_calc_found_rows: { flags: Flag.UsesCalcFoundRows },
   // Tables of information_schema and performance_schema.
   session_variables: VARIABLES_TABLE,
+  system_variables: VARIABLES_TABLE,
   variables_by_thread: VARIABLES_TABLE,
   user_variables: { holds: Hold.ReadsUserVariable },
   user_variables_by_thread: { holds: Hold.ReadsUserVariable },

@@ -2,7 +2,7 @@ import { FUNCTION_FLAGS, FUNCTION_HOLDS, SYSTEM_VARIABLE_FLAGS, WORD_FLAGS, WORD
 import { NameClass } from './function-names.js';
 import { IMPURE, NO_LIST, type StatementState } from './statement-state.js';
 import { Token } from './tokens.js';
-import { Flag, Hold, StatementKind } from './traits.js';
+import { Flag, Hold, MAX_LISTED_CHANGES, StatementKind } from './traits.js';
 import { FOREIGN_WORD, NAMES, WORD_LIMIT, Word } from './words.js';
 
 /** What a word may do inside a statement, apart from being called. */
@@ -82,7 +82,12 @@ function takeSystemVariable(s: StatementState, word: number): void {
     s.inSystemVariable = false;
     return;
   }
-  s.flags |= SYSTEM_VARIABLE_FLAGS[word] as number;
+  if (!isGlobalVariable(s)) s.flags |= SYSTEM_VARIABLE_FLAGS[word] as number;
+}
+
+/** Whether `@@global.` stands before: the value is no session's. */
+export function isGlobalVariable(s: StatementState): boolean {
+  return s.last === Token.Dot && s.before === Token.Word && s.beforeWord === Word.global;
 }
 
 function takeWord(s: StatementState, word: number): void {
@@ -136,7 +141,31 @@ function callFunction(s: StatementState, tight: boolean): void {
   s.holds |= FUNCTION_HOLDS[word] as number;
   s.flags |= FUNCTION_FLAGS[word] as number;
   if (word === Word.last_insert_id || word === FOREIGN_WORD) s.inLastInsertId = true;
-  if (!isNative(s, word, tight) && !isDeclared(s)) s.flags |= Flag.MayRunRoutine | Flag.ReadsLastInsertId;
+  if (isNative(s, word, tight) || isDeclared(s)) return;
+  s.flags |= Flag.MayRunRoutine | Flag.ReadsLastInsertId;
+  if (s.text.wantsNames && !isProcedure(s))
+    recordRoutine(s, s.before === Token.Dot, s.text.read(s.context.utf8));
+}
+
+/** Whether the parenthesis after a name calls a function that the server has, and that nobody can replace. */
+export function isServerFunction(s: StatementState, tight: boolean): boolean {
+  return isNative(s, s.lastWord, tight) && !isDeclared(s) && !isProcedure(s);
+}
+
+/** In the name behind CALL, or right after it. */
+export function isProcedure(s: StatementState): boolean {
+  return s.kind === StatementKind.Call && s.depth === 0;
+}
+
+/** @param name null when it cannot be read */
+export function recordRoutine(s: StatementState, isQualified: boolean, name: string | null): void {
+  const schema = isQualified ? s.qualifier : '';
+  if (name === null || schema === null || s.routines.length >= MAX_LISTED_CHANGES) {
+    s.holds |= Hold.Unknown;
+    return;
+  }
+  const full = (schema === '' ? name : `${schema}.${name}`).toLowerCase();
+  if (!s.routines.includes(full)) s.routines.push(full);
 }
 
 function isNative(s: StatementState, word: number, tight: boolean): boolean {

@@ -47,6 +47,7 @@ const SLASH = 0x2f;
 const STAR = 0x2a;
 const CLOSING_BRACKET = 0x5d;
 const DOT_BYTES = Buffer.from('.');
+const DASH_BYTES = Buffer.from('-');
 
 /**
  * Splits SQL text into tokens by the servers' own rules, chunk by chunk: a token may be cut anywhere, and what is carried from
@@ -57,14 +58,21 @@ const DOT_BYTES = Buffer.from('.');
  * before it: the server runs nothing from that statement on.
  */
 export class SqlLexer {
-  /** Of the last word, name or number, while it is {@link TokenText.wanted}. */
+  /** Of the last word, name, number, operator or literal, while it is {@link TokenText.wanted}. */
   readonly text = new TokenText();
+  /** Offset from the text's first byte of the last token's first byte. Of two dashes it is the first one's for both. */
+  tokenStart = 0;
+  /** There was a comment that is code for some server. */
+  seesCode = false;
   readonly #sink: TokenSink;
   #context: LexerContext;
   #state: State = State.Between;
   /** White space or a comment lies since the last token. */
   #gap = false;
   #beside: number = Beside.Other;
+  /** Bytes taken before this chunk, less the index of the chunk's first. */
+  #base = 0;
+  #taken = 0;
   /** In a comment that is read as code. */
   #inCode = false;
   #certain = true;
@@ -95,7 +103,17 @@ export class SqlLexer {
     this.#certain = context.certain;
     this.#seesCharset = false;
     this.text.wanted = false;
+    this.text.wantsNames = false;
+    this.#base = 0;
+    this.#taken = 0;
+    this.tokenStart = 0;
+    this.seesCode = false;
     this.#quoted.reset(context);
+  }
+
+  /** Whether all tokens so far are certain. */
+  get certain(): boolean {
+    return this.#certain;
   }
 
   /** Something since {@link forgetSensitivity} would be read in another way under other quoting rules in sql_mode. */
@@ -116,6 +134,12 @@ export class SqlLexer {
 
   /** Takes the next bytes of the text: `buf[start]` up to, not including, `buf[end]`. They are not kept. */
   push(buf: Buffer, start: number, end: number): void {
+    this.#base = this.#taken - start;
+    this.#taken += end - start;
+    this.#run(buf, start, end);
+  }
+
+  #run(buf: Buffer, start: number, end: number): void {
     this.#quoted.newChunk();
     let pos = start;
     while (pos < end) {
@@ -151,7 +175,7 @@ export class SqlLexer {
         else this.#certain = false;
         break;
       default:
-        this.#emit(lone(this.#state), 0);
+        this.#emitLone(this.#state);
     }
     this.#state = State.Between;
     return this.#certain && !this.#inCode;
@@ -162,12 +186,20 @@ export class SqlLexer {
     this.#sink.token(kind, word);
   }
 
+  /** What turned out to be no part of anything longer. */
+  #emitLone(state: State): void {
+    if (state === State.Dash && this.text.wanted) this.#keepOperator(DASH_BYTES, 0);
+    this.#emit(lone(state), 0);
+  }
+
   /** Reads on until a token is cut off by the end or is more than this knows. @returns the position it got to */
   #between(buf: Buffer, start: number, end: number): number {
     const { classes } = this.#context;
+    const base = this.#base;
     let pos = start;
     while (pos < end && this.#state === State.Between) {
       const c = buf[pos] as number;
+      this.tokenStart = base + pos;
       switch (classes[c]) {
         case ByteClass.Space:
           this.#gap = true;
@@ -229,6 +261,7 @@ export class SqlLexer {
       case ByteClass.Semicolon:
         return this.#single(Token.Semicolon, pos);
       case ByteClass.At:
+        this.text.clear();
         return this.#wait(State.At, pos);
       case ByteClass.Colon:
         return this.#wait(State.Colon, pos);
@@ -245,11 +278,17 @@ export class SqlLexer {
         if (this.#beside === Beside.Qualifier) return this.#beginDigits(buf, pos, end, c);
         this.#dollar.begin();
         this.text.clear();
-        if (this.text.wanted) this.text.append(buf, pos, pos + 1);
+        if (this.text.keepsNames) this.text.append(buf, pos, pos + 1);
         return this.#wait(State.Dollar, pos);
       default:
+        if (this.text.wanted) this.#keepOperator(buf, pos);
         return this.#single(Token.Operator, pos);
     }
+  }
+
+  #keepOperator(buf: Buffer, pos: number): void {
+    this.text.clear();
+    this.text.append(buf, pos, pos + 1);
   }
 
   get #doubleQuoted(): Token {
@@ -264,7 +303,7 @@ export class SqlLexer {
       case State.Word:
         return this.#readWord(buf, pos, end);
       case State.Number:
-        return this.#readNumber(buf, pos, end);
+        return this.#readNumber(buf, pos, pos, end);
       case State.Quoted:
         return this.#readQuoted(buf, pos, end);
       case State.AtName:
@@ -312,7 +351,7 @@ export class SqlLexer {
       default:
         break;
     }
-    this.#emit(lone(state), 0);
+    this.#emitLone(state);
     return pos;
   }
 
@@ -324,7 +363,7 @@ export class SqlLexer {
       return pos;
     }
     if (c >= 0x80) this.#seesCharset = true;
-    this.#emit(Token.Operator, 0);
+    this.#emitLone(State.Dash);
     this.#state = State.Dash;
     return pos;
   }
@@ -351,15 +390,17 @@ export class SqlLexer {
       return this.#readWord(buf, pos, end);
     }
     this.text.clear();
-    if (this.text.wanted) this.text.append(buf, pos, pos + 1);
     this.#number.begin(c);
     this.#state = State.Number;
-    return this.#readNumber(buf, pos + 1, end);
+    return this.#readNumber(buf, pos, pos + 1, end);
   }
 
-  #readNumber(buf: Buffer, start: number, end: number): number {
+  /** Reads on from `start`; the number has what stands from `from` on. */
+  #readNumber(buf: Buffer, from: number, start: number, end: number): number {
     const pos = this.#number.read(buf, start, end, this.#context.codes);
-    if (this.text.wanted) this.text.append(buf, start, pos);
+    // Where only names are wanted it counts if it may yet be one.
+    const isNumber = this.#number.end === NumberEnd.Number;
+    if (isNumber ? this.text.wanted : this.text.keepsNames) this.text.append(buf, from, pos);
     switch (this.#number.end) {
       case NumberEnd.Open:
         return pos;
@@ -389,11 +430,13 @@ export class SqlLexer {
   #beginQuoted(buf: Buffer, pos: number, end: number, quote: number, as: Token): number {
     this.#quotedAs = as;
     this.#quoted.begin(quote, as === Token.QuotedName);
+    if (this.text.sourceLimit > 0 && as === Token.String) this.text.quote = quote;
     return this.#readQuoted(buf, pos + 1, end);
   }
 
   #readQuoted(buf: Buffer, start: number, end: number): number {
     const pos = this.#quoted.read(buf, start, end);
+    if (this.text.quote !== 0) this.text.append(buf, start, pos);
     this.#state = State.Quoted;
     if (!this.#quoted.open) {
       this.#state = State.Between;
@@ -417,6 +460,7 @@ export class SqlLexer {
         const isName = c === BACKTICK || (c === DOUBLE_QUOTE && this.#context.ansiQuotes);
         this.#quotedAs = Token.UserVariable;
         this.#quoted.begin(c, isName);
+        if (this.text.sourceLimit > 0 && !isName) this.text.quote = c;
         return this.#readQuoted(buf, pos + 1, end);
       }
       default:
@@ -432,10 +476,12 @@ export class SqlLexer {
       const c = buf[pos] as number;
       if (c >= 0x80) this.#seesCharset = true;
       if (codes[c] !== NO_NAME_BYTE || c === DOT) continue;
+      if (this.text.wanted) this.text.append(buf, start, pos);
       this.#state = State.Between;
       this.#emit(Token.UserVariable, 0);
       return pos;
     }
+    if (this.text.wanted) this.text.append(buf, start, end);
     return end;
   }
 
@@ -445,11 +491,15 @@ export class SqlLexer {
     this.#state = State.Between;
     this.#beside = Beside.Other;
     this.#gap = true;
+    if (this.#comment.isVersioned) this.seesCode = true;
     if (this.#comment.end === CommentEnd.Code) {
       this.#inCode = true;
       if (!this.#comment.certain) this.#certain = false;
       const { rest } = this.#comment;
-      this.push(rest, 0, rest.length);
+      const base = this.#base;
+      this.#base = base + pos - rest.length;
+      this.#run(rest, 0, rest.length);
+      this.#base = base;
       // The other chunk goes on.
       this.#quoted.newChunk();
     }
@@ -458,7 +508,7 @@ export class SqlLexer {
 
   #readDollar(buf: Buffer, start: number, end: number): number {
     const pos = this.#dollar.read(buf, start, end, this.#context);
-    if (this.text.wanted) this.text.append(buf, start, pos);
+    if (this.text.keepsNames) this.text.append(buf, start, pos);
     if (this.#dollar.end === DollarEnd.Open) return pos;
     this.#state = State.Between;
     if (this.#dollar.end === DollarEnd.Word) {

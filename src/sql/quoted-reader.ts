@@ -109,7 +109,7 @@ export class QuotedReader {
           this.#step = Step.Inside;
           this.#node = DEAD;
           this.#previous = this.#quote;
-          if (this.#text.wanted) this.#text.append(buf, pos, pos + 1);
+          if (this.#isName && this.#text.keepsNames) this.#text.append(buf, pos, pos + 1);
           pos++;
           break;
       }
@@ -217,7 +217,7 @@ export class QuotedReader {
         this.#node = NAME_TRIE.check[to] === this.#node ? to : DEAD;
       }
     }
-    if (this.#text.wanted) this.#text.append(buf, start, pos);
+    if (this.#text.keepsNames) this.#text.append(buf, start, pos);
     return this.#step === Step.Closing ? pos + 1 : pos;
   }
 }

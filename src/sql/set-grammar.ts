@@ -1,5 +1,6 @@
+import { addChange, readUserVariable } from './name-reader.js';
 import type { StepFunction } from './statement-grammar.js';
-import { type StatementState, Step } from './statement-state.js';
+import { Assigned, type StatementState, Step } from './statement-state.js';
 import { assignmentEffect } from './system-variables.js';
 import { MAX_TOKEN_TEXT, Token } from './tokens.js';
 import { AssignmentScope, Flag, Hold, MAX_LISTED_ASSIGNMENTS, StatementKind } from './traits.js';
@@ -20,8 +21,12 @@ function record(s: StatementState, name: string | null, scope: AssignmentScope):
   const { holds, flags } = assignmentEffect(name, scope, s.context.mariadb);
   s.holds |= holds;
   s.flags |= flags;
-  if (s.assignments.length < MAX_LISTED_ASSIGNMENTS) s.assignments.push({ name, scope, isDefault: false });
-  else s.holds |= Hold.Unknown;
+  if (s.assignments.length < MAX_LISTED_ASSIGNMENTS) {
+    s.assignments.push({ name, scope, isDefault: false });
+    s.assigned = Assigned.SystemVariable;
+  } else {
+    s.holds |= Hold.Unknown;
+  }
 }
 
 /** Not a form of SET that is known. */
@@ -32,10 +37,13 @@ function setUnknown(s: StatementState): void {
 
 /** At the start of an assignment. */
 function target(s: StatementState, kind: Token, word: number): boolean {
+  s.assigned = Assigned.Other;
+  s.literal.reset();
   switch (kind) {
     case Token.UserVariable:
       s.holds |= Hold.WritesUserVariable;
-      s.step = Step.SetValue;
+      s.name = readUserVariable(s);
+      s.step = Step.SetUserVariable;
       break;
     case Token.SystemVariable:
       s.name = '';
@@ -178,15 +186,57 @@ function transaction(s: StatementState, kind: Token, word: number): boolean {
   return true;
 }
 
+/** Before the `=` after a user variable. */
+function userVariable(s: StatementState, kind: Token): boolean {
+  if (kind !== Token.Equal && kind !== Token.Assign) {
+    setUnknown(s);
+    return false;
+  }
+  s.assigned = Assigned.UserVariable;
+  s.step = Step.SetValue;
+  return true;
+}
+
 /** In a value, up to the next assignment. */
-function value(s: StatementState, kind: Token): boolean {
-  if (kind === Token.Comma && s.depth === 0) s.step = Step.SetTarget;
+function value(s: StatementState, kind: Token, word: number): boolean {
+  if (kind === Token.Comma && s.depth === 0) {
+    endValue(s);
+    s.step = Step.SetTarget;
+  } else {
+    s.literal.take(kind, word, s.text);
+    noteAssignment(s, kind);
+  }
   return false;
+}
+
+/** `@x := ...` inside a value. */
+function noteAssignment(s: StatementState, kind: Token): void {
+  if (kind !== Token.Assign || s.last !== Token.UserVariable) return;
+  // Its name is still the last text.
+  addChange(s, { kind: 'user_variable', name: readUserVariable(s), literal: null });
+}
+
+function endValue(s: StatementState): void {
+  switch (s.assigned) {
+    case Assigned.UserVariable:
+      addChange(s, { kind: 'user_variable', name: s.name, literal: s.literal.source });
+      break;
+    case Assigned.SystemVariable: {
+      const last = s.assignments.pop();
+      if (last !== undefined) s.assignments.push({ ...last, isDefault: s.literal.isDefault });
+      break;
+    }
+    case Assigned.Other:
+      break;
+  }
 }
 
 /** SET STATEMENT assignments FOR statement: the assignments do not stay. */
 function statement(s: StatementState, kind: Token, word: number): boolean {
-  if (kind !== Token.Word || word !== Word.for || s.depth !== 0) return false;
+  if (kind !== Token.Word || word !== Word.for || s.depth !== 0) {
+    noteAssignment(s, kind);
+    return false;
+  }
   s.restart();
   return true;
 }
@@ -200,5 +250,9 @@ export const SET_STEPS = {
   [Step.SetDefault]: defaultRole,
   [Step.SetTransaction]: transaction,
   [Step.SetValue]: value,
+  [Step.SetUserVariable]: userVariable,
   [Step.SetStatement]: statement,
 } satisfies Partial<Record<Step, StepFunction>>;
+
+/** What is still to be said at the statement's end, by the step it has got to. */
+export const SET_ENDS: Partial<Record<Step, (s: StatementState) => void>> = { [Step.SetValue]: endValue };

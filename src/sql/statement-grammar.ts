@@ -1,4 +1,6 @@
-import { SET_STEPS } from './set-grammar.js';
+import { DEFINITION_ENDS, DEFINITION_STEPS } from './definition-grammar.js';
+import { NAMED_ENDS, NAMED_STEPS } from './named-grammar.js';
+import { SET_ENDS, SET_STEPS } from './set-grammar.js';
 import { IMPURE, Inert, type StatementState, Step } from './statement-state.js';
 import {
   BLOCK,
@@ -27,6 +29,7 @@ function begin(s: StatementState, lead: Lead): void {
   s.writesVariables = lead.writesVariables === true;
   s.hasAccounts = lead.hasAccounts === true;
   s.text.wanted = lead.wantsText === true;
+  s.text.sourceLimit = lead.sourceLimit ?? 0;
   // What follows cannot be told apart into statements; nothing is lost, as it may do anything.
   if (lead === BLOCK) s.inert = Inert.Rest;
 }
@@ -193,81 +196,6 @@ function flush(s: StatementState, kind: Token, word: number): boolean {
   return true;
 }
 
-function handler(s: StatementState, kind: Token, word: number): boolean {
-  // The first word is a table, however it is called.
-  if (s.before === Token.None || s.last === Token.Dot || kind !== Token.Word) return false;
-  if (word === Word.read) s.kind = StatementKind.HandlerRead;
-  if (word === Word.close) s.kind = StatementKind.HandlerClose;
-  s.step = Step.Done;
-  return true;
-}
-
-/** CREATE and ALTER, up to the word for what it is about. */
-function create(s: StatementState, kind: Token, word: number): boolean {
-  if (kind !== Token.Word || s.last === Token.Equal) return false;
-  switch (word) {
-    case Word.or:
-    case Word.replace:
-    case Word.algorithm:
-    case Word.definer:
-    case Word.sql:
-    case Word.security:
-    case Word.invoker:
-    case Word.aggregate:
-      return true;
-    case Word.temporary:
-      s.kind = StatementKind.CreateTemporary;
-      s.holds |= Hold.TemporaryTable;
-      s.flags &= ~Flag.EndsTransaction;
-      return true;
-    case Word.table:
-      s.hasAccounts = false;
-      s.step = Step.CreateTable;
-      return true;
-    case Word.view:
-      s.inert = Inert.View;
-      break;
-    case Word.procedure:
-    case Word.function:
-    case Word.trigger:
-    case Word.event:
-    case Word.package:
-      s.inert = Inert.RoutineHead;
-      s.routineWord = word;
-      break;
-    default:
-      break;
-  }
-  s.step = Step.Done;
-  return true;
-}
-
-/** Waits for the query that fills the table. */
-function createTable(s: StatementState, kind: Token, word: number): boolean {
-  if (kind !== Token.Word) return false;
-  if (word === Word.select || word === Word.values) {
-    s.isHeader = false;
-    s.flags |= Flag.WritesLastInsertId;
-  } else if (s.isAfter(Word.values) && (word === Word.less || word === Word.in)) {
-    // VALUES LESS THAN (...) of a partition.
-    s.isHeader = true;
-  }
-  return false;
-}
-
-function drop(s: StatementState, kind: Token, word: number): boolean {
-  if (kind === Token.Word && word === Word.temporary) {
-    s.kind = StatementKind.DropTemporary;
-    s.flags &= ~Flag.EndsTransaction;
-  } else if (kind === Token.Word && word === Word.prepare) {
-    s.kind = StatementKind.Deallocate;
-    s.holds |= Hold.TextPrepare;
-    s.flags &= ~Flag.EndsTransaction;
-  }
-  s.step = Step.Done;
-  return true;
-}
-
 function show(s: StatementState, kind: Token, word: number): boolean {
   if (kind !== Token.Word) return false;
   // SHOW WARNINGS, SHOW COUNT(*) WARNINGS.
@@ -276,7 +204,8 @@ function show(s: StatementState, kind: Token, word: number): boolean {
     if (word === Word.errors) s.kind = StatementKind.ShowErrors;
     if (word === Word.warnings || word === Word.errors) s.flags |= Flag.ReadsDiagnostics;
   }
-  if (word === Word.variables) s.flags |= Flag.ReadsLastInsertId | Flag.ReadsConnectionId;
+  if (word === Word.variables && !s.isAfter(Word.global))
+    s.flags |= Flag.ReadsLastInsertId | Flag.ReadsConnectionId | Flag.ReadsTrackers;
   return false;
 }
 
@@ -309,6 +238,8 @@ function killEnd(s: StatementState): boolean {
 
 const BY_STEP: Readonly<Record<Step, StepFunction>> = {
   ...SET_STEPS,
+  ...DEFINITION_STEPS,
+  ...NAMED_STEPS,
   [Step.Done]: () => false,
   [Step.Start]: start,
   [Step.With]: afterWith,
@@ -323,10 +254,6 @@ const BY_STEP: Readonly<Record<Step, StepFunction>> = {
   [Step.Rollback]: rollback,
   [Step.Xa]: xa,
   [Step.Flush]: flush,
-  [Step.Handler]: handler,
-  [Step.Create]: create,
-  [Step.CreateTable]: createTable,
-  [Step.Drop]: drop,
   [Step.Show]: show,
   [Step.Use]: use,
   [Step.Kill]: kill,
@@ -335,3 +262,15 @@ const BY_STEP: Readonly<Record<Step, StepFunction>> = {
 
 /** The function of each {@link Step}. */
 export const STEPS: readonly StepFunction[] = Object.values(Step).map((step) => BY_STEP[step]);
+
+const ENDS_BY_STEP: Readonly<Partial<Record<Step, (s: StatementState) => void>>> = {
+  ...SET_ENDS,
+  ...DEFINITION_ENDS,
+  ...NAMED_ENDS,
+};
+const ENDS = Object.values(Step).map((step) => ENDS_BY_STEP[step]);
+
+/** At the end of the statement, after its last token: tells what nothing behind it can change any more. */
+export function endStatement(s: StatementState): void {
+  ENDS[s.step]?.(s);
+}

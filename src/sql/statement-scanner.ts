@@ -1,8 +1,9 @@
-import { takeAnywhere } from './expression.js';
+import { isProcedure, recordRoutine, takeAnywhere } from './expression.js';
 import { SqlLexer } from './lexer.js';
 import type { LexerContext } from './lexer-context.js';
 import { endsAtSemicolon, takeInert } from './routine-body.js';
-import { beginUnknown, STEPS } from './statement-grammar.js';
+import { SelectItems } from './select-items.js';
+import { beginUnknown, endStatement, STEPS } from './statement-grammar.js';
 import { IMPURE, Inert, StatementState, Step } from './statement-state.js';
 import { changesQuoting } from './system-variables.js';
 import { Token, type TokenSink } from './tokens.js';
@@ -16,15 +17,43 @@ import {
   UNKNOWN_HOLDS,
 } from './traits.js';
 import { EMPTY_TRAITS, traitsOf } from './traits-table.js';
+import { Word } from './words.js';
 
 /** Never added to. */
 const NONE: never[] = [];
+
+/** What is looked for beside that which costs nothing. */
+export const Details = {
+  None: 0,
+  /** {@link StatementTraits.routines}, and hazards. */
+  Names: 1,
+  /** Also {@link StatementTraits.sessionValues} and {@link StatementTraits.lockColumns}. */
+  All: 2,
+} as const;
+export type Details = (typeof Details)[keyof typeof Details];
+
+/**
+ * Bits of {@link Hold} by the names of objects, in lower case (a routine's with `()` behind it), whose use does to a session what no tracker shows; above them, by
+ * {@link CHANGING_ROWS}, the bits for statements that change rows.
+ */
+export type Hazards = ReadonlyMap<string, number>;
+
+/** How far the bits of {@link Hazards} for statements that change rows are shifted to the left. */
+export const CHANGING_ROWS = 16;
+const HOLD_BITS = (1 << CHANGING_ROWS) - 1;
+
+export const NO_HAZARDS: Hazards = new Map();
 
 /** Finds the traits of one text at a time, from its bytes. */
 export class StatementScanner implements TokenSink {
   readonly #lexer: SqlLexer;
   readonly #statement: StatementState;
   #context: LexerContext;
+  #details: Details = Details.None;
+  #hazards: Hazards = NO_HAZARDS;
+  /** Those of the names in the statement so far. */
+  #named = 0;
+  readonly #items = new SelectItems();
 
   // Of the text.
   #count = 0;
@@ -43,11 +72,16 @@ export class StatementScanner implements TokenSink {
     this.#statement = new StatementState(context, this.#lexer.text);
   }
 
-  /** Starts a text; whatever came before is forgotten. */
-  begin(context: LexerContext): void {
+  /** Starts a text; whatever came before is forgotten. Without {@link Details.Names} there are no hazards. */
+  begin(context: LexerContext, details: Details = Details.None, hazards: Hazards = NO_HAZARDS): void {
     this.#context = context;
+    this.#details = details;
+    this.#hazards = hazards;
+    this.#named = 0;
     this.#lexer.reset(context);
+    this.#lexer.text.wantsNames = details !== Details.None;
     this.#statement.reset(context);
+    if (details === Details.All) this.#items.reset();
     this.#count = 0;
     this.#holds = 0;
     this.#flags = 0;
@@ -110,19 +144,77 @@ export class StatementScanner implements TokenSink {
       this.#endStatement();
       return;
     }
-    if (s.inert !== Inert.No) takeInert(s, kind, word);
-    else if (s.step === Step.Done || !(STEPS[s.step] as (typeof STEPS)[0])(s, kind, word))
+    if (this.#details !== Details.None) this.#takeDetail(s, kind);
+    if (s.inert !== Inert.No) {
+      takeInert(s, kind, word);
+    } else if (s.step === Step.Done || !(STEPS[s.step] as (typeof STEPS)[0])(s, kind, word)) {
+      if (this.#details === Details.All) this.#items.take(s, kind, word);
       takeAnywhere(s, kind, word);
+    }
     s.before = s.last;
     s.beforeWord = s.lastWord;
     s.last = kind;
     s.lastWord = word;
   }
 
+  #takeDetail(s: StatementState, kind: Token): void {
+    if (this.#details === Details.All) this.#items.move(this.#lexer.tokenStart);
+    const isName = kind === Token.Word || kind === Token.QuotedName;
+    if ((isName || kind === Token.Dot) && s.inert === Inert.No) this.#takeName(s, kind);
+  }
+
+  /** Looks at what a name is, apart from its place in the statement. */
+  #takeName(s: StatementState, kind: Token): void {
+    if (kind === Token.Dot) {
+      s.qualifier = s.before === Token.Dot ? null : s.text.read(s.context.utf8);
+    } else {
+      if (isProcedure(s) && (s.isAfter(Word.call) || s.last === Token.Dot)) {
+        s.procedure = s.text.read(s.context.utf8);
+        s.isQualified = s.last === Token.Dot;
+      }
+      if (this.#hazards.size > 0) this.#takeHazard(s, s.text.read(s.context.utf8));
+    }
+  }
+
+  #takeHazard(s: StatementState, name: string | null): void {
+    const hazards = name === null ? undefined : this.#hazards.get(name.toLowerCase());
+    if (hazards === undefined) return;
+    this.#named |= hazards;
+    s.flags |= IMPURE;
+  }
+
+  /** A definition runs nothing of what it names, but for the query that fills a table; nor does SHOW. */
+  #endHazards(s: StatementState): void {
+    for (const name of s.routines) this.#takeHazard(s, `${name.slice(name.indexOf('.') + 1)}()`);
+    const named = this.#named;
+    if (named === 0) return;
+    this.#named = 0;
+    const fillsTable = (s.flags & Flag.WritesLastInsertId) !== 0;
+    if (s.kind === StatementKind.Show || (s.kind === StatementKind.Ddl && !fillsTable)) return;
+    s.holds |= named & HOLD_BITS;
+    if ((s.flags & Flag.Dml) !== 0) s.holds |= named >>> CHANGING_ROWS;
+  }
+
+  /** At the end of a statement, before the state is looked at. */
+  #finishDetails(s: StatementState): void {
+    if (this.#details === Details.None) return;
+    if (s.kind === StatementKind.Call) recordRoutine(s, s.isQualified, s.procedure);
+    if (this.#details !== Details.All) return;
+    this.#items.finish(s);
+    if (!this.#lexer.seesCode) {
+      s.lockColumns = this.#items.lockColumns(s);
+      if (this.#count === 0) s.sessionValues = this.#items.values(s);
+    }
+    this.#items.reset();
+  }
+
   #endStatement(): void {
     const s = this.#statement;
     if (s.last === Token.None) return;
     if (s.kind === StatementKind.Empty) beginUnknown(s);
+    endStatement(s);
+    this.#finishDetails(s);
+    if (this.#hazards.size > 0) this.#endHazards(s);
     this.#watchReading(s);
     const reads = s.flags === 0 && s.holds === 0;
     const flags = reads ? Flag.PlainRead : s.flags & ~IMPURE;
@@ -146,10 +238,10 @@ export class StatementScanner implements TokenSink {
         each: NONE,
       });
       if (this.#count === 1) this.#only = traits;
-      else if (this.#count === 2) this.#each = [this.#only, traits];
+      else if (this.#count === 2) this.#each = [traitsOf({ ...this.#only, sessionValues: NONE }), traits];
       else this.#each.push(traits);
-    } else if (assignments.length > 0) {
-      // Too many statements to list them, and so their assignments.
+    } else if (assignments.length > 0 || changes.length > 0) {
+      // Too many statements to list them, and so what they assign and change.
       this.#holds |= Hold.Unknown;
     }
     s.reset(this.#context);

@@ -1,4 +1,5 @@
 import type { LexerContext } from './lexer-context.js';
+import { LiteralReader } from './literal-reader.js';
 import { Token, type TokenText } from './tokens.js';
 import {
   type Assignment,
@@ -8,6 +9,7 @@ import {
   type SessionValueUse,
   type StateChange,
   StatementKind,
+  type TableName,
 } from './traits.js';
 
 /** What the grammar waits for in a statement: statement-grammar.ts and set-grammar.ts have a function for each. */
@@ -43,6 +45,27 @@ export const Step = {
   SetTransaction: 27,
   SetValue: 28,
   SetStatement: 29,
+  SetUserVariable: 30,
+  /** The name of a temporary table to be created. */
+  CreateName: 31,
+  Alter: 32,
+  AlterName: 33,
+  AlterTable: 34,
+  /** After RENAME in ALTER TABLE. */
+  AlterRename: 35,
+  DropNames: 36,
+  DropSchema: 37,
+  Rename: 38,
+  RenameFrom: 39,
+  RenameTo: 40,
+  Prepare: 41,
+  /** In what is prepared. */
+  PrepareText: 42,
+  Execute: 43,
+  ExecuteText: 44,
+  Deallocate: 45,
+  HandlerAlias: 46,
+  PrepareFrom: 47,
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 
@@ -58,6 +81,16 @@ export const Inert = {
   Rest: 4,
 } as const;
 export type Inert = (typeof Inert)[keyof typeof Inert];
+
+/** What SET assigns a value to. */
+export const Assigned = {
+  UserVariable: 0,
+  /** A system variable, the last of {@link StatementState.assignments}. */
+  SystemVariable: 1,
+  /** Nothing that is listed. */
+  Other: 2,
+} as const;
+export type Assigned = (typeof Assigned)[keyof typeof Assigned];
 
 /** {@link StatementState.listDepth} when no list is open. */
 export const NO_LIST = -1;
@@ -111,11 +144,25 @@ export class StatementState {
   /** The variable to be assigned; null when it cannot be told. */
   name: string | null = null;
   nameScope: AssignmentScope = AssignmentScope.None;
+  /** What the value is for. */
+  assigned: Assigned = Assigned.Other;
+  /** Reads the value of an assignment, and what is prepared. */
+  readonly literal = new LiteralReader();
+  /** The table's name that is being read. */
+  table: TableName | null = null;
+  /** The table to be renamed, and its new name. */
+  from: TableName | null = null;
+  to: TableName | null = null;
   assignments: Assignment[] = [];
   changes: StateChange[] = [];
-  lockColumns: LockCall[] | null = null;
-  sessionValues: SessionValueUse[] = [];
+  lockColumns: readonly LockCall[] | null = null;
+  sessionValues: readonly SessionValueUse[] = [];
   routines: string[] = [];
+  /** The name before the last dot, while names are wanted; null when it cannot be read or is qualified itself. */
+  qualifier: string | null = null;
+  /** Of CALL, as {@link qualifier}. */
+  procedure: string | null = null;
+  isQualified = false;
   use: string | null = null;
   kill: { kind: KillTarget['kind']; id: bigint | null } | null = null;
 
@@ -137,6 +184,9 @@ export class StatementState {
     this.lockColumns = null;
     if (this.sessionValues.length > 0) this.sessionValues = [];
     if (this.routines.length > 0) this.routines = [];
+    this.qualifier = null;
+    this.procedure = null;
+    this.isQualified = false;
     this.use = null;
     this.kill = null;
     this.restart();
@@ -160,7 +210,12 @@ export class StatementState {
     this.bodyStarted = false;
     this.inHandler = false;
     this.scope = AssignmentScope.None;
+    this.assigned = Assigned.Other;
+    this.table = null;
+    this.from = null;
+    this.to = null;
     this.text.wanted = false;
+    this.text.sourceLimit = 0;
   }
 
   /** Whether the last token was this bare word. */

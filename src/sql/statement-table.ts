@@ -1,3 +1,4 @@
+import { MAX_LITERAL } from './literal-reader.js';
 import { Step } from './statement-state.js';
 import { Flag, Hold, StatementKind, UNKNOWN_FLAGS, UNKNOWN_HOLDS } from './traits.js';
 import { WORD_LIMIT, Word, type WordName } from './words.js';
@@ -17,6 +18,8 @@ export interface Lead {
   readonly hasAccounts?: boolean;
   /** The step wants to read words. */
   readonly wantsText?: boolean;
+  /** The step wants to read literals up to so many bytes. */
+  readonly sourceLimit?: number;
 }
 
 const K = StatementKind;
@@ -51,7 +54,7 @@ const STATEMENTS: Partial<Record<WordName, Lead>> = {
     writesVariables: true,
   },
   do: { kind: K.Do },
-  handler: { kind: K.HandlerOpen, holds: Hold.Handler, step: Step.Handler },
+  handler: { kind: K.HandlerOpen, holds: Hold.Handler, step: Step.Handler, wantsText: true },
   show: { kind: K.Show, reads: true, step: Step.Show, hasAccounts: true },
   explain: EXPLAIN,
   describe: EXPLAIN,
@@ -62,7 +65,7 @@ const STATEMENTS: Partial<Record<WordName, Lead>> = {
   signal: { kind: K.Signal },
   resignal: { kind: K.Signal },
 
-  set: { kind: K.Set, step: Step.SetTarget, wantsText: true },
+  set: { kind: K.Set, step: Step.SetTarget, wantsText: true, sourceLimit: MAX_LITERAL },
   use: { kind: K.Use, step: Step.Use, wantsText: true },
   kill: { kind: K.Kill, step: Step.Kill, wantsText: true },
 
@@ -78,19 +81,21 @@ const STATEMENTS: Partial<Record<WordName, Lead>> = {
   flush: { kind: K.Flush, flags: ENDS, step: Step.Flush },
   backup: { kind: K.Backup, holds: Hold.TableLock, flags: ENDS },
 
-  prepare: { kind: K.Prepare, holds: Hold.TextPrepare },
+  prepare: { kind: K.Prepare, holds: Hold.TextPrepare, step: Step.Prepare, wantsText: true },
   execute: {
     kind: K.Execute,
     holds: Hold.TextPrepare | UNKNOWN_HOLDS,
     flags: UNKNOWN_FLAGS,
     writesVariables: true,
+    step: Step.Execute,
+    wantsText: true,
   },
-  deallocate: { kind: K.Deallocate, holds: Hold.TextPrepare },
+  deallocate: { kind: K.Deallocate, holds: Hold.TextPrepare, step: Step.Deallocate, wantsText: true },
 
   create: CREATE,
-  alter: CREATE,
+  alter: { ...DDL, step: Step.Alter },
   drop: { ...DDL, step: Step.Drop },
-  rename: DDL,
+  rename: { ...DDL, step: Step.Rename },
   truncate: DDL,
   grant: DDL,
   revoke: DDL,

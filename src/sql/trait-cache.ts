@@ -1,6 +1,9 @@
+import { ITEM_FLAGS, ITEM_HOLDS } from './item-words.js';
 import type { LexerContext } from './lexer-context.js';
-import { StatementScanner } from './statement-scanner.js';
-import type { StatementTraits } from './traits.js';
+import { areNameable } from './select-items.js';
+import { Details, type Hazards, NO_HAZARDS, StatementScanner } from './statement-scanner.js';
+import { Flag, type StatementTraits } from './traits.js';
+import { traitsOf } from './traits-table.js';
 
 /** Longer statements, in bytes, are looked at anew each time. */
 export const MAX_CACHED_STATEMENT = 1024;
@@ -48,6 +51,12 @@ function copyOf(buf: Buffer, start: number, end: number): Buffer {
   return bytes;
 }
 
+/** Most statements call nothing of which there is more to be told. */
+function asksForDetails({ flags, holds }: StatementTraits): boolean {
+  if ((flags & Flag.Undecidable) !== 0) return false;
+  return (flags & (ITEM_FLAGS | Flag.MayRunRoutine)) !== 0 || (holds & ITEM_HOLDS) !== 0;
+}
+
 /** A statement that comes in pieces. */
 export interface StatementReading {
   /** Takes the next bytes of its text, cut anywhere: `buf[start]` up to `buf[end]`, which are not kept. */
@@ -67,6 +76,7 @@ export class StatementClassifier {
   readonly #seen: Int32Array;
   readonly #mask: number;
   #scanner: StatementScanner | null = null;
+  #hazards: Hazards = NO_HAZARDS;
 
   /** @param limit most statements to remember, each up to 1 KiB; rounded down to a power of two, 0 for none */
   constructor(limit: number) {
@@ -74,6 +84,21 @@ export class StatementClassifier {
     this.#entries = new Array<Entry | null>(sets * WAYS).fill(null);
     this.#seen = new Int32Array(sets);
     this.#mask = sets - 1;
+  }
+
+  /**
+   * Names in lower case of routines, views, and tables with triggers whose use does to a session what no tracker shows, and the
+   * bits of {@link Hold} that it amounts to. A statement with such a name in it, whatever the name's schema and place, has
+   * these bits and is no plain read. All that is remembered is forgotten; statements under way know the old names.
+   */
+  set hazards(hazards: Hazards) {
+    this.#hazards = new Map(hazards);
+    this.#entries.fill(null);
+    this.#seen.fill(0);
+  }
+
+  get hazards(): Hazards {
+    return this.#hazards;
   }
 
   /** The traits of the text `buf[start]` up to, not including, `buf[end]`. */
@@ -97,10 +122,13 @@ export class StatementClassifier {
     return traits;
   }
 
-  /** For a statement that is not at hand as a whole. Any number of them may be under way. */
+  /**
+   * For a statement that is not at hand as a whole. Any number of them may be under way. Their traits list neither
+   * {@link StatementTraits.sessionValues} nor {@link StatementTraits.lockColumns}.
+   */
   begin(context: LexerContext): StatementReading {
     const scanner = new StatementScanner(context);
-    scanner.begin(context);
+    scanner.begin(context, Details.Names, this.#hazards);
     return scanner;
   }
 
@@ -112,8 +140,15 @@ export class StatementClassifier {
 
   #scan(buf: Buffer, start: number, end: number, context: LexerContext): StatementTraits {
     this.#scanner ??= new StatementScanner(context);
-    this.#scanner.begin(context);
-    this.#scanner.push(buf, start, end);
-    return this.#scanner.finish();
+    const scanner = this.#scanner;
+    const details = this.#hazards.size > 0 ? Details.Names : Details.None;
+    scanner.begin(context, details, this.#hazards);
+    scanner.push(buf, start, end);
+    const traits = scanner.finish();
+    if (!asksForDetails(traits)) return traits;
+    scanner.begin(context, Details.All, this.#hazards);
+    scanner.push(buf, start, end);
+    const all = scanner.finish();
+    return areNameable(all.sessionValues, buf, start) ? all : traitsOf({ ...all, sessionValues: [] });
   }
 }

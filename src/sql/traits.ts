@@ -144,7 +144,10 @@ export const Flag = {
   Undecidable: 1 << 18,
   /** SHOW VARIABLES, `@@session_track_...`, tables of variables: shows the session's trackers. */
   ReadsTrackers: 1 << 19,
-  /** CREATE, ALTER or DROP of a routine, view, trigger, event or schema: what is known of them is out of date. */
+  /**
+   * CREATE, ALTER or DROP of a routine, view, trigger or event, DROP of a schema, ALTER or RENAME of a table (with which its
+   * triggers may move): what is known of them is out of date.
+   */
   ChangesRoutines: 1 << 20,
 } as const;
 
@@ -161,7 +164,7 @@ export const AssignmentScope = {
 export type AssignmentScope = (typeof AssignmentScope)[keyof typeof AssignmentScope];
 
 export interface Assignment {
-  /** The value is the word DEFAULT, or the number 0. */
+  /** The whole value is the word DEFAULT, or the number 0 written as `0`. */
   readonly isDefault: boolean;
   /** The system variable in lower case; null where the name is not ASCII (MySQL ignores accents in it) or too long. */
   readonly name: string | null;
@@ -178,28 +181,45 @@ export interface TableName {
 
 /**
  * State by name that one statement makes or ends on its session when it succeeds. Names are as written, unquoted; null where
- * they cannot be told. Names that are no table's are in lower case.
+ * they cannot be told. Names that are no table's are in lower case, and null where they are not ASCII: MySQL takes some that
+ * differ in accents for the same, MariaDB does not.
+ *
+ * When the statement fails nothing of it is true, but: MariaDB has then dropped those tables of a DROP TABLE that it found, and
+ * the table that CREATE OR REPLACE TEMPORARY TABLE was to replace; a PREPARE that fails has ended the statement of that name
+ * (both servers).
  */
 export type StateChange =
-  /** CREATE [OR REPLACE] TEMPORARY TABLE, whatever fills it. */
+  /** CREATE [OR REPLACE] TEMPORARY TABLE or SEQUENCE, whatever fills it. */
   | { readonly kind: 'create_temporary'; readonly table: TableName }
-  /** DROP [TEMPORARY] TABLE, one for each table: a temporary table goes first. */
+  /** DROP [TEMPORARY] TABLE or SEQUENCE, one for each table: a temporary table goes first. */
   | { readonly kind: 'drop_table'; readonly table: TableName }
-  /** ALTER TABLE ... RENAME, RENAME TABLE. */
+  /** ALTER TABLE ... RENAME, and MariaDB's RENAME TABLE: that of MySQL sees no temporary tables. */
   | { readonly kind: 'rename_table'; readonly from: TableName; readonly to: TableName }
+  /** DROP DATABASE. Temporary tables in it stay (both servers). */
   | { readonly kind: 'drop_schema'; readonly schema: string | null }
   /**
    * `SET @x = value`. `literal`: the value's source, byte by byte (latin1), when it is a literal (NULL, TRUE, FALSE, a
-   * number with or without sign, one string, hex or bit literal with or without introducer), else null.
+   * number with or without sign, one string, hex or bit literal with or without introducer), else null. It is to be read in
+   * the character set, collation and sql_mode from before the statement, whatever else the statement sets. A variable that
+   * is set to NULL keeps the type and character set of the value before (both servers).
+   *
+   * All that SET writes is listed, `@y` in `SET @x = @y := 5` as well; other statements are told by
+   * {@link Hold.WritesUserVariable} only.
    */
   | { readonly kind: 'user_variable'; readonly name: string | null; readonly literal: string | null }
-  /** PREPARE name FROM 'text'. `text`: what the string literal says, its bytes (latin1); null when it is not a literal. */
+  /**
+   * PREPARE name FROM 'text'. `text`: what the string literal says, its bytes (latin1); null when it is anything else than one
+   * string, longer than 8 KiB, or has characters that the server may convert.
+   */
   | { readonly kind: 'prepare'; readonly name: string | null; readonly text: string | null }
   | { readonly kind: 'execute'; readonly name: string | null }
   /** EXECUTE IMMEDIATE 'text' (MariaDB); `text` as for `prepare`. */
   | { readonly kind: 'execute_immediate'; readonly text: string | null }
   | { readonly kind: 'deallocate'; readonly name: string | null }
-  /** `name`: the alias, or the table's name. */
+  /**
+   * HANDLER ... OPEN; `name`: the alias, or the table's name. It ends without a CLOSE, too: when its table is altered, dropped,
+   * renamed, truncated or analyzed, or hidden by a temporary one.
+   */
   | { readonly kind: 'handler_open'; readonly name: string | null }
   | { readonly kind: 'handler_close'; readonly name: string | null };
 
@@ -260,10 +280,15 @@ export interface StatementTraits {
   readonly changes: readonly StateChange[];
   /**
    * Of a single SELECT of items and nothing else (no FROM, no WHERE, no INTO) that calls functions of user locks: what each
-   * column is. Null where such functions are called in any other way, or not at all.
+   * column is. Null where such functions are called in any other way, or not at all, and for texts in pieces. Also of a DO in
+   * which only RELEASE_ALL_LOCKS() is called, which has no result.
    */
   readonly lockColumns: readonly LockCall[] | null;
-  /** Values that the proxy knows, in the order of the text; empty for anything but a single statement. */
+  /**
+   * Values that the proxy knows, in the order of the text: all uses of any of them in it, or none. Empty for anything but a
+   * single statement at hand as a whole, and where a value must not be replaced (its source would show in the name of another
+   * column, it is evaluated later or in code in a comment): the flags that it is read are set nevertheless.
+   */
   readonly sessionValues: readonly SessionValueUse[];
   /** Names in lower case of the routines that it may run: `schema.name`, or `name`; those of CALL as well. */
   readonly routines: readonly string[];

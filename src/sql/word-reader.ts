@@ -68,7 +68,7 @@ export class WordReader {
       }
     }
     this.#node = node;
-    if (this.#text.wanted) this.#text.append(buf, start, pos);
+    if (this.#text.keepsNames) this.#text.append(buf, start, pos);
     return pos;
   }
 }

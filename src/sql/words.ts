@@ -10,11 +10,12 @@ const WORD_LISTS = [
   'replace reset resignal restart revoke rollback savepoint select set show shutdown signal start stop',
   'table truncate uninstall unlock update use values while with xa',
   // What tells statements apart.
-  'aggregate algorithm as char character charset close connection continue default definer',
-  'each end errors event exit export follows function global hard id in index into',
-  'invoker isolation less local names next no no_write_to_binlog none only or package password',
-  'persist persist_only precedes previous procedure query read recover resource role row',
-  'security session share soft sql statement tables temporary to transaction trigger undo user value',
+  'aggregate algorithm as char character charset close column connection continue database default definer',
+  'each end errors event exists exit export false follows from function global hard id ignore immediate in index into',
+  'invoker isolation key less library local names next no no_write_to_binlog none not null online only open or package',
+  'password',
+  'persist persist_only precedes previous procedure query read recover resource role row schema',
+  'security sequence session share soft sql statement tables temporary to transaction trigger true undo user using value',
   'variables view warnings work write',
   // What has an effect, or asks for one.
   'benchmark connection_id currval error_count found_rows get_lock identity last_insert_id lastval',
@@ -23,6 +24,13 @@ const WORD_LISTS = [
   'source_pos_wait sql_calc_found_rows user_variables user_variables_by_thread variables_by_thread',
   'version_tokens_lock_exclusive version_tokens_lock_shared version_tokens_unlock',
   'wait_for_executed_gtid_set warning_count wsrep_sync_wait_upto_gtid',
+  'session_track_gtids session_track_schema session_track_state_change session_track_system_variables',
+  'session_track_transaction_info session_track_user_variables system_variables',
+  // What tells ids of the server's sessions.
+  'innodb_trx is_used_lock metadata_locks processlist session_account_connect_attrs session_connect_attrs threads',
+  // What ends or begins a list of items.
+  'all distinct distinctrow dual group having high_priority limit order returning sql_big_result',
+  'sql_buffer_result sql_cache sql_no_cache sql_small_result straight_join union where',
 ] as const;
 
 type Split<List extends string> = List extends `${infer First} ${infer Rest}` ? First | Split<Rest> : List;

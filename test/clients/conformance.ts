@@ -30,7 +30,7 @@ export interface Client {
 }
 
 /** The project's folder; compiled tests may be elsewhere, beside a link to its package.json. */
-function projectFolder(): string {
+export function projectFolder(): string {
   for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
     const manifest = join(folder, 'package.json');
     if (existsSync(manifest)) return dirname(realpathSync(manifest));

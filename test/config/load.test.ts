@@ -11,6 +11,7 @@ import {
 } from '../../src/config/load.js';
 import { ConfigError, formatProblem } from '../../src/config/problem.js';
 import { camelCase, KEY_NAMES, type KeyName } from '../../src/config/schema.js';
+import { UNSAFE_KINDS } from '../../src/config/unsafe-holds.js';
 
 interface Given {
   readonly flags?: Partial<Record<KeyName, string | string[]>>;
@@ -44,6 +45,9 @@ function mistakes(given: Given): string[] {
   return [];
 }
 
+const unsafe = (action: string) => Object.fromEntries(UNSAFE_KINDS.map((kind) => [kind, action]));
+const HOLDS = unsafe('hold');
+
 t.test('defaults', async (t) => {
   t.same(load({}), {
     upstream: null,
@@ -57,6 +61,8 @@ t.test('defaults', async (t) => {
     poolMode: 'transaction',
     poolSize: 20,
     queryWaitTimeout: 5_000,
+    onUnsafe: HOLDS,
+    maxHeld: 1,
     maxPreparedStatements: 200,
     http: { kind: 'tcp', host: '127.0.0.1', port: 6034 },
     shutdownTimeout: 30_000,
@@ -65,7 +71,7 @@ t.test('defaults', async (t) => {
   t.same(load({ yaml: '' }), load({}), 'an empty file changes nothing');
 });
 
-/** Two good values of each key as text, and what they are. */
+/** Three good values of each key as text, and what they are. */
 const VALUES: Readonly<
   Record<Exclude<KeyName, 'users' | 'upstream'>, readonly (readonly [string, unknown])[]>
 > = {
@@ -113,6 +119,16 @@ const VALUES: Readonly<
     ['1s', 1_000],
     ['24d', 2_073_600_000],
     ['3s', 3_000],
+  ],
+  on_unsafe: [
+    ['error', unsafe('error')],
+    ['user_lock=error, temporary_table = warn', { ...HOLDS, user_lock: 'error', temporary_table: 'warn' }],
+    ['unknown=warn', { ...HOLDS, unknown: 'warn' }],
+  ],
+  max_held: [
+    ['80%', 0.8],
+    ['0.25', 0.25],
+    ['0 %', 0],
   ],
   max_prepared_statements: [
     ['1', 1],
@@ -184,6 +200,58 @@ t.test('lists', async (t) => {
     'any free port, twice',
   );
   t.equal(load({ flags: { pool_size: ['1', '2'] } }).poolSize, 2, 'the last of a repeated flag counts');
+});
+
+t.test('actions for kinds of holds', async (t) => {
+  const map = 'on_unsafe: {user_lock: error, unknown: warn}\n';
+  t.same(load({ yaml: map }).onUnsafe, { ...HOLDS, user_lock: 'error', unknown: 'warn' });
+  t.same(load({ yaml: 'on_unsafe: {}\n' }).onUnsafe, HOLDS);
+  const wrong = [
+    [
+      'on_unsafe: {user_lok: warn}',
+      'my.yaml:1:23: on_unsafe.user_lok: is not a kind of hold (did you mean user_lock?)',
+    ],
+    [
+      'on_unsafe: {xa: eror}',
+      'my.yaml:1:17: on_unsafe.xa: "eror" is not one of hold, warn, error (did you mean error?)',
+    ],
+    ['on_unsafe: {xa: [warn]}', 'my.yaml:1:17: on_unsafe.xa: must be one of hold, warn, error'],
+    ['on_unsafe:', 'my.yaml:1:11: on_unsafe: has no value'],
+    [
+      'on_unsafe: [warn]',
+      'my.yaml:1:12: on_unsafe: must be one of hold, warn, error, or a map of kinds such as {user_lock: error}',
+    ],
+  ] as const;
+  for (const [yaml, message] of wrong) t.same(mistakes({ yaml: `${yaml}\n` }), [message], yaml);
+  const env = (MYBOUNCER_ON_UNSAFE: string) => mistakes({ env: { MYBOUNCER_ON_UNSAFE } })[0] ?? '';
+  t.match(
+    env('get_lock=warn'),
+    /^env MYBOUNCER_ON_UNSAFE: on_unsafe: "get_lock" .* \(did you mean user_lock\?\)$/,
+  );
+  t.match(env('refuse'), /"refuse" is neither one of hold, warn, error nor of the form KIND=ACTION$/);
+  t.match(env('wrn'), /did you mean warn\?$/);
+  t.match(env('xa=warn,xa=error'), /names xa twice$/);
+  t.match(env('nonsense_kind=warn'), /is not a kind of hold; kinds are temporary_table, /);
+  t.match(env('xa='), /on_unsafe\.xa: "" is not one of/);
+});
+
+t.test('shares', async (t) => {
+  const share = (text: string) => load({ flags: { max_held: text } }).maxHeld;
+  for (const [text, value] of [
+    ['100%', 1],
+    ['12.5%', 0.125],
+    ['0', 0],
+    ['1', 1],
+    ['1.0', 1],
+  ] as const)
+    t.equal(share(text), value, text);
+  for (const text of ['101%', '1.1', '-1', 'all', '', '%', '1e-1'])
+    t.match(
+      mistakes({ flags: { max_held: text } }),
+      [/ is not a share from 0% to 100%, or from 0 to 1$/],
+      text,
+    );
+  t.match(mistakes({ flags: { max_held: '80' } }), [/\(did you mean 80%\?\)$/]);
 });
 
 t.test('an empty variable is not set', async (t) => {

@@ -4,7 +4,7 @@
  */
 import { PoolDialError, type PoolError, PoolTimeoutError } from '../../src/pool/errors.js';
 import { TICK_MS } from '../../src/pool/session-pools.js';
-import { AGEING_MS } from '../../src/pool/waiting-lines.js';
+import { AFFINITY_REACH, AGEING_MS } from '../../src/pool/waiting-lines.js';
 import { type FakeSession, settle, TestRequest, World } from './support.js';
 
 export const KEYS = ['a', 'b', 'c'] as const;
@@ -59,11 +59,14 @@ export class Model {
   /** Checkouts that had several idle sessions to choose from. */
   chosen = 0;
   refused = 0;
+  /** Sessions handed over out of order, because they suited somebody else better. */
+  overtook = 0;
 
   constructor(limit: number, closesAtOnce: boolean) {
     this.world = new World({
       limit,
       waitTimeoutMs: WAIT_TIMEOUT_MS,
+      distance,
       close: (session, reason) => {
         if (this.closedOnce.has(session)) throw new Error('closed twice');
         this.closedOnce.add(session);
@@ -131,10 +134,9 @@ export class Model {
     request.fingerprint = fingerprint;
     const idle = this.idleOf(client.key);
     const expected =
-      idle.find((session) => session === preferred) ??
+      idle.find((session) => session === preferred && session.fingerprint === fingerprint) ??
       idle.find((session) => session.fingerprint === fingerprint) ??
-      idle[0] ??
-      null;
+      nearest(idle, preferred, fingerprint);
     if (idle.length > 1) this.chosen++;
     const session = this.world.pools.checkout(request);
     if (session !== expected) throw new Error(`gave ${session?.id} in place of ${expected?.id}`);
@@ -277,16 +279,32 @@ export class Model {
   #granted(client: Client, session: FakeSession): void {
     if (client.owed !== 1) throw new Error('granted without asking, or twice');
     const line = this.line(client.key);
-    if (line[0] !== client) throw new Error('granted out of order');
+    const overtaken = line.slice(0, Math.max(0, line.indexOf(client)));
+    if (!line.includes(client)) throw new Error('granted out of line');
+    if (overtaken.length > 0) this.#checkOvertaking(client, session, overtaken);
     const from = this.whereabouts.get(session);
     if (from !== 'free' && from !== 'arriving') throw new Error('granted what was not free');
     if (session.key !== client.key) throw new Error('granted a session of another key');
-    line.shift();
+    line.splice(overtaken.length, 1);
     client.owed = 0;
     client.session = session;
     this.whereabouts.set(session, client);
     this.served++;
     this.#react(client);
+  }
+
+  /** Only by whom the session suits as it is, only a few places, and nobody who has waited for long. */
+  #checkOvertaking(client: Client, session: FakeSession, overtaken: readonly Client[]): void {
+    const suits = ({ request }: Client): boolean => request.fingerprint === session.fingerprint;
+    if (this.whereabouts.get(session) === 'arriving')
+      throw new Error('a new session is for the first in line');
+    if (!suits(client)) throw new Error('granted out of order');
+    if (overtaken.some(suits)) throw new Error('granted out of order among those it suits');
+    if (overtaken.length >= AFFINITY_REACH) throw new Error('overtook too many');
+    for (const { request } of overtaken) {
+      if (this.world.clock.time - request.enqueuedAt >= AGEING_MS) throw new Error('overtook an old waiter');
+    }
+    this.overtook++;
   }
 
   #react(client: Client): void {
@@ -368,6 +386,22 @@ export class Model {
     const at = idle.indexOf(session);
     if (at >= 0) idle.splice(at, 1);
   }
+}
+
+/** How far apart the fingerprints are: an arbitrary measure. */
+export function distance(from: unknown, to: unknown): number {
+  return Math.abs(String(from).length - String(to).length);
+}
+
+function nearest(
+  idle: readonly FakeSession[],
+  preferred: FakeSession | null,
+  fingerprint: unknown,
+): FakeSession | null {
+  const of = (session: FakeSession): number => distance(session.fingerprint, fingerprint);
+  const least = Math.min(...idle.map(of));
+  const near = idle.filter((session) => of(session) === least);
+  return near.find((session) => session === preferred) ?? near[0] ?? null;
 }
 
 function equal(what: string, actual: unknown, expected: unknown): void {

@@ -2,8 +2,10 @@
 import t from 'tap';
 
 import { PoolClosedError, PoolMisuseError } from '../../src/pool/errors.js';
-import { type CheckoutKind, RetireReason } from '../../src/pool/observer.js';
+import { RetireReason } from '../../src/pool/observer.js';
+import { DISTANCE_REACH, type Distance } from '../../src/pool/session-pool.js';
 import { SessionPools } from '../../src/pool/session-pools.js';
+import { AFFINITY_REACH, AGEING_MS } from '../../src/pool/waiting-lines.js';
 import { FakeSession, must, settle, TestRequest, World } from './support.js';
 
 t.test('the first request opens a session; the next one gets it at once', async (t) => {
@@ -24,20 +26,83 @@ t.test('the first request opens a session; the next one gets it at once', async 
 });
 
 t.test('prefers the own last session, then an equal fingerprint, then the most recently used', async (t) => {
-  const kinds: CheckoutKind[] = [];
-  const world = new World({ limit: 4, observer: { lent: (_pool, kind) => kinds.push(kind) } });
+  const world = new World({ limit: 4 });
   const sessions = await world.lend(4);
   const [a, b, c, d] = sessions as [FakeSession, FakeSession, FakeSession, FakeSession];
   a.fingerprint = 'utc';
   b.fingerprint = 'utc';
   for (const session of sessions) world.pools.checkin(session);
-  kinds.length = 0;
-  t.equal(world.ask('app', a, 'clean').session, a, 'preferred beats fingerprint');
+  t.equal(world.ask('app', a, 'utc').session, a, 'preferred, in its state');
   t.equal(world.ask('app', a, 'utc').session, b, 'preferred is lent: fingerprint decides');
   t.equal(world.ask('app', null, 'utc').session, d, 'none matches: most recently used');
   t.equal(world.ask('app', null, 'clean').session, c);
-  t.same(kinds, ['preferred', 'match', 'other', 'match']);
   t.same(world.counts, [0, 4, 0, 0, 0]);
+  const { own, equal, restored, new: opened, waited, all, reuseRatio } = world.pools.checkouts;
+  t.same({ own, equal, restored, opened, waited }, { own: 1, equal: 2, restored: 1, opened: 4, waited: 0 });
+  t.equal(all, 8);
+  t.equal(reuseRatio, 3 / 8);
+});
+
+t.test('an own last session whose state has changed is only as good as the others', async (t) => {
+  const distance: Distance = (from, to) => Math.abs(Number(from) - Number(to));
+  const world = new World({ limit: 3, distance });
+  const sessions = await world.lend(3);
+  const [a, b, c] = sessions as [FakeSession, FakeSession, FakeSession];
+  const back = (...fingerprints: number[]): void => {
+    for (const [i, session] of sessions.entries()) {
+      session.fingerprint = fingerprints[i];
+      world.pools.checkin(session);
+    }
+  };
+  back(1, 5, 9);
+  t.equal(world.ask('app', c, 1).session, a, 'another one has the state');
+  t.equal(world.ask('app', c, 6).session, b, 'another one is nearer');
+  t.equal(world.ask('app', null, 0).session, c);
+  back(1, 3, 3);
+  t.equal(world.ask('app', a, 2).session, a, 'among equally near ones it is the own one');
+  t.equal(world.pools.checkouts.own, 0, 'but it does not count as such: it needs restoring');
+});
+
+t.test('where none matches, the nearest is taken, the most recently used of equally near ones', async (t) => {
+  const asked: [unknown, unknown][] = [];
+  const distance: Distance = (from, to) => {
+    asked.push([from, to]);
+    return Math.abs(Number(from) - Number(to));
+  };
+  const world = new World({ limit: 4, distance });
+  const sessions = await world.lend(4);
+  for (const [i, session] of sessions.entries()) {
+    session.fingerprint = [10, 20, 20, 40][i];
+    world.pools.checkin(session);
+  }
+  const [a, b, c, d] = sessions;
+  asked.length = 0;
+  t.equal(world.ask('app', null, 22).session, c);
+  t.same(asked[0], [40, 22], 'from the session to the request');
+  t.equal(world.ask('app', null, 0).session, a);
+  t.equal(world.ask('app', null, 29).session, b);
+  t.equal(world.ask('app', null, 0).session, d);
+  t.equal(world.pools.checkouts.restored, 4);
+});
+
+t.test('no more than a few distances are asked for, but equality is found anywhere', async (t) => {
+  let asked = 0;
+  const distance: Distance = () => {
+    asked++;
+    return 1;
+  };
+  const count = DISTANCE_REACH + 10;
+  const world = new World({ limit: count, distance });
+  const sessions = await world.lend(count);
+  for (const [i, session] of sessions.entries()) {
+    session.fingerprint = `number ${i}`;
+    world.pools.checkin(session);
+  }
+  asked = 0;
+  t.equal(world.ask('app', null, 'number 0').session, sessions[0], 'the oldest');
+  t.equal(asked, DISTANCE_REACH);
+  t.equal(world.ask('app', null, 'none').session, sessions[count - 1]);
+  t.equal(asked, 2 * DISTANCE_REACH);
 });
 
 t.test('a preferred session of another pool, or a dead one, is not taken', async (t) => {
@@ -74,6 +139,57 @@ t.test('a session that comes back goes to the longest waiter', async (t) => {
   }
   world.pools.checkin(session);
   t.equal(world.pools.checkout(late), session);
+});
+
+/** One session, lent, and waiters for these fingerprints. */
+async function lineOf(...fingerprints: string[]): Promise<{
+  world: World;
+  session: FakeSession;
+  waiters: TestRequest[];
+}> {
+  const world = new World({ limit: 1 });
+  const [session] = (await world.lend(1)) as [FakeSession];
+  const waiters = fingerprints.map((fingerprint) => world.ask('app', null, fingerprint));
+  return { world, session, waiters };
+}
+
+/** In which order waiters are served by a session that always comes back as it was. */
+function orderOf(world: World, session: FakeSession, waiters: readonly TestRequest[]): number[] {
+  const order: number[] = [];
+  for (const [i, waiter] of waiters.entries()) waiter.onGranted = () => order.push(i);
+  for (const _ of waiters) world.pools.checkin(session);
+  return order;
+}
+
+t.test('a session goes first to whom it suits as it is, among those near the head', async (t) => {
+  const { world, session, waiters } = await lineOf('utc', 'clean', 'utc', 'clean');
+  t.same(orderOf(world, session, waiters), [1, 3, 0, 2]);
+  t.equal(world.pools.checkouts.waited, 4);
+  const far = await lineOf(...Array.from({ length: AFFINITY_REACH }, () => 'utc'), 'clean');
+  t.equal(orderOf(far.world, far.session, far.waiters)[0], 0, 'no further than that');
+});
+
+t.test('nobody who has waited for long is overtaken', async (t) => {
+  const { world, session, waiters } = await lineOf('utc', 'clean', 'utc', 'clean');
+  world.clock.advance(AGEING_MS - 1);
+  const late = world.ask('app', null, 'clean');
+  world.pools.checkin(session);
+  t.equal(must(waiters[1]).session, session);
+  world.clock.advance(1);
+  t.same(orderOf(world, session, [must(waiters[0]), must(waiters[2]), must(waiters[3]), late]), [0, 1, 2, 3]);
+});
+
+t.test('a stream of requests that suit better starves nobody', async (t) => {
+  const { world, session, waiters } = await lineOf('utc');
+  const [patient] = waiters as [TestRequest];
+  let turns = 0;
+  while (patient.pending && turns < 1_000) {
+    world.ask('app', null, 'clean');
+    world.clock.advance(1);
+    world.pools.checkin(session);
+    turns++;
+  }
+  t.equal(turns, AGEING_MS);
 });
 
 t.test('a request that has been cancelled hears nothing more', async (t) => {

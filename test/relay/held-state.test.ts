@@ -25,7 +25,7 @@ const HELD: readonly Held[] = [
   {
     name: 'a user variable',
     reason: 'user_variable',
-    make: ['SET @v=1'],
+    make: ['SET @v=0+1'],
     look: 'SELECT @v',
     there: 1,
     gone: null,
@@ -307,7 +307,7 @@ async function forgottenWarnings(t: Test, world: ProxiedUser): Promise<void> {
   const [a, b] = await Promise.all([world.connect(), world.connect()]);
   await a.run('INSERT IGNORE INTO ids(u) VALUES(1)');
   t.equal(await b.value('SELECT v FROM plain'), 0, 'somebody else is served');
-  t.match(await a.error('SHOW WARNINGS'), { errno: 1105, message: /^mybouncer: the warnings .* are gone/ });
+  t.equal((await a.rows('SHOW WARNINGS')).length, 1);
   await a.run('INSERT IGNORE INTO ids(u) VALUES(1)');
   const fresh = await world.connect();
   t.strictSame(await fresh.rows('SHOW WARNINGS'), [], 'a new client has no warnings');

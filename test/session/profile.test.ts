@@ -177,7 +177,13 @@ t.test('the difference makes the one of the other', async () => {
 t.test('nothing is sent for nothing', async (t) => {
   const registry = new ProfileRegistry();
   const profile = registry.initial(registry.baseline(baselineVariables([])), 'app', true);
-  t.strictSame(profile.differenceTo(profile), { setStatement: null, schema: null, multiStatements: null });
+  t.strictSame(profile.differenceTo(profile), {
+    setStatement: null,
+    schema: null,
+    multiStatements: null,
+    userVariables: null,
+    needsReset: false,
+  });
 });
 
 t.test('sessions whose baseline is the same are at home in each other’s profiles', async (t) => {

@@ -1,9 +1,10 @@
 import t from 'tap';
 import { Status } from '../../src/protocol/constants.js';
+import { effectsOf } from '../../src/session/effects-of.js';
 import { HoldReason, holdWords } from '../../src/session/hold-reason.js';
 import { SessionLedger } from '../../src/session/session-ledger.js';
 import { InsertIdEffect } from '../../src/session/statement-effects.js';
-import { effects, HOME, ok, run, words } from './support/statements.js';
+import { effects, failText, HOME, ok, run, runText, traitsOf, words } from './support/statements.js';
 
 /** What keeps a session with its client, and what ends that. */
 
@@ -17,14 +18,7 @@ t.test('transactions hold by the status flag, and end by it', async (t) => {
 });
 
 t.test('variables that must not be replayed hold the session', async (t) => {
-  for (const name of [
-    'timestamp',
-    'insert_id',
-    'rand_seed1',
-    'gtid_next',
-    'sql_auto_is_null',
-    'SQL_LOG_BIN',
-  ]) {
+  for (const name of ['timestamp', 'insert_id', 'rand_seed1', 'gtid_next', 'SQL_LOG_BIN']) {
     const ledger = new SessionLedger(HOME);
     run(ledger, {}, { variables: [[name, '1']] });
     t.strictSame(words(ledger), ['one_shot_variable'], name);
@@ -32,38 +26,34 @@ t.test('variables that must not be replayed hold the session', async (t) => {
   }
 });
 
-t.test('trackers as they must be are no news; set otherwise, they hold the session', async (t) => {
+t.test('sql_auto_is_null is carried, and holds the session while it is on', async (t) => {
   const ledger = new SessionLedger(HOME);
-  run(
-    ledger,
-    {},
-    {
-      variables: [
-        ['session_track_schema', 'ON'],
-        ['session_track_state_change', 'ON'],
-        ['session_track_system_variables', '*'],
-        ['session_track_transaction_info', 'CHARACTERISTICS'],
-      ],
-    },
-  );
+  run(ledger, {}, { variables: [['sql_auto_is_null', 'OFF']] });
+  t.equal(ledger.holds, 0, 'so frameworks set it when they connect');
+  run(ledger, {}, { variables: [['sql_auto_is_null', 'ON']] });
+  t.strictSame(words(ledger), ['one_shot_variable']);
+  t.equal(ledger.profile.variable('sql_auto_is_null'), 'ON');
+  run(ledger, { readBack: ['sql_auto_is_null'] }, {});
+  ledger.wasReadBack('sql_auto_is_null', 'OFF');
   t.equal(ledger.holds, 0);
-  for (const [name, value] of [
-    ['session_track_schema', 'OFF'],
-    ['session_track_system_variables', 'autocommit'],
-    ['session_track_gtids', 'OWN_GTID'],
-  ] as const) {
-    const held = new SessionLedger(HOME);
-    run(
-      held,
-      { runsRoutines: true },
-      { variables: [[name, value]], status: Status.Autocommit | Status.MoreResultsExist },
-      {},
-    );
-    t.strictSame(words(held), ['session_tracking'], name);
-    held.wasReadBack(name, value);
-    t.equal(held.profile, HOME);
-  }
+  run(ledger, { readBack: ['sql_auto_is_null'] }, {});
+  ledger.wasReadBack('sql_auto_is_null', 'ON');
+  t.strictSame(words(ledger), ['one_shot_variable']);
 });
+
+t.test(
+  'trackers that the proxy sets are no news; set by anything that ran, they are not to be relied on',
+  async (t) => {
+    const ledger = new SessionLedger(HOME);
+    ledger.reported(ok({ variables: [['session_track_schema', 'ON']] }), effects());
+    t.notOk(ledger.trackersLost);
+    runText(ledger, 'CALL p()', { variables: [['session_track_schema', 'OFF']] });
+    t.ok(ledger.trackersLost);
+    t.equal(ledger.profile, HOME);
+    ledger.settled();
+    t.notOk(ledger.trackersLost);
+  },
+);
 
 t.test('the bare flag holds the session, unless the text explains it', async (t) => {
   const ledger = new SessionLedger(HOME);
@@ -93,79 +83,53 @@ t.test('locked tables hold', async (t) => {
   t.strictSame(words(ledger), ['table_lock']);
 });
 
-t.test('what the text holds is held from the beginning and stays', async (t) => {
+t.test('what a command holds that is no text is held from its beginning', async (t) => {
   const ledger = new SessionLedger(HOME);
-  const given = effects({ holds: HoldReason.UserLock | HoldReason.TemporaryTable });
-  ledger.begin(given);
-  t.strictSame(words(ledger), ['temporary_table', 'user_lock']);
-  ledger.ok(ok(), given);
-  run(ledger, {});
-  t.strictSame(words(ledger), ['temporary_table', 'user_lock']);
+  ledger.begin(effects({ holds: HoldReason.LongData }));
+  t.strictSame(words(ledger), ['long_data']);
 });
 
 t.test('a text that is no SQL has held nothing; what was held before stays', async (t) => {
   const ledger = new SessionLedger(HOME);
-  run(ledger, { holds: HoldReason.UserLock });
-  const given = effects({ holds: HoldReason.UserLock | HoldReason.Handler });
-  ledger.begin(given);
-  ledger.err(1064, given);
-  t.strictSame(words(ledger), ['user_lock', 'diagnostics']);
+  runText(ledger, 'SELECT NEXTVAL(s)');
+  t.strictSame(words(ledger), ['sequence']);
+  failText(ledger, 1064, "SELECT NEXTVAL(s) HANDLER GET_LOCK('a', 0)");
+  t.strictSame(words(ledger), ['sequence']);
 });
 
 t.test('any other error may have come after the hold', async (t) => {
   const ledger = new SessionLedger(HOME);
-  const given = effects({ holds: HoldReason.UserLock });
-  ledger.begin(given);
-  ledger.err(1205, given);
-  t.strictSame(words(ledger), ['user_lock', 'diagnostics']);
+  failText(ledger, 1205, "SELECT GET_LOCK('a', 0) FROM t");
+  t.strictSame(words(ledger), ['user_lock']);
 });
 
 t.test(
   'a parse error behind a statement that ran takes no hold back; one out of a routine takes a reset',
   async (t) => {
     const ledger = new SessionLedger(HOME);
-    const given = effects({ holds: HoldReason.UserLock });
+    const given = effectsOf(traitsOf("DO GET_LOCK('a', 0); SELECT nonsense nonsense nonsense"));
     ledger.begin(given);
     ledger.ok(ok({ status: Status.Autocommit | Status.MoreResultsExist }), given);
     ledger.err(1064, given);
-    t.ok(words(ledger).includes('user_lock'));
+    t.strictSame(words(ledger), ['user_lock']);
     t.notOk(ledger.mustReset);
     const other = new SessionLedger(HOME);
-    const routine = effects({ holds: HoldReason.UserVariable, runsRoutines: true });
-    other.begin(routine);
-    other.err(1064, routine);
+    failText(other, 1064, 'SELECT @a := f()');
     t.ok(other.mustReset);
     other.released();
     t.notOk(other.mustReset);
   },
 );
 
-t.test('warnings and errors hold for the next statement, which may ask for them', async (t) => {
-  for (const leave of [
-    (ledger: SessionLedger) => run(ledger, {}, { warnings: 1 }),
-    (ledger: SessionLedger) => run(ledger, { leavesCounts: true }),
-    (ledger: SessionLedger) => ledger.err(1146, effects()),
-  ]) {
-    const ledger = new SessionLedger(HOME);
-    leave(ledger);
-    t.strictSame(words(ledger), ['diagnostics']);
-    run(ledger, { readsDiagnostics: true });
-    t.strictSame(words(ledger), ['diagnostics'], 'SHOW WARNINGS leaves them there');
-    run(ledger, { readsCounts: true });
-    t.strictSame(words(ledger), ['diagnostics']);
-    run(ledger, {});
-    t.equal(ledger.holds, 0);
-  }
-});
-
 t.test(
   'after a reset nothing is held but for the mode, and nothing outstanding; what is carried stays',
   async (t) => {
     const ledger = new SessionLedger(HOME);
     ledger.holds = HoldReason.SessionMode;
+    runText(ledger, 'SET ROLE r');
     run(
       ledger,
-      { holds: HoldReason.Role | HoldReason.Xa, readBack: ['sql_mode'] },
+      { readBack: ['sql_mode'] },
       {
         status: Status.InTransaction | Status.InTransactionReadonly,
         variables: [['time_zone', '+01:00']],

@@ -72,6 +72,18 @@ const PIECES = [
     'values',
     'last_insert_id',
   ],
+  ...['set @', 'set @a =', 'NULL', '_latin1', 'create temporary table', 'drop table', 'if exists', 'rename'],
+  ...[
+    'alter table',
+    'rename table',
+    'to',
+    'prepare x from',
+    'execute',
+    'immediate',
+    'handler',
+    'open',
+    'close',
+  ],
 ];
 
 /** Sessions of both servers. */

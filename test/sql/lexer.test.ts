@@ -63,7 +63,7 @@ const BOTH = { mariadb: mariadb(), mysql: mysql() };
 check('words and punctuation', BOTH, [
   ['', ''],
   ['SELECT 1', 'select number'],
-  ['sElEcT\ta,b\r\nFROM\x0bt\x0cWHERE x', 'select word , word word word word word'],
+  ['sElEcT\ta,b\r\nFROM\x0bt\x0cWHERE x', 'select word , word from word where word'],
   ['selects select_ select1 $select a$', 'word word word word word'],
   ['f(x) f (x) f/**/(x)', 'word ( word ) word _( word ) word _( word )'],
   ['x=1;y<=>2', 'word = number ; word op = op number'],

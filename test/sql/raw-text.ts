@@ -14,6 +14,10 @@ export interface Answer {
   /** 0 when it succeeded. */
   readonly errno: number;
   readonly rows: readonly (readonly unknown[])[];
+  /** Of the columns, when there is one result. */
+  readonly names: readonly string[];
+  /** Of the error; empty when it succeeded. */
+  readonly message: string;
 }
 
 /** A session that sends texts byte by byte as they are, whatever its character set. */
@@ -29,12 +33,13 @@ export class RawText {
   async ask(sql: string): Promise<Answer> {
     try {
       // Values come as bytes.
-      const [rows] = await this.#connection.query({ sql, rowsAsArray: true, typeCast: false });
-      return { errno: 0, rows: Array.isArray(rows) ? (rows as unknown[][]) : [] };
+      const [rows, fields] = await this.#connection.query({ sql, rowsAsArray: true, typeCast: false });
+      const names = (fields ?? []).flatMap((field) => (field?.name === undefined ? [] : [field.name]));
+      return { errno: 0, rows: Array.isArray(rows) ? (rows as unknown[][]) : [], names, message: '' };
     } catch (error) {
-      const { errno } = error as { errno?: number };
+      const { errno, message = '' } = error as { errno?: number; message?: string };
       if (errno === undefined) throw error;
-      return { errno, rows: [] };
+      return { errno, rows: [], names: [], message };
     }
   }
 

@@ -190,14 +190,29 @@ check('definitions', [
   ["CREATE USER u@localhost IDENTIFIED BY 'x'", 'ddl: | EndsTransaction'],
   ["GRANT SELECT (a, b), EXECUTE ON s.* TO 'u'@'%', v@h", 'ddl: | EndsTransaction'],
   ['RENAME USER a@b TO c@d', 'ddl: | EndsTransaction'],
-  ['ALTER TABLE t ADD KEY k (a), RENAME TO u', 'ddl: | EndsTransaction'],
+  ['ALTER TABLE t ADD KEY k (a), RENAME TO u', 'ddl: | EndsTransaction ChangesRoutines'],
   ['TRUNCATE t', 'ddl: | EndsTransaction'],
-  ["CREATE VIEW v AS SELECT GET_LOCK('a', 1), f(1)", 'ddl: | EndsTransaction'],
+  ["CREATE VIEW v AS SELECT GET_LOCK('a', 1), f(1)", 'ddl: | EndsTransaction ChangesRoutines'],
   [
     "CREATE OR REPLACE DEFINER=u@h SQL SECURITY DEFINER VIEW v AS SELECT GET_LOCK('a', 1)",
-    'ddl: | EndsTransaction',
+    'ddl: | EndsTransaction ChangesRoutines',
   ],
-  ["ALTER ALGORITHM=MERGE VIEW v AS SELECT GET_LOCK('a', 1)", 'ddl: | EndsTransaction'],
+  ['DROP VIEW IF EXISTS v', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP PROCEDURE p', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP FUNCTION IF EXISTS f', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP TRIGGER g', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP EVENT e', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP PACKAGE BODY k', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP LIBRARY l', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP DATABASE s', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['DROP SCHEMA s', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['RENAME TABLE a TO b', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['RENAME USER a TO b', 'ddl: | EndsTransaction'],
+  ['ALTER PROCEDURE p SQL SECURITY INVOKER', 'ddl: | EndsTransaction ChangesRoutines'],
+  ['CREATE DATABASE s', 'ddl: | EndsTransaction'],
+  ['DROP TABLE t', 'ddl: | EndsTransaction'],
+  ['DROP USER u', 'ddl: | EndsTransaction'],
+  ["ALTER ALGORITHM=MERGE VIEW v AS SELECT GET_LOCK('a', 1)", 'ddl: | EndsTransaction ChangesRoutines'],
 ]);
 
 check('the rest', [
@@ -260,9 +275,16 @@ t.test('diagnostics', async (t) => {
     ['SELECT @@identity, @@last_insert_id', 'select: | ReadsLastInsertId'],
     ['SELECT @@pseudo_thread_id', 'select: | ReadsConnectionId'],
     ['SELECT warning_count, identity FROM t', 'select: | PlainRead'],
-    ['SHOW SESSION VARIABLES', 'show: | ReadsLastInsertId ReadsConnectionId'],
-    ['SELECT * FROM performance_schema.session_variables', 'select: | ReadsLastInsertId ReadsConnectionId'],
-    ['SELECT @@\u00efdentity', 'select: | ReadsLastInsertId ReadsDiagnostics ReadsConnectionId'],
+    ['SHOW SESSION VARIABLES', 'show: | ReadsLastInsertId ReadsConnectionId ReadsTrackers'],
+    ['SHOW GLOBAL VARIABLES', 'show: | PlainRead'],
+    [
+      'SELECT * FROM performance_schema.session_variables',
+      'select: | ReadsLastInsertId ReadsConnectionId ReadsTrackers',
+    ],
+    [
+      'SELECT @@\u00efdentity',
+      'select: | ReadsLastInsertId ReadsDiagnostics ReadsConnectionId ReadsTrackers',
+    ],
   ];
   for (const [sql, expected] of cases) t.equal(summary(traitsOf(sql, mysql())), expected, sql);
 });

@@ -90,7 +90,7 @@ t.test('a statement is read with what those before it have set', async (t) => {
 
 t.test('the definition of a routine ends where the server ends it', async (t) => {
   const LOCK = "SELECT GET_LOCK('a', 1)";
-  const ddl = 'ddl: | EndsTransaction';
+  const ddl = 'ddl: | EndsTransaction ChangesRoutines';
   const inside: readonly string[] = [
     `CREATE PROCEDURE p() ${LOCK}`,
     `CREATE PROCEDURE p() BEGIN ${LOCK}; END`,

@@ -37,6 +37,11 @@ const SEEDS = [
   'SHOW WARNINGS ; SHOW VARIABLES ; EXPLAIN ANALYZE UPDATE t SET a = 1 ; ANALYZE TABLE t',
   'SELECT NEXT VALUE FOR s , FOUND_ROWS ( ) , ROW_COUNT ( ) , CONNECTION_ID ( )',
   "PREPARE s FROM 'x' ; DEALLOCATE PREPARE s ; XA COMMIT 'a'",
+  "SET @a = - 5 , @`b` := _utf8mb4 'x''y\\n' , @c = NULL , @d = ( @e := 5 ) , insert_id = 0 , timestamp = DEFAULT",
+  'CREATE OR REPLACE TEMPORARY TABLE IF NOT EXISTS s . t ( a INT ) ; DROP TEMPORARY TABLE IF EXISTS t , s . `u` CASCADE',
+  'ALTER TABLE t ADD COLUMN a INT , RENAME AS s . u ; RENAME TABLE a TO b , s . c TO `d` ; DROP DATABASE IF EXISTS s',
+  "PREPARE s FROM 'SELECT''1''' ; EXECUTE s USING @a ; EXECUTE IMMEDIATE 'x' USING 5 ; DROP PREPARE s",
+  'HANDLER s . t OPEN AS h ; HANDLER `h` CLOSE',
   'KILL HARD QUERY 5',
   'SELECT \'a\'\'b\' , "c""d" , 1.5e3 , 0x1F',
 ];
@@ -62,8 +67,9 @@ function inOtherCase(text: string, bits: bigint): string {
 
 /** Everything but what is spelled as written. */
 function outline(traits: StatementTraits): unknown {
-  const { assignments, kill, each } = traits;
-  return { traits: summary(traits), assignments, kill, each: each.map(outline) };
+  const { assignments, kill, changes, each } = traits;
+  const named = JSON.stringify(changes).toLowerCase();
+  return { traits: summary(traits), assignments, kill, changes: named, each: each.map(outline) };
 }
 
 function traitsOfChunks(chunks: readonly Buffer[], context: LexerContext): StatementTraits {
@@ -95,17 +101,19 @@ t.test('traits are the same however the text is cut', async () => {
   const seeds = fc.constantFrom(...SEEDS).map((seed) => Buffer.from(seed));
   fc.assert(
     fc.property(fc.oneof(seeds, texts), contexts, cutting, (text, context, cuts) => {
-      const whole = JSON.stringify(outline(classifier.classify(text, 0, text.length, context)), asText);
+      const whole = JSON.stringify(classifier.classify(text, 0, text.length, context), asText);
       const single = [...text].map((byte) => Buffer.of(byte));
       return (
-        JSON.stringify(outline(traitsOfChunks(single, context)), asText) === whole &&
-        JSON.stringify(outline(traitsOfChunks(cut(text, cuts), context)), asText) === whole
+        JSON.stringify(traitsOfChunks(single, context), asText) === whole &&
+        JSON.stringify(traitsOfChunks(cut(text, cuts), context), asText) === whole
       );
     }),
     { numRuns: 3000 },
   );
 });
 
-function asText(_key: string, value: unknown): unknown {
+/** What texts in pieces do not tell: the lists of {@link StatementClassifier.begin}. */
+function asText(key: string, value: unknown): unknown {
+  if (key === 'lockColumns' || key === 'sessionValues') return undefined;
   return typeof value === 'bigint' ? String(value) : value;
 }

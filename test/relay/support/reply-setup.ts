@@ -93,6 +93,20 @@ export class Socket implements ReplyTarget {
 export type Note = readonly [what: string, ...details: unknown[]];
 
 export class Notes implements ReplyObserver {
+  /** As both servers tell it when nobody has set anything. */
+  readonly told = {
+    schema: true,
+    stateChange: false,
+    transactionState: false,
+    characteristics: false,
+    variables: new Set([
+      'autocommit',
+      'character_set_client',
+      'character_set_connection',
+      'character_set_results',
+      'time_zone',
+    ]),
+  };
   readonly list: Note[] = [];
   nextStatementId = 1;
   onComplete: () => void = () => {};

@@ -1,10 +1,14 @@
 import { Status } from '../../../src/protocol/constants.js';
 import type { OkPacket } from '../../../src/protocol/generic-response.js';
 import type { SessionStateReport } from '../../../src/protocol/session-state.js';
+import { effectsOf } from '../../../src/session/effects-of.js';
 import { holdWords } from '../../../src/session/hold-reason.js';
 import { ProfileRegistry } from '../../../src/session/profile.js';
 import type { SessionLedger } from '../../../src/session/session-ledger.js';
 import { NO_EFFECTS, type StatementEffects } from '../../../src/session/statement-effects.js';
+import { lexerContext } from '../../../src/sql/lexer-context.js';
+import { StatementClassifier } from '../../../src/sql/trait-cache.js';
+import type { StatementTraits } from '../../../src/sql/traits.js';
 
 const registry = new ProfileRegistry();
 const BASELINE = registry.baseline(
@@ -65,4 +69,43 @@ export function run(ledger: SessionLedger, what: Partial<StatementEffects>, ...r
 
 export function words(ledger: SessionLedger): string[] {
   return holdWords(ledger.holds);
+}
+
+const MARIADB = lexerContext({
+  charset: 'utf8mb4',
+  ansiQuotes: false,
+  noBackslashEscapes: false,
+  mariadb: true,
+  serverVersion: 101119,
+});
+const classifier = new StatementClassifier(0);
+
+/** What MariaDB would do with this text. */
+export function traitsOf(sql: string): StatementTraits {
+  const bytes = Buffer.from(sql);
+  return classifier.classify(bytes, 0, bytes.length, MARIADB);
+}
+
+export function textEffects(sql: string): StatementEffects {
+  return effectsOf(traitsOf(sql));
+}
+
+/** A text that succeeds, with one OK for each reply. */
+export function runText(ledger: SessionLedger, sql: string, ...replies: OkOptions[]): void {
+  const given = textEffects(sql);
+  ledger.begin(given);
+  const list = replies.length === 0 ? [{}] : replies;
+  for (const [i, reply] of list.entries()) {
+    const more = i < list.length - 1 ? Status.MoreResultsExist : 0;
+    ledger.ok(ok({ ...reply, status: (reply.status ?? Status.Autocommit) | more }), given);
+  }
+}
+
+/** A text of which the first statements succeed, and then one fails. */
+export function failText(ledger: SessionLedger, errno: number, sql: string, ...replies: OkOptions[]): void {
+  const given = textEffects(sql);
+  ledger.begin(given);
+  for (const reply of replies)
+    ledger.ok(ok({ ...reply, status: Status.Autocommit | Status.MoreResultsExist }), given);
+  ledger.err(errno, given);
 }

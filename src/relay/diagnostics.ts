@@ -1,0 +1,309 @@
+import { queryCommand } from '../backend/internal-commands.js';
+import type { LeftoverQuestion, ServerSession } from '../backend/server-session.js';
+import type { OkPacket } from '../protocol/generic-response.js';
+import type { SessionProfile } from '../session/profile.js';
+import { Flag, StatementKind, type StatementTraits } from '../sql/traits.js';
+import { Conditions } from './conditions.js';
+import type { Work } from './work.js';
+
+const SHOW_WARNINGS = queryCommand('SHOW WARNINGS');
+const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS()');
+
+/** More rows of SHOW WARNINGS than this are not kept here: a message has up to 512 bytes, so 64 KiB for one client. */
+const MAX_KEPT_CONDITIONS = 128;
+
+/** Statements without warnings of their own after which those of the statement before are gone, on MariaDB too. */
+const CLEARING: ReadonlySet<StatementKind> = new Set([
+  StatementKind.Insert,
+  StatementKind.Replace,
+  StatementKind.Update,
+  StatementKind.Delete,
+  StatementKind.Load,
+  StatementKind.Ddl,
+]);
+
+/** Statements that use no table, most of the time: MariaDB keeps warnings until a statement has one. */
+const TABLELESS: ReadonlySet<StatementKind> = new Set([
+  StatementKind.Empty,
+  StatementKind.Set,
+  StatementKind.SetTransaction,
+  StatementKind.SetRole,
+  StatementKind.SetRoleNone,
+  StatementKind.SetRoleDefault,
+  StatementKind.Do,
+  StatementKind.Use,
+  StatementKind.Begin,
+  StatementKind.Commit,
+  StatementKind.Rollback,
+  StatementKind.RollbackTo,
+  StatementKind.Savepoint,
+  StatementKind.ReleaseSavepoint,
+  StatementKind.Unlock,
+  StatementKind.Deallocate,
+  StatementKind.Help,
+]);
+
+/** A SELECT of expressions only. */
+function isTableless(first: StatementKind, { sql }: Pick<Work, 'sql'>): boolean {
+  return first === StatementKind.Select && sql !== null && !/\bFROM\b/i.test(sql.toString('latin1'));
+}
+
+/**
+ * Whether any client has asked for FOUND_ROWS() of a plain SELECT (LIMIT with an offset, UNION and others make it another
+ * number than that of the rows). Reading it for nobody would cost a round trip whenever a session changes hands.
+ */
+export interface FoundRowsUse {
+  asked: boolean;
+}
+
+/**
+ * What one client may ask about its last statements: warnings and errors, FOUND_ROWS(), ROW_COUNT(). Each is known
+ * here, or lies unread on one session, or (where `...On` is set) both, as long as that session is left alone.
+ */
+export class Diagnostics {
+  /** ROW_COUNT(): every reply tells it. */
+  rowCount = 0n;
+  /** The session whose own ROW_COUNT() is right. */
+  rowCountOn: ServerSession | null = null;
+  /** The last error: no list of warnings tells its SQLSTATE. */
+  error: { readonly errno: number; readonly sqlState: string } | null = null;
+  readonly #use: FoundRowsUse;
+  /** Null: not known here, see {@link foundRowsOn}. */
+  #foundRows: bigint | null = 0n;
+  #foundRowsUnread = false;
+  #foundRowsOn: ServerSession | null = null;
+  /** Null: they are on {@link conditionsOn}, or gone. */
+  #conditions: Conditions | null = Conditions.NONE;
+  #conditionsUnread = false;
+  #conditionsOn: ServerSession | null = null;
+  /** Warnings that the last reply told of: more than SHOW WARNINGS lists, if there are many. */
+  #told = 0;
+  #failed = false;
+  /** How many there are on {@link conditionsOn}, as far as replies tell. */
+  #listed = 0;
+  #affected = 0n;
+  #rows: number | null = null;
+  #hasOk = false;
+
+  constructor(use: FoundRowsUse) {
+    this.#use = use;
+  }
+
+  get foundRows(): bigint | null {
+    return this.#foundRows;
+  }
+
+  get conditions(): Conditions | null {
+    return this.#conditions;
+  }
+
+  /**
+   * Too many to be kept here: the session has to stay until a statement that makes them others. `profile` has
+   * `max_error_count`.
+   */
+  tooMany(profile: SessionProfile): boolean {
+    if (!this.#conditionsUnread || this.#listed <= MAX_KEPT_CONDITIONS) return false;
+    return Number(profile.variable('max_error_count') ?? this.#listed) > MAX_KEPT_CONDITIONS;
+  }
+
+  get conditionsUnreadOn(): ServerSession | null {
+    return this.#conditionsUnread ? this.#conditionsOn : null;
+  }
+
+  get foundRowsUnreadOn(): ServerSession | null {
+    return this.#foundRowsUnread ? this.#foundRowsOn : null;
+  }
+
+  /** The session whose own list of warnings and errors is right. */
+  get conditionsOn(): ServerSession | null {
+    return this.#conditionsOn;
+  }
+
+  /** The session whose own FOUND_ROWS() is right. */
+  get foundRowsOn(): ServerSession | null {
+    return this.#foundRowsOn;
+  }
+
+  /** A statement is about to run. */
+  begin(): void {
+    this.#told = 0;
+    this.#failed = false;
+    this.#hasOk = false;
+  }
+
+  /** An OK of its reply; `rows` of the result set that it ends, null when it ends none. */
+  ok(ok: OkPacket, rows: number | null): void {
+    this.#hasOk = true;
+    this.#rows = rows;
+    if (ok.warnings > this.#told) this.#told = ok.warnings;
+    this.#affected = ok.affectedRows;
+  }
+
+  /** The client was answered here; `rowCount` is what the server would have afterwards. */
+  answered(rowCount: bigint): void {
+    this.rowCount = rowCount;
+    this.rowCountOn = null;
+  }
+
+  /** A text that only sets variables was answered without the server; its reply told of these warnings. */
+  answeredSet(conditions: Conditions, mysql: boolean): void {
+    this.rowCount = 0n;
+    this.rowCountOn = null;
+    // MariaDB keeps the warnings of the statement before.
+    if (!mysql && conditions === Conditions.NONE) return;
+    this.#clearConditions(null);
+    this.#conditions = conditions;
+  }
+
+  err(errno: number, sqlState: string): void {
+    this.#failed = true;
+    this.error = { errno, sqlState };
+  }
+
+  /** The reply to `work` is over. */
+  replied(session: ServerSession, work: Pick<Work, 'traits' | 'isPrepare' | 'sql'>): void {
+    const { traits } = work;
+    const mysql = session.info.flavor === 'mysql';
+    this.#countRows(session, traits);
+    if (this.#failed || this.#told > 0 || (work.isPrepare && mysql)) {
+      if (!this.#failed) this.error = null;
+      this.#leaveConditions(session);
+    } else if (traits !== null) {
+      this.#conditionsAfter(session, traits, work, mysql);
+    }
+    if (traits !== null && !this.#failed) this.#foundRowsAfter(session, traits, mysql);
+  }
+
+  #countRows(session: ServerSession, traits: StatementTraits | null): void {
+    if (this.#failed) this.rowCount = -1n;
+    else if (!this.#hasOk || traits?.first === StatementKind.GetDiagnostics) return;
+    else this.rowCount = this.#rows === null ? this.#affected : -1n;
+    this.rowCountOn = session;
+  }
+
+  #leaveConditions(session: ServerSession): void {
+    if (this.#told > 0 || this.#failed) this.#listed = this.#told;
+    this.#conditions = null;
+    this.#conditionsUnread = true;
+    this.#conditionsOn = session;
+  }
+
+  #clearConditions(session: ServerSession | null): void {
+    this.#conditions = Conditions.NONE;
+    this.#conditionsUnread = false;
+    this.#conditionsOn = session;
+  }
+
+  #conditionsAfter(
+    session: ServerSession,
+    traits: StatementTraits,
+    work: Pick<Work, 'sql'>,
+    mysql: boolean,
+  ): void {
+    const { first, statements } = traits;
+    if (first === StatementKind.ShowWarnings || first === StatementKind.ShowErrors) return;
+    if (first === StatementKind.GetDiagnostics) {
+      // One that asks for a condition which does not exist adds one.
+      if (this.#conditionsOn === session) this.#leaveConditions(session);
+      return;
+    }
+    if (mysql || (statements === 1 && CLEARING.has(first))) {
+      this.#clearConditions(session);
+      return;
+    }
+    // What was there may have been kept.
+    if (this.#conditionsOn === session) {
+      if (this.#conditions !== Conditions.NONE) this.#leaveConditions(session);
+    } else if (this.#conditions !== Conditions.NONE && !TABLELESS.has(first) && !isTableless(first, work)) {
+      this.#clearConditions(null);
+    }
+  }
+
+  #foundRowsAfter(session: ServerSession, traits: StatementTraits, mysql: boolean): void {
+    if ((traits.flags & Flag.UsesCalcFoundRows) !== 0) {
+      this.#leaveFoundRows(session, true);
+      return;
+    }
+    switch (traits.first) {
+      case StatementKind.Select:
+      case StatementKind.Show:
+      case StatementKind.Explain:
+      case StatementKind.Call:
+      case StatementKind.Execute:
+      case StatementKind.Block:
+      case StatementKind.Other:
+        this.#leaveFoundRows(session, this.#use.asked);
+        return;
+      case StatementKind.ShowWarnings:
+      case StatementKind.ShowErrors:
+        // With COUNT(*) it is a SELECT of one row.
+        if (this.#rows === 1) this.#leaveFoundRows(session, this.#use.asked);
+        return;
+      case StatementKind.Do:
+        if (mysql) this.#setFoundRows(1n);
+        return;
+      default:
+        if (traits.statements !== 1) this.#leaveFoundRows(session, this.#use.asked);
+    }
+  }
+
+  #leaveFoundRows(session: ServerSession, keep: boolean): void {
+    this.#foundRows = null;
+    this.#foundRowsUnread = keep;
+    this.#foundRowsOn = session;
+  }
+
+  #setFoundRows(value: bigint): void {
+    this.#foundRows = value;
+    this.#foundRowsUnread = false;
+    this.#foundRowsOn = null;
+  }
+
+  /** How to read the warnings and errors from {@link conditionsUnreadOn}. */
+  conditionsQuestion(session: ServerSession): LeftoverQuestion {
+    const listed = this.#listed;
+    return {
+      command: SHOW_WARNINGS,
+      answered: ({ err, packets }) => {
+        if (this.conditionsUnreadOn !== session) return;
+        this.#conditionsUnread = false;
+        this.#conditions = err === null ? Conditions.of(packets, listed) : null;
+      },
+    };
+  }
+
+  /** As {@link conditionsQuestion}. The server's own value is another one afterwards, and so are its warnings. */
+  foundRowsQuestion(session: ServerSession): LeftoverQuestion {
+    return {
+      command: READ_FOUND_ROWS,
+      answered: ({ err, rows }) => {
+        if (this.foundRowsUnreadOn !== session) return;
+        this.#foundRowsUnread = false;
+        this.#foundRowsOn = null;
+        if (this.#conditionsOn === session && this.#conditions !== null) this.#conditionsOn = null;
+        const digits = (rows[0]?.[0] ?? '').replace(/[^0-9]/g, '');
+        this.#foundRows = err === null ? BigInt(digits || 0) : null;
+      },
+    };
+  }
+
+  /** Something is run on `session` that makes its own values wrong; they were read before where that matters. */
+  forgetPlace(session: ServerSession): void {
+    if (this.rowCountOn === session) this.rowCountOn = null;
+    if (this.#foundRowsOn === session && !this.#foundRowsUnread) this.#foundRowsOn = null;
+    if (this.#conditionsOn === session && !this.#conditionsUnread) this.#conditionsOn = null;
+  }
+
+  lost(session: ServerSession): void {
+    if (this.conditionsUnreadOn === session) this.#conditionsUnread = false;
+    if (this.foundRowsUnreadOn === session) this.#foundRowsUnread = false;
+    this.forgetPlace(session);
+  }
+
+  reset(): void {
+    this.rowCount = 0n;
+    this.rowCountOn = null;
+    this.#setFoundRows(0n);
+    this.#clearConditions(null);
+  }
+}

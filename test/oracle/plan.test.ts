@@ -1,0 +1,45 @@
+import t from 'tap';
+import { FLAVORS } from '../support/servers.js';
+import { makePlan } from './plan.js';
+import { operationText } from './report.js';
+
+for (const flavor of FLAVORS) {
+  const options = { flavor, clients: 5, poolSize: 2, steps: 2_000 };
+
+  t.test(`a seed makes one plan on ${flavor}`, async (t) => {
+    const text = (seed: number): string =>
+      makePlan({ ...options, seed })
+        .steps.map(({ client, operation, race }) => `${client} ${operationText(operation)} ${race}`)
+        .join('\n');
+    const [first, again, other] = [text(7), text(7), text(8)];
+    t.ok(first === again, 'the same twice');
+    t.ok(first !== other, 'another with another seed');
+    t.equal(makePlan({ ...options, seed: 7 }).steps.length, options.steps);
+  });
+
+  t.test(`a plan is of many kinds, and all clients have their part on ${flavor}`, async (t) => {
+    const { steps, styles } = makePlan({ ...options, seed: 3 });
+    t.ok(new Set(steps.map(({ kind }) => kind)).size >= 200);
+    t.equal(new Set(styles).size, 4);
+    for (const client of styles.keys()) {
+      t.ok(steps.filter((step) => step.client === client).length > 100, `client ${client}`);
+    }
+  });
+
+  t.test(`clients reset what they may hold on ${flavor}`, async (t) => {
+    const { steps, styles } = makePlan({ ...options, seed: 4 });
+    for (const client of styles.keys()) {
+      const resets = steps.filter((step) => step.client === client && step.operation.do === 'reset');
+      t.ok(resets.length >= 5, `client ${client}`);
+    }
+  });
+}
+
+t.test('kinds may be chosen and left out', async (t) => {
+  const options = { flavor: 'mariadb', seed: 1, clients: 2, poolSize: 2, steps: 300 } as const;
+  const kinds = (more: object): string[] => [
+    ...new Set(makePlan({ ...options, ...more }).steps.map(({ kind }) => kind)),
+  ];
+  for (const kind of kinds({ only: ['tx.'] })) t.match(kind, /^(tx\.|probe\.|end$)/);
+  for (const kind of kinds({ without: ['set.', 'probe.'] })) t.notMatch(kind, /^(set|probe)\./);
+});
