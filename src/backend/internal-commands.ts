@@ -200,6 +200,22 @@ class CollectingExchange implements Exchange {
 
 const NO_PACKETS = Buffer.alloc(0);
 
+/**
+ * Collation id in the first column definition of a text result set: that of the session's character_set_results, where the
+ * column is a text and character_set_results not NULL. 0 where there is none.
+ */
+export function resultsCollation({ packets }: Pick<InternalReply, 'packets'>): number {
+  if (packets.length < HEADER_SIZE) return 0;
+  const definition = HEADER_SIZE + packets.readUIntLE(0, 3);
+  if (definition + HEADER_SIZE > packets.length) return 0;
+  const start = definition + HEADER_SIZE;
+  const reader = new PayloadReader(packets, start, start + packets.readUIntLE(definition, 3));
+  // Catalog, schema, table, its own name, column, its own name.
+  for (let i = 0; i < 6; i++) reader.lenencBytes();
+  reader.lenencInt();
+  return reader.uint16();
+}
+
 /** Reads a text result set without its closing OK: column count, definitions, rows. */
 function textRows(buf: Buffer): (string | null)[][] {
   const rows: (string | null)[][] = [];

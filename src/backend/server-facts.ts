@@ -1,7 +1,19 @@
 import type { CollationNames, CollationTable } from '../session/initial-profile.js';
 import type { ServerInfo } from '../session/server-info.js';
-import { isTrackerVariable, treatmentOf, VariableTreatment } from '../session/variables.js';
-import { callInternal, type InternalCommand, queryCommand } from './internal-commands.js';
+import {
+  isTrackerVariable,
+  RESULTS_COLLATION,
+  resultsCollationOf,
+  treatmentOf,
+  VariableTreatment,
+} from '../session/variables.js';
+import {
+  callInternal,
+  type InternalCommand,
+  type InternalReply,
+  queryCommand,
+  resultsCollation,
+} from './internal-commands.js';
 import type { ServerSession } from './server-session.js';
 
 /** Switches the session trackers on; they fall back to the server's defaults at each reset. */
@@ -60,12 +72,14 @@ export class ServerFacts {
     return new ServerFacts(session.info, await sessionScoped(session, names), table);
   }
 
-  /** Those of `SHOW SESSION VARIABLES` that a session has for itself. */
-  carriedOf(rows: readonly (readonly (string | null)[])[]): Map<string, string> {
+  /** Those of `SHOW SESSION VARIABLES` that a session has for itself, and what only its column definitions tell. */
+  carriedOf(reply: Pick<InternalReply, 'rows' | 'packets'>): Map<string, string> {
     const variables = new Map<string, string>();
-    for (const [name, value] of rows) {
+    for (const [name, value] of reply.rows) {
       if (name && this.variableNames.has(name)) variables.set(name, value ?? '');
     }
+    const collation = resultsCollationOf(variables, this.collations.get(resultsCollation(reply))?.collation);
+    if (collation !== null) variables.set(RESULTS_COLLATION, collation);
     return variables;
   }
 }

@@ -137,6 +137,12 @@ export class ServerSession {
     for (const { id } of this.statements.add(statement)) this.channel.write(statementClosePacket(id));
   }
 
+  /** Forgets a statement, here and on the server; one that the session does not have is no error. */
+  closeStatement(key: string): void {
+    const statement = this.statements.remove(key);
+    if (statement !== undefined) this.channel.write(statementClosePacket(statement.id));
+  }
+
   /** Ends the session without asking: the server rolls back and frees what it held. Only commands under way hear of it. */
   close(): void {
     if (this.#closed) return;
@@ -227,6 +233,6 @@ function unexpectedBytes(buf: Buffer, start: number, end: number): string {
 }
 
 /** COM_STMT_CLOSE. */
-export function statementClosePacket(statementId: number): Buffer {
+function statementClosePacket(statementId: number): Buffer {
   return new PayloadWriter(5).uint8(Command.StmtClose).uint32(statementId).packet(0);
 }

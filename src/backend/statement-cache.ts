@@ -2,8 +2,8 @@
 export interface ServerStatement {
   /** The server's statement id, valid on this session only. */
   readonly id: number;
-  /** What determines the statement's meaning: its SQL and what the server bound at prepare. */
-  readonly key: string;
+  /** What determines the statement's meaning: its SQL, what the server bound at prepare, and later at executes. */
+  key: string;
   /**
    * Parameter types the server has bound by the last execute (the bytes of the type block), or null when none was
    * executed yet. An execute without types means these, whoever sent them.
@@ -57,6 +57,22 @@ export class StatementCache {
       superseded.push(oldest);
     }
     return superseded;
+  }
+
+  /** Whether there is a statement with this key which was not executed yet. */
+  isUnused(key: string): boolean {
+    return this.#byKey.get(key)?.boundTypes === null;
+  }
+
+  /** Gives a statement a key that none has. @returns false where there is none with the key `from` */
+  rename(from: string, to: string): boolean {
+    const statement = this.#byKey.get(from);
+    if (statement === undefined) return false;
+    if (this.#byKey.has(to)) throw new RangeError('two statements would have one key');
+    this.#byKey.delete(from);
+    statement.key = to;
+    this.#byKey.set(to, statement);
+    return true;
   }
 
   /** Forgets a statement that must be prepared anew; returns it so that it can be closed. */

@@ -10,6 +10,7 @@ import {
   InternalCommandError,
   type InternalReply,
   RESET_CONNECTION,
+  resultsCollation,
   runInternal,
 } from './internal-commands.js';
 import type { ServerAddress } from './server-channel.js';
@@ -108,9 +109,10 @@ export class Upstream {
     const facts = this.facts;
     if (facts === null) throw new TypeError('a session exists before the server is known');
     session.statements.clear();
-    session.lastInsertId = 0n;
     session.leftovers = null;
     runInternal(session, [RESET_CONNECTION, ARM_TRACKERS, facts.checksum], (replies, lost) => {
+      // Only now: what was read just before the reset has come meanwhile.
+      session.lastInsertId = 0n;
       const failure = lost ?? firstError(replies) ?? strayRole(session, replies[2]);
       if (failure !== null) {
         done(failure);
@@ -179,7 +181,9 @@ export class Upstream {
     reply: InternalReply | undefined,
     done: (baseline: Baseline | null, error: BouncerError | null) => void,
   ): void {
-    const checksum = reply?.rows[0]?.[0] ?? '';
+    // No variable shows the collation of results.
+    const shownIn = reply === undefined ? 0 : resultsCollation(reply);
+    const checksum = `${reply?.rows[0]?.[0] ?? ''} ${shownIn}`;
     const known = this.#baselines.get(checksum);
     if (known !== undefined) {
       done(known, null);
@@ -191,7 +195,9 @@ export class Upstream {
         done(null, failure);
         return;
       }
-      const baseline = this.registry.baseline(facts.carriedOf(replies[0]?.rows ?? []));
+      const baseline = this.registry.baseline(
+        facts.carriedOf(replies[0] ?? { rows: [], packets: Buffer.alloc(0) }),
+      );
       if (this.#baselines.size >= MAX_BASELINES) this.#baselines.clear();
       this.#baselines.set(checksum, baseline);
       done(baseline, null);

@@ -234,7 +234,6 @@ type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
 /** The value of every key, under its camel-case name. Durations are milliseconds, sizes bytes. */
 export type KeyValues = { readonly [K in KeyName as CamelCase<K>]: z.output<(typeof KEYS)[K]['schema']> };
 
-export type PoolMode = KeyValues['poolMode'];
 export type LogLevel = KeyValues['logLevel'];
 
 export function camelCase(name: string): string {

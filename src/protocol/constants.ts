@@ -128,9 +128,6 @@ export const CursorFlag = {
   ParameterCountAvailable: 8,
 } as const;
 
-/** Column types that this proxy writes or must recognise (`enum_field_types`). */
-export const ColumnType = { LongLong: 0x08, VarString: 0xfd } as const;
-
 /** `COM_SET_OPTION` values. */
 export const SetOption = { MultiStatementsOn: 0, MultiStatementsOff: 1 } as const;
 

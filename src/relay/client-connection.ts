@@ -16,7 +16,7 @@ import { ClientInput, StreamKind } from './client-input.js';
 import type { RegisteredClient } from './client-registry.js';
 import { ClientReply, type ReplyObserver } from './client-reply.js';
 import { ClientStatements, type PendingPrepare } from './client-statements.js';
-import { type CommandTarget, dispatch, dispatchLong } from './command-dispatch.js';
+import { type CommandTarget, classifyAgain, dispatch, dispatchLong } from './command-dispatch.js';
 import { CommandEvent } from './command-reader.js';
 import { CommandWork, SendKind } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
@@ -130,7 +130,7 @@ export class ClientConnection
 
   /** Status flags of a reply that is made here. */
   get ownStatus(): number {
-    return this.virtual.status & STATUS_OF_OWN_OK;
+    return this.virtual.state.status & STATUS_OF_OWN_OK;
   }
 
   sendOk(sequenceId = 1): void {
@@ -145,7 +145,7 @@ export class ClientConnection
 
   /** {@link CommandTarget} */
   answer(known: LearnedAnswer): void {
-    this.virtual.answered(known);
+    this.virtual.state.answered(known);
     this.#reply.repeat(known.packets);
     this.services.counters.learnedAnswers++;
     this.services.observer.commandDone?.();
@@ -200,14 +200,14 @@ export class ClientConnection
 
   /** COM_SET_OPTION. */
   setMultiStatements(on: boolean): void {
-    this.virtual.profile = this.virtual.profile.withMultiStatements(on);
+    this.virtual.state.profile = this.virtual.state.profile.withMultiStatements(on);
   }
 
   /** COM_RESET_CONNECTION. */
   resetSession(): void {
     this.statements.clear();
-    this.virtual.reset(this.#identity.resetProfile(this.virtual.profile));
-    this.#reply.restart(this.virtual.status);
+    this.virtual.reset(this.#identity.resetProfile(this.virtual.state.profile));
+    this.#reply.restart(this.virtual.state.status);
   }
 
   /** {@link WorkObserver} */
@@ -266,8 +266,8 @@ export class ClientConnection
     this.virtual.replyOk(ok, rows, row);
     const { statement } = this.work;
     if (statement === null) return;
-    if ((ok.status & Status.CursorExists) !== 0) this.setCursor(true);
-    if ((ok.status & Status.LastRowSent) !== 0) this.setCursor(false);
+    if ((ok.status & Status.CursorExists) !== 0) this.#setCursor(true);
+    if ((ok.status & Status.LastRowSent) !== 0) this.#setCursor(false);
   }
 
   /** {@link ReplyObserver} */
@@ -288,7 +288,7 @@ export class ClientConnection
     if (pending === null || session === null)
       throw new TypeError('a statement was prepared that nobody asked for');
     this.pendingPrepare = null;
-    return this.statements.prepared(pending, this.virtual.profile, parameters, serverId, session).id;
+    return this.statements.prepared(pending, this.virtual.state.profile, parameters, serverId, session).id;
   }
 
   /** {@link ReplyObserver} */
@@ -320,11 +320,11 @@ export class ClientConnection
     if (this.#state === State.Streaming) this.#pump();
   }
 
-  setCursor(open: boolean): void {
+  #setCursor(open: boolean): void {
     const { statement } = this.work;
     if (statement === null) return;
     this.statements.setCursor(statement, open);
-    this.virtual.setHold(HoldReason.Cursor, this.statements.hasCursor);
+    this.virtual.state.setHold(HoldReason.Cursor, this.statements.hasCursor);
   }
 
   /** {@link RegisteredClient} */
@@ -348,7 +348,7 @@ export class ClientConnection
   /** {@link RegisteredClient} */
   secondPassed(): void {
     if (this.#state !== State.Ready || this.#socket.writableLength > 0) this.#idle.clientSpoke();
-    else if (this.#idle.secondPassed(this.virtual.profile, this.capabilities)) this.#endIdle();
+    else if (this.#idle.secondPassed(this.virtual.state.profile, this.capabilities)) this.#endIdle();
   }
 
   /** A transaction does not keep it: the server would end that, too. */
@@ -409,7 +409,7 @@ export class ClientConnection
     this.#loginSequence = sequenceId;
     const { account, schema } = this.#identity;
     const schemaKnown = schema === null || this.services.knownSchemas.has(account, schema);
-    if (schemaKnown && this.virtual.profileKnown) {
+    if (schemaKnown && this.virtual.state.learnProfile()) {
       this.#loginSucceeded();
       this.#state = State.Ready;
       this.#pump();
@@ -423,7 +423,7 @@ export class ClientConnection
   #loginSucceeded(): void {
     const sequenceId = this.#loginSequence;
     this.#loginSequence = 0;
-    this.#reply.restart(this.virtual.status);
+    this.#reply.restart(this.virtual.state.status);
     const { account, schema } = this.#identity;
     if (schema !== null) this.services.knownSchemas.add(account, schema);
     this.sendOk(sequenceId);
@@ -438,9 +438,11 @@ export class ClientConnection
   }
 
   #onDrain(): void {
-    if (!this.#serverCongested) return;
-    this.#serverCongested = false;
-    this.virtual.session?.channel.resume();
+    if (this.#serverCongested) {
+      this.#serverCongested = false;
+      this.virtual.session?.channel.resume();
+    }
+    if (this.#state === State.Ready) this.#pump();
   }
 
   /** Takes commands, or pieces of one, for as long as there are any and nothing is under way. Not re-entrant. */
@@ -454,7 +456,9 @@ export class ClientConnection
       this.#pumping = false;
     }
     if (this.#draining) this.#endIfDrained();
-    if (this.#state === State.Ready) this.#input.flow();
+    if (this.#state !== State.Ready) return;
+    if (this.#socket.writableNeedDrain) this.#input.limitBacklog();
+    else this.#input.flow();
   }
 
   /** Whether there may be more to do at once. */
@@ -466,7 +470,10 @@ export class ClientConnection
       case State.Streaming:
         return this.#pumpStreamed();
       case State.ChangingUser:
+        break;
       case State.Ready:
+        // Who does not read its replies is given no more of them: also those made here would fill the memory.
+        if (this.#socket.writableNeedDrain) return false;
         break;
     }
     const { reader } = this.#input;
@@ -516,13 +523,18 @@ export class ClientConnection
     return true;
   }
 
+  /** {@link WorkObserver} */
+  classifyAgain(): void {
+    classifyAgain(this);
+  }
+
   /** All of a long command is on its way: only now is it known what its text says. */
   #longCommandSent(): void {
     const { text } = this.work;
     if (text !== null) {
       this.work.traits = text.finish();
       this.work.effects = this.services.routines.effectsOf(this.work.traits, this.account);
-      this.virtual.effectsKnown(this.work.effects);
+      this.virtual.state.effectsKnown(this.work.effects);
     }
     if (!this.work.hasReply) this.virtual.replyComplete();
   }

@@ -11,8 +11,10 @@ import type { ByteSink, OutputBuffer } from './output-buffer.js';
 
 /** What a client's session learns from the reply to its command. */
 export interface ReplyObserver {
-  /** Each OK of the reply, also those that end a result set of `rows` rows. */
-  /** `row`: of the result set that it ends, where it was kept ({@link ClientReply.expect}); whole numbers only. */
+  /**
+   * Each OK of the reply. `rows`: how many the result set had that it ends; null when it ends none. `row`: the first of
+   * them, where it was kept ({@link ClientReply.expect}); whole numbers only.
+   */
   replyOk(ok: OkPacket, rows: number | null, row: readonly (bigint | null)[] | null): void;
   /** `notExecuted`: the server refused before it did anything, and the packet was not passed on. */
   replyErr(errno: number, notExecuted: boolean, sqlState: string): void;

@@ -3,6 +3,7 @@ import type { ServerStatement } from '../backend/statement-cache.js';
 import { HEADER_SIZE } from '../protocol/constants.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { StatementTraits } from '../sql/traits.js';
+import { classesOf, fits, type ResolvedTypes, resolve, UNRESOLVED } from './parameter-types.js';
 
 /**
  * A statement that a client prepared. Its id is the client's own: on whichever session it is executed, the statement
@@ -16,10 +17,21 @@ export class ClientStatement {
   readAt = -1;
   /** The client's state when it prepared: the server bound part of it into the statement. */
   readonly profile: SessionProfile;
-  readonly key: string;
+  /** Key of a session's statement that was prepared and never executed. */
+  readonly preparedKey: string;
+  /** Key of the session's statement that the next command is about. */
+  key: string;
   readonly parameters: number;
   /** Parameter types of the last execute that sent them; later ones may leave them out. */
   types: Buffer | null = null;
+  #resolved: ResolvedTypes = UNRESOLVED;
+  /** Types that leave {@link #resolved} as it is, whatever is NULL. */
+  #settled: Buffer | null = null;
+  #settledAfresh: ResolvedTypes = UNRESOLVED;
+  /** Another key whose statement the execute at hand turns into one of {@link key}. */
+  #fromKey: string | null = null;
+  /** What a statement that was not executed yet is resolved to by the execute at hand. */
+  #afresh: ResolvedTypes = UNRESOLVED;
 
   constructor(id: number, sql: Buffer, traits: StatementTraits, profile: SessionProfile, parameters: number) {
     this.id = id;
@@ -27,7 +39,70 @@ export class ClientStatement {
     this.traits = traits;
     this.profile = profile;
     this.parameters = parameters;
-    this.key = statementKey(sql, profile);
+    this.preparedKey = statementKey(sql, profile);
+    this.key = this.preparedKey;
+  }
+
+  /**
+   * MySQL: an execute in `[start, end)` is to come. Its types, together with those of the client's executes before it, decide
+   * which of a session's statements it may run on.
+   */
+  resolveFor(buf: Buffer, start: number, end: number): void {
+    const { parameters } = this;
+    if (parameters === 0) return;
+    this.#fromKey = null;
+    const nulls = start + EXECUTE_FIXED;
+    const boundFlag = nulls + ((parameters + 7) >> 3);
+    const at = boundFlag + 1;
+    const typesEnd = at + 2 * parameters;
+    const brings = boundFlag < end && buf[boundFlag] !== 0;
+    if (boundFlag >= end || (brings && typesEnd > end)) return;
+    const types = brings ? buf : this.types;
+    if (types === null) return;
+    const offset = brings ? at : 0;
+    const isSettled =
+      this.#settled !== null &&
+      this.#settled.compare(types, offset, offset + 2 * parameters) === 0 &&
+      !anyBit(buf, nulls, boundFlag);
+    if (isSettled) {
+      this.#afresh = this.#settledAfresh;
+      return;
+    }
+    const given = classesOf(types, offset, parameters, buf.subarray(nulls, boundFlag));
+    this.#afresh = resolve(UNRESOLVED, given);
+    if (this.#resolved !== UNRESOLVED) this.#fromKey = this.key;
+    this.#become(resolve(this.#resolved, given));
+    const withoutNulls = classesOf(types, offset, parameters, null);
+    const always = fits(this.#resolved, withoutNulls);
+    this.#settledAfresh = resolve(UNRESOLVED, withoutNulls);
+    this.#settled = always ? Buffer.from(types.subarray(offset, offset + 2 * parameters)) : null;
+  }
+
+  /**
+   * Whether the session has a statement for the command at hand. One that is on its way there by the same types becomes it.
+   */
+  isOn({ statements }: ServerSession): boolean {
+    if (statements.has(this.key)) return true;
+    if (this.#resolved === UNRESOLVED) return false;
+    if (this.#fromKey !== null && statements.rename(this.#fromKey, this.key)) return true;
+    return (
+      this.#afresh === this.#resolved &&
+      statements.isUnused(this.preparedKey) &&
+      statements.rename(this.preparedKey, this.key)
+    );
+  }
+
+  /** The session is to prepare it: what the client's earlier executes resolved can't be told to it. */
+  beginAnew(): void {
+    this.#fromKey = null;
+    this.#become(this.#afresh);
+    this.#settled = null;
+  }
+
+  #become(resolved: ResolvedTypes): void {
+    if (resolved === this.#resolved) return;
+    this.#resolved = resolved;
+    this.key = resolved === UNRESOLVED ? this.preparedKey : `${resolved}\n${this.preparedKey}`;
   }
 
   /** The same with another text, for one execution. */
@@ -37,6 +112,11 @@ export class ClientStatement {
     other.types = this.types;
     return other;
   }
+}
+
+function anyBit(buf: Buffer, start: number, end: number): boolean {
+  for (let i = start; i < end; i++) if (buf[i] !== 0) return true;
+  return false;
 }
 
 /** What determines a statement's meaning on any session of one pool. */

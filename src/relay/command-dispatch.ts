@@ -1,4 +1,3 @@
-import { statementClosePacket } from '../backend/server-session.js';
 import { Command, HEADER_SIZE, ServerError } from '../protocol/constants.js';
 import { type ErrPacket, encodeEof, encodeOk } from '../protocol/generic-response.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
@@ -78,6 +77,7 @@ export function dispatch(client: CommandTarget, buf: Buffer, start: number, end:
         end,
       );
       client.work.getsSchema = command === Command.InitDb;
+      client.work.choosesSchema = command === Command.InitDb;
       client.submit();
   }
 }
@@ -95,8 +95,8 @@ export function dispatchLong(
   const command = buf[start + HEADER_SIZE] as number;
   const { work } = client;
   if (command === Command.Query) {
-    const unread = client.services.routines.withDoubt(LONG_TEXT_UNREAD);
-    work.set(SendKind.AsIs, ReplyShape.ResultSet, unread, buf, start, end);
+    work.set(SendKind.AsIs, ReplyShape.ResultSet, LONG_TEXT_UNREAD, buf, start, end);
+    work.routinesAt = client.services.routines.version;
     work.text = client.services.classifier.begin(lexerContext(client));
   } else if (command === Command.StmtExecute || command === Command.StmtSendLongData) {
     const found = findStatement(client, buf, start, end, ruleFor(command)?.name ?? '');
@@ -118,7 +118,7 @@ export function dispatchLong(
 function local(client: CommandTarget, command: number, buf: Buffer, start: number, end: number): void {
   switch (command) {
     case Command.Ping:
-      client.virtual.left.diagnostics.answered(0n);
+      client.virtual.state.left.diagnostics.answered(0n);
       client.sendOk();
       return;
     case Command.Quit:
@@ -154,14 +154,15 @@ function setOption(client: CommandTarget, buf: Buffer, start: number, end: numbe
     return;
   }
   client.setMultiStatements(option === 0);
-  client.virtual.left.diagnostics.answered(-1n);
+  client.virtual.state.left.diagnostics.answered(-1n);
   const status = client.ownStatus;
   client.send(client.deprecateEof ? encodeOk(1, { status }, 0xfe) : encodeEof(1, status, 0));
 }
 
 function query(client: CommandTarget, buf: Buffer, start: number, end: number): void {
   const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
-  const { kill } = executedBy(client, traits);
+  const prepared = preparedBy(client, traits);
+  const { kill } = prepared?.traits ?? traits;
   if (kill !== null) {
     killByStatement(client, kill, null);
     return;
@@ -169,12 +170,14 @@ function query(client: CommandTarget, buf: Buffer, start: number, end: number): 
   const text = start + HEADER_SIZE + 1;
   const preamble = mayBePreamble(traits);
   if (preamble && answerPreamble(client, buf, text, end)) return;
-  if (waitsForRoutines(client, traits, buf, start, end)) return;
+  if (waitsForRoutines(client, prepared?.traits ?? traits, buf, start, end)) return;
   const told = withOwnId(client, traits, buf, start, end);
   if (told === null) setQuery(client, traits, buf, start, end);
   // The offsets of other values have moved.
   else setQuery(client, classify(client, told, HEADER_SIZE + 1, told.length), told, 0, told.length);
-  client.work.getsSchema = executedBy(client, traits).first === StatementKind.Use;
+  client.work.parsedIn = prepared?.profile ?? null;
+  client.work.getsSchema = (prepared?.traits ?? traits).first === StatementKind.Use;
+  client.work.choosesSchema = traits.first === StatementKind.Use && traits.statements === 1;
   if (preamble) client.work.lesson = lessonOf(client, traits, buf, text, end, lexerContext(client));
   client.submit();
 }
@@ -188,26 +191,48 @@ function setQuery(
 ): void {
   client.work.set(SendKind.AsIs, ReplyShape.ResultSet, effectsOf(client, traits), buf, start, end);
   client.work.traits = traits;
+  client.work.routinesAt = client.services.routines.version;
+}
+
+/** Of the work that a client has under way and that has not been sent: by what is known of routines and views now. */
+export function classifyAgain(client: CommandTarget): void {
+  const { work } = client;
+  work.routinesAt = client.services.routines.version;
+  if (work.traits === null) return;
+  const { ownStatement, sql } = work;
+  if (ownStatement !== null) work.traits = traitsOf(client, ownStatement);
+  else if (sql !== null) work.traits = classify(client, sql, 0, sql.length);
+  work.effects = effectsOf(client, work.traits);
 }
 
 function effectsOf(client: CommandTarget, traits: StatementTraits): StatementEffects {
-  return client.services.routines.effectsOf(executedBy(client, traits), client.account);
+  const executed = preparedBy(client, traits)?.traits ?? traits;
+  return client.services.routines.effectsOf(executed, client.account);
 }
 
-/** EXECUTE of a text that is known does what that text does. */
-function executedBy(client: CommandTarget, traits: StatementTraits): StatementTraits {
-  if (traits.first !== StatementKind.Execute || traits.statements !== 1) return traits;
+/** What an EXECUTE runs. */
+interface Executed {
+  readonly traits: StatementTraits;
+  /** The client's when it was prepared; null where the EXECUTE itself prepares it. */
+  readonly profile: SessionProfile | null;
+}
+
+/** EXECUTE of a text that is known does what that text does; null for any other statement. */
+function preparedBy(client: CommandTarget, traits: StatementTraits): Executed | null {
+  if (traits.first !== StatementKind.Execute || traits.statements !== 1) return null;
+  // Its parameters may be expressions (MariaDB).
+  if (traits.routines.length > 0) return null;
   const [change] = traits.changes;
-  let text: StatementTraits | null = null;
+  let executed: Executed | null = null;
   if (change?.kind === 'execute' && change.name !== null) {
-    text = client.virtual.preparedText(change.name);
+    executed = client.virtual.state.preparedText(change.name);
   } else if (change?.kind === 'execute_immediate' && change.text !== null) {
     const bytes = Buffer.from(change.text, 'latin1');
-    text = classify(client, bytes, 0, bytes.length);
+    executed = { traits: classify(client, bytes, 0, bytes.length), profile: null };
   }
-  // Its parameters may be expressions (MariaDB).
-  const plain = text !== null && text.statements === 1 && traits.routines.length === 0;
-  return text !== null && plain && text.first !== StatementKind.Execute ? text : traits;
+  if (executed === null) return null;
+  const { statements, first } = executed.traits;
+  return statements === 1 && first !== StatementKind.Execute ? executed : null;
 }
 
 /** Keeps a command waiting while the routines and views that it may use are being read. */
@@ -261,7 +286,7 @@ function classify(client: CommandTarget, buf: Buffer, start: number, end: number
 }
 
 function lexerContext({ services, virtual }: CommandTarget): LexerContext {
-  return contextOf(services, virtual.profile);
+  return contextOf(services, virtual.state.profile);
 }
 
 function contextOf({ upstream }: RelayServices, profile: SessionProfile): LexerContext {
@@ -339,11 +364,15 @@ function setExecute(
   start: number,
   end: number,
 ): void {
+  // What has long data stays the statement that has it.
+  if (!client.statements.isHeld(found) && !isMariadb(client)) found.resolveFor(buf, start, end);
   endHolds(client, found);
   const traits = traitsOf(client, found);
   client.work.set(SendKind.Execute, ReplyShape.ResultSet, effectsOf(client, traits), buf, start, end);
   client.work.statement = found;
   client.work.traits = traits;
+  client.work.parsedIn = found.profile;
+  client.work.routinesAt = client.services.routines.version;
   client.work.getsSchema = traits.first === StatementKind.Use;
 }
 
@@ -369,8 +398,8 @@ function endHolds(client: CommandTarget, found: ClientStatement): void {
   if (!statements.isHeld(found)) return;
   statements.setCursor(found, false);
   statements.setLongData(found, false);
-  virtual.setHold(HoldReason.Cursor, statements.hasCursor);
-  virtual.setHold(HoldReason.LongData, statements.hasLongData);
+  virtual.state.setHold(HoldReason.Cursor, statements.hasCursor);
+  virtual.state.setHold(HoldReason.LongData, statements.hasLongData);
 }
 
 /** COM_STMT_CLOSE has no reply. The session keeps the statement for the next client, unless something of it is open. */
@@ -379,10 +408,7 @@ function closeStatement(client: CommandTarget, buf: Buffer, start: number, end: 
   const { statements, virtual } = client;
   const found = statements.get(buf.readUInt32LE(start + STATEMENT_ID_OFFSET));
   if (found === null) return;
-  if (statements.isHeld(found) && virtual.session !== null) {
-    const server = virtual.session.statements.remove(found.key);
-    if (server !== undefined) virtual.session.channel.write(statementClosePacket(server.id));
-  }
+  if (statements.isHeld(found)) virtual.session?.closeStatement(found.key);
   endHolds(client, found);
   statements.close(found);
   virtual.releaseIfFree();

@@ -2,6 +2,7 @@ import type { ServerSession } from '../backend/server-session.js';
 import { Command, HEADER_SIZE, MAX_PACKET_PAYLOAD } from '../protocol/constants.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
+import type { SessionProfile } from '../session/profile.js';
 import { NO_EFFECTS, type StatementEffects } from '../session/statement-effects.js';
 import type { StatementReading } from '../sql/trait-cache.js';
 import type { StatementTraits } from '../sql/traits.js';
@@ -40,8 +41,11 @@ export class CommandWork implements Work {
   effects: StatementEffects = NO_EFFECTS;
   statement: ClientStatement | null = null;
   traits: StatementTraits | null = null;
+  parsedIn: SessionProfile | null = null;
+  routinesAt = 0;
   lesson: Lesson | null = null;
   getsSchema = false;
+  choosesSchema = false;
   shape: ReplyShape = ReplyShape.Ok;
   /** COM_STMT_SEND_LONG_DATA has no reply. */
   hasReply = true;
@@ -68,6 +72,11 @@ export class CommandWork implements Work {
 
   get canRepeat(): boolean {
     return !this.isLong;
+  }
+
+  /** The client's own, whatever is executed in its place. */
+  get ownStatement(): ClientStatement | null {
+    return this.#replaced ?? this.statement;
   }
 
   get sql(): Buffer | null {
@@ -117,10 +126,12 @@ export class CommandWork implements Work {
     this.#end = end;
     this.statement = null;
     this.traits = null;
+    this.parsedIn = null;
     this.lesson = null;
     this.#replacement = null;
     this.#replaced = null;
     this.getsSchema = false;
+    this.choosesSchema = false;
     this.hasReply = true;
     this.isLong = false;
     this.text = null;

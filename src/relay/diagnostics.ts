@@ -2,15 +2,16 @@ import { queryCommand } from '../backend/internal-commands.js';
 import type { LeftoverQuestion, ServerSession } from '../backend/server-session.js';
 import type { OkPacket } from '../protocol/generic-response.js';
 import type { SessionProfile } from '../session/profile.js';
-import { Flag, StatementKind, type StatementTraits } from '../sql/traits.js';
+import { Flag, Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
 import { Conditions } from './conditions.js';
 import type { Work } from './work.js';
 
-const SHOW_WARNINGS = queryCommand('SHOW WARNINGS');
 const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS()');
 
 /** More rows of SHOW WARNINGS than this are not kept here: a message has up to 512 bytes, so 64 KiB for one client. */
 const MAX_KEPT_CONDITIONS = 128;
+/** One more than is kept tells that there are too many: after an error nothing else does. */
+const SHOW_WARNINGS = queryCommand(`SHOW WARNINGS LIMIT ${MAX_KEPT_CONDITIONS + 1}`);
 
 /** Statements without warnings of their own after which those of the statement before are gone, on MariaDB too. */
 const CLEARING: ReadonlySet<StatementKind> = new Set([
@@ -38,14 +39,31 @@ const TABLELESS: ReadonlySet<StatementKind> = new Set([
   StatementKind.RollbackTo,
   StatementKind.Savepoint,
   StatementKind.ReleaseSavepoint,
-  StatementKind.Unlock,
+  StatementKind.UnlockTables,
   StatementKind.Deallocate,
   StatementKind.Help,
 ]);
 
-/** A SELECT of expressions only. */
-function isTableless(first: StatementKind, { sql }: Pick<Work, 'sql'>): boolean {
-  return first === StatementKind.Select && sql !== null && !/\bFROM\b/i.test(sql.toString('latin1'));
+/** Statements in which a SELECT sets FOUND_ROWS(), and those in which it does so on MariaDB only. */
+const INSERTING: ReadonlySet<StatementKind> = new Set([StatementKind.Insert, StatementKind.Replace]);
+const COUNTED_BY_MARIADB: ReadonlySet<StatementKind> = new Set([
+  StatementKind.Set,
+  StatementKind.Ddl,
+  StatementKind.CreateTemporary,
+]);
+
+/** Longer texts are not looked through. */
+const MAX_LOOKED_THROUGH = 1024;
+
+function mayHaveQuery(first: StatementKind, { sql }: Pick<Work, 'sql'>, mysql: boolean): boolean {
+  if (!INSERTING.has(first) && (mysql || !COUNTED_BY_MARIADB.has(first))) return false;
+  return sql === null || sql.length > MAX_LOOKED_THROUGH || /\bSELECT\b/i.test(sql.toString('latin1'));
+}
+
+/** A SELECT of expressions only; a sequence is a table. */
+function isTableless({ first, holds }: StatementTraits, { sql }: Pick<Work, 'sql'>): boolean {
+  if (first !== StatementKind.Select || (holds & Hold.Sequence) !== 0) return false;
+  return sql !== null && !/\bFROM\b/i.test(sql.toString('latin1'));
 }
 
 /**
@@ -171,7 +189,7 @@ export class Diagnostics {
     } else if (traits !== null) {
       this.#conditionsAfter(session, traits, work, mysql);
     }
-    if (traits !== null && !this.#failed) this.#foundRowsAfter(session, traits, mysql);
+    if (traits !== null && !this.#failed) this.#foundRowsAfter(session, traits, work, mysql);
   }
 
   #countRows(session: ServerSession, traits: StatementTraits | null): void {
@@ -214,12 +232,17 @@ export class Diagnostics {
     // What was there may have been kept.
     if (this.#conditionsOn === session) {
       if (this.#conditions !== Conditions.NONE) this.#leaveConditions(session);
-    } else if (this.#conditions !== Conditions.NONE && !TABLELESS.has(first) && !isTableless(first, work)) {
+    } else if (this.#conditions !== Conditions.NONE && !TABLELESS.has(first) && !isTableless(traits, work)) {
       this.#clearConditions(null);
     }
   }
 
-  #foundRowsAfter(session: ServerSession, traits: StatementTraits, mysql: boolean): void {
+  #foundRowsAfter(
+    session: ServerSession,
+    traits: StatementTraits,
+    work: Pick<Work, 'sql'>,
+    mysql: boolean,
+  ): void {
     if ((traits.flags & Flag.UsesCalcFoundRows) !== 0) {
       this.#leaveFoundRows(session, true);
       return;
@@ -242,8 +265,13 @@ export class Diagnostics {
       case StatementKind.Do:
         if (mysql) this.#setFoundRows(1n);
         return;
+      case StatementKind.Update:
+        // MySQL counts the rows that matched.
+        if (mysql || traits.statements !== 1) this.#leaveFoundRows(session, this.#use.asked);
+        return;
       default:
-        if (traits.statements !== 1) this.#leaveFoundRows(session, this.#use.asked);
+        if (traits.statements !== 1 || mayHaveQuery(traits.first, work, mysql))
+          this.#leaveFoundRows(session, this.#use.asked);
     }
   }
 
@@ -264,10 +292,11 @@ export class Diagnostics {
     const listed = this.#listed;
     return {
       command: SHOW_WARNINGS,
-      answered: ({ err, packets }) => {
+      answered: ({ err, packets, rows }) => {
         if (this.conditionsUnreadOn !== session) return;
         this.#conditionsUnread = false;
-        this.#conditions = err === null ? Conditions.of(packets, listed) : null;
+        const isKept = err === null && rows.length <= MAX_KEPT_CONDITIONS;
+        this.#conditions = isKept ? Conditions.of(packets, listed) : null;
       },
     };
   }

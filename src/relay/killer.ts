@@ -23,7 +23,12 @@ export class Killer {
   }
 
   /** Opens the control connection of an account, or finds it open. */
-  connect(account: ServerAccount): Promise<ServerSession> {
+  async connect(account: ServerAccount): Promise<ServerSession> {
+    const control = this.#connection(account);
+    const session = await control;
+    if (!session.closed) return session;
+    // Whoever closed it here has told nobody.
+    if (this.#control.get(account) === control) this.#control.delete(account);
     return this.#connection(account);
   }
 

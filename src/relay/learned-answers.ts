@@ -54,6 +54,8 @@ const DEFAULTS: LearnedAnswersOptions = {
 const MAX_TEXT = 2048;
 /** Texts of which it is known that they came before; a power of two. */
 const SEEN = 1024;
+/** Failed lessons that are remembered. */
+const MAX_FAILED = 1024;
 /** What an entry takes beside its text and packets, in bytes. */
 const OVERHEAD = 256;
 
@@ -66,8 +68,10 @@ export class LearnedAnswers {
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
   readonly #options: LearnedAnswersOptions;
-  /** Hashes of texts that came and were not found. */
+  /** Hashes of texts, each with its profile, that came and were not found. */
   readonly #seen = new Int32Array(SEEN);
+  /** Until when a text with that hash gets no other lesson, in ms of {@link LearnedAnswersOptions.now}. Oldest first. */
+  readonly #failed = new Map<number, number>();
   /** Numbers for what counts by identity. */
   readonly #ids = new WeakMap<object, number>();
   #lastId = 0;
@@ -103,16 +107,33 @@ export class LearnedAnswers {
   }
 
   /**
-   * Whether a text that was not found is worth a lesson: it came before. Texts with values that never come again cost the
-   * server nothing and drive nothing out.
+   * Whether a text that was not found is worth a lesson: it came before from a client with the same profile, and no lesson of
+   * it has failed. Texts or profiles with values that never come again cost the server nothing and drive nothing out.
    */
-  isRepeated(buf: Buffer, start: number, end: number): boolean {
+  deservesLesson({ profile }: AnswerGround, buf: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_TEXT) return false;
-    const hash = hashOf(buf, start, end);
+    const hash = hashOf(profile, buf, start, end);
     const at = hash & (SEEN - 1);
-    if (this.#seen[at] === hash) return true;
-    this.#seen[at] = hash;
-    return false;
+    if (this.#seen[at] !== hash) {
+      this.#seen[at] = hash;
+      return false;
+    }
+    const until = this.#failed.get(hash);
+    if (until === undefined) return true;
+    if (until > this.#options.now()) return false;
+    this.#failed.delete(hash);
+    return true;
+  }
+
+  /** A lesson showed that the answer to `text` can't be repeated: it will be so again, so none is given for a time. */
+  failed({ profile }: AnswerGround, text: Buffer): void {
+    const hash = hashOf(profile, text, 0, text.length);
+    this.#failed.delete(hash);
+    for (const oldest of this.#failed.keys()) {
+      if (this.#failed.size < MAX_FAILED) break;
+      this.#failed.delete(oldest);
+    }
+    this.#failed.set(hash, this.#options.now() + this.#options.ttlMs);
   }
 
   learn(ground: AnswerGround, text: Buffer, answer: LearnedAnswer): void {
@@ -135,6 +156,7 @@ export class LearnedAnswers {
   /** Forgets everything. */
   clear(): void {
     this.#entries.clear();
+    this.#failed.clear();
     this.#bytes = 0;
   }
 
@@ -175,9 +197,9 @@ export class LearnedAnswers {
   }
 }
 
-/** FNV-1a. */
-function hashOf(buf: Buffer, start: number, end: number): number {
-  let hash = 0x811c9dc5;
+/** FNV-1a of the text, begun with the profile. That two have the same one means a lesson too many, or one too few. */
+function hashOf({ hash: seed }: SessionProfile, buf: Buffer, start: number, end: number): number {
+  let hash = seed;
   for (let pos = start; pos < end; pos++) hash = Math.imul(hash ^ (buf[pos] as number), 0x01000193);
   return hash | 0;
 }

@@ -9,6 +9,7 @@ export function ledgerContext({ upstream, classifier }: RelayServices): LedgerCo
   return {
     mysql: facts.info.flavor === 'mysql',
     trackers,
+    collationName: (id) => facts.collations.get(id)?.collation,
     read: (text, profile) => {
       const bytes = Buffer.from(text, 'latin1');
       return classifier.classify(bytes, 0, bytes.length, lexerContextOf(profile, facts.info));

@@ -1,10 +1,16 @@
-import { runInternal } from '../backend/internal-commands.js';
+import { type InternalReply, runInternal } from '../backend/internal-commands.js';
 import { type ServerFacts, SHOW_VARIABLES } from '../backend/server-facts.js';
 import type { ServerSession } from '../backend/server-session.js';
 import { Status } from '../protocol/constants.js';
 import type { OkPacket } from '../protocol/generic-response.js';
 import type { SessionProfile } from '../session/profile.js';
-import { canonicalName, isTrackerVariable, treatmentOf, VariableTreatment } from '../session/variables.js';
+import {
+  canonicalName,
+  isTrackerVariable,
+  RESULTS_COLLATION,
+  treatmentOf,
+  VariableTreatment,
+} from '../session/variables.js';
 import { isLearnable } from '../sql/learnable-set.js';
 import type { LexerContext } from '../sql/lexer-context.js';
 import { AssignmentScope, Flag, Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
@@ -98,9 +104,11 @@ export class Lesson {
     runInternal(session, [SHOW_VARIABLES], ([shown], lost) => {
       if (lost !== null) return;
       const { conditions } = left;
-      if (conditions !== null && shown !== undefined && this.#agrees(shown.rows, after)) {
+      if (conditions !== null && shown !== undefined && this.#agrees(shown, after)) {
         const answer = { profile: after, status: this.#status, packets: this.#packets, conditions };
         this.#answers.learn(this.#ground, this.#text, answer);
+      } else {
+        this.#answers.failed(this.#ground, this.#text);
       }
       done();
     });
@@ -108,12 +116,12 @@ export class Lesson {
   }
 
   /** All variables are looked at, so that one which is changed by setting another does not escape. */
-  #agrees(rows: readonly (readonly (string | null)[])[], after: SessionProfile): boolean {
+  #agrees(reply: InternalReply, after: SessionProfile): boolean {
     const { variables } = after.baseline;
-    const shown = new Map(rows.map(([name, value]) => [name ?? '', value ?? '']));
+    const shown = this.#facts.carriedOf(reply);
     for (const name of this.#facts.variableNames) {
       if (shown.get(name) !== after.variable(canonicalName(name, variables))) return false;
     }
-    return true;
+    return shown.get(RESULTS_COLLATION) === after.variable(RESULTS_COLLATION);
   }
 }

@@ -39,9 +39,10 @@ export function lessonOf(
 ): Lesson | null {
   const { learned, upstream } = services;
   const ground = virtual.answerGround;
-  if (ground === null || upstream.facts === null || !learned.isRepeated(buf, start, end)) return null;
+  if (ground === null || upstream.facts === null) return null;
+  if (!learned.deservesLesson(ground, buf, start, end)) return null;
   // The lesson would spoil what the client may still ask of its last SELECT.
-  if (virtual.left.diagnostics.foundRowsOn !== null) return null;
+  if (virtual.state.left.diagnostics.foundRowsOn !== null) return null;
   if (!mayBeLearned(traits, buf, start, end, context)) return null;
   return new Lesson(learned, ground, Buffer.from(buf.subarray(start, end)), upstream.facts);
 }

@@ -1,4 +1,4 @@
-import { isServerSchema, RoutineCatalogue } from '../backend/routine-catalogue.js';
+import { isServerSchema, type RoutineCatalogue } from '../backend/routine-catalogue.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount } from '../backend/upstream.js';
 import { effectsOf } from '../session/effects-of.js';
@@ -14,6 +14,7 @@ import {
 import type { StatementEffects } from '../session/statement-effects.js';
 import { CHANGING_ROWS, type Hazards, NO_HAZARDS } from '../sql/statement-scanner.js';
 import { Flag, Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
+import { Watched } from './watched-account.js';
 
 export interface RoutineWatchLog {
   warn(fields: object, message: string): void;
@@ -26,6 +27,8 @@ export interface RoutineWatchOptions {
   publish(hazards: Hazards): void;
   /** Between two looks for what was changed past the proxy. */
   readonly intervalMs: number;
+  /** How long a reading may take before its session is closed: half a minute by default. */
+  readonly readingLimitMs?: number;
   readonly log: RoutineWatchLog;
 }
 
@@ -34,6 +37,9 @@ const TIME_LIMIT_MS = 2000;
 
 /** Between a statement that may change anything and the look at what it did. */
 const SOON_MS = 500;
+
+/** {@link RoutineWatchOptions.readingLimitMs} */
+const READING_LIMIT_MS = 30_000;
 
 /** Before a reading that failed is tried again. */
 const RETRY_MS = 1000;
@@ -63,25 +69,10 @@ const USES_NOTHING: ReadonlySet<StatementKind> = new Set([
   StatementKind.ShowErrors,
 ]);
 
-/** One account's view of the server. */
-class Watched {
-  readonly account: ServerAccount;
-  readonly catalogue = new RoutineCatalogue();
-  reading = false;
-  /** Something may have changed since the reading under way began. */
-  again = false;
-  /** Statements wait for the reading. */
-  awaited = false;
-  /** What was read last is all that there was. */
-  trusted = false;
-  /** How long the last reading took. */
-  tookMs = 0;
-  retry: NodeJS.Timeout | null = null;
-  error: string | null = null;
-
-  constructor(account: ServerAccount) {
-    this.account = account;
-  }
+/** A statement that waits for what had changed when it came. */
+interface Waiting {
+  readonly since: number;
+  readonly callback: () => void;
 }
 
 /**
@@ -96,7 +87,14 @@ export class RoutineWatch {
   generation = 0;
   readonly #options: RoutineWatchOptions;
   readonly #watched = new Map<ServerAccount, Watched>();
-  readonly #waiting: (() => void)[] = [];
+  /** Counts what makes effects that were found before worthless: changes that are known, and what is read. */
+  version = 0;
+  /** Counts the moments at which something is known to have changed. */
+  #moment = 0;
+  /** Oldest first. */
+  #waiting: Waiting[] = [];
+  /** Those who have waited are called back: they wait no more, whatever has changed meanwhile. */
+  #releasing = false;
   /** Some account is not to be trusted. */
   #inDoubt = false;
   #hazards: Hazards = NO_HAZARDS;
@@ -131,7 +129,7 @@ export class RoutineWatch {
       changesObjects(traits) ||
       (this.#changers.size > 0 && traits.routines.some((name) => this.#changes(name)))
     )
-      this.#changed();
+      this.#hasChanged();
     else if ((traits.holds & Hold.Unknown) !== 0) this.#lookSoon();
   }
 
@@ -139,7 +137,13 @@ export class RoutineWatch {
     return this.#changers.has(routineKey(routine));
   }
 
-  #changed(): void {
+  #hasChanged(): void {
+    this.version++;
+    this.#readAll();
+  }
+
+  /** Statements wait for it. */
+  #readAll(): void {
     for (const watched of this.#watched.values()) this.#await(watched);
   }
 
@@ -147,17 +151,21 @@ export class RoutineWatch {
   #lookSoon(): void {
     this.#soon ??= this.#later(() => {
       this.#soon = null;
-      for (const watched of this.#watched.values()) this.#read(watched);
+      for (const watched of this.#watched.values()) {
+        watched.mayHaveChanged = true;
+        this.#read(watched);
+      }
     }, SOON_MS);
   }
 
-  /** Calls back when nothing is {@link pending} any more. */
+  /** Calls back when it is known what has changed until now, or given up: then {@link effectsOf} tells of the doubt. */
   whenKnown(callback: () => void): void {
-    this.#waiting.push(callback);
+    this.#waiting.push({ since: this.#moment, callback });
   }
 
   /** Whether a statement is to wait until {@link whenKnown}: what it uses may be other than what is known. */
   mustWaitFor(traits: StatementTraits): boolean {
+    if (this.#releasing) return false;
     if (this.pending) return usesObjects(traits);
     return traits.routines.length > 0 && this.#looksFor(traits.routines);
   }
@@ -168,12 +176,12 @@ export class RoutineWatch {
     const now = performance.now();
     if (now - this.#lookedUpAt < LOOK_UP_MS) return false;
     this.#lookedUpAt = now;
+    this.#readAll();
     this.whenKnown(() => {
       if (this.#inDoubt) return;
       if (this.#absent.size + routines.length > MAX_ABSENT) this.#absent.clear();
       for (const name of routines) if (!this.#names.has(name)) this.#absent.add(name);
     });
-    this.#changed();
     return true;
   }
 
@@ -182,12 +190,15 @@ export class RoutineWatch {
     const effects = effectsOf(traits);
     if (!this.#inDoubt && traits.routines.length === 0 && (traits.flags & Flag.ChangesRoutines) === 0)
       return effects;
-    return this.#isUnsure(traits, account) ? withUnknown(effects) : effects;
+    if (this.#mayKeepMore(traits)) return withUnknown(effects);
+    if (this.#watched.get(account)?.trusted === true || !usesObjects(traits)) return effects;
+    return callsByName(traits) ? withUnknown(effects) : withDoubt(effects);
   }
 
-  /** Of a text that cannot wait until it is known what it may use. */
-  withDoubt(effects: StatementEffects): StatementEffects {
-    return this.pending ? withUnknown(effects) : effects;
+  /** Whether a statement that was under way since {@link version} was `since` may have done what was not known then. */
+  mayHaveUsedOther(traits: StatementTraits, since: number): boolean {
+    if (since === this.version || !usesObjects(traits)) return false;
+    return traits.statements !== 1 || traits.first !== StatementKind.Ddl;
   }
 
   stop(): void {
@@ -195,11 +206,10 @@ export class RoutineWatch {
     for (const timer of [this.#timer, this.#limit, this.#soon]) if (timer !== null) clearTimeout(timer);
   }
 
-  #isUnsure(traits: StatementTraits, account: ServerAccount): boolean {
+  /** By what it says itself: the client may count on what it makes. */
+  #mayKeepMore(traits: StatementTraits): boolean {
     if (usesWhatItChanges(traits)) return true;
-    if (traits.routines.some((name) => isServerRoutine(name) || !this.#isKnown(name))) return true;
-    if (this.#watched.get(account)?.trusted === true) return false;
-    return usesObjects(traits);
+    return traits.routines.some((name) => isServerRoutine(name) || !this.#isKnown(name));
   }
 
   #isKnown(name: string): boolean {
@@ -207,9 +217,8 @@ export class RoutineWatch {
   }
 
   #await(watched: Watched): void {
-    watched.awaited = true;
-    this.pending = true;
-    this.#limit ??= this.#later(() => this.#giveUp(), TIME_LIMIT_MS);
+    watched.changedAt = ++this.#moment;
+    this.#settle();
     this.#read(watched);
   }
 
@@ -220,39 +229,62 @@ export class RoutineWatch {
     }
     watched.reading = true;
     const begun = performance.now();
+    const moment = this.#moment;
     const ended = (error: Error | null): void => {
       watched.tookMs = performance.now() - begun;
-      this.#wasRead(watched, error);
+      this.#wasRead(watched, moment, error);
     };
     this.#options
       .connect(watched.account)
-      .then((session) => watched.catalogue.read(session))
+      .then((session) => this.#readOver(session, watched))
       .then(
         () => ended(null),
         (error: Error) => ended(error),
       );
   }
 
-  #wasRead(watched: Watched, error: Error | null): void {
-    watched.reading = false;
-    if (this.#stopped) return;
-    if (watched.again) {
-      watched.again = false;
-      this.#read(watched);
-      return;
+  async #readOver(session: ServerSession, { catalogue }: Watched): Promise<void> {
+    const { readingLimitMs = READING_LIMIT_MS } = this.#options;
+    const limit = this.#later(() => session.close(), readingLimitMs);
+    try {
+      await catalogue.read(session);
+    } finally {
+      clearTimeout(limit);
     }
-    watched.awaited = false;
-    watched.trusted = error === null;
-    if (error === null) this.#publish();
-    else this.#retry(watched);
+  }
+
+  /** `moment`: at which the reading began. */
+  #wasRead(watched: Watched, moment: number, error: Error | null): void {
+    const { again } = watched;
+    watched.reading = false;
+    watched.again = false;
+    if (this.#stopped) return;
+    if (error === null) {
+      watched.knownAt = moment;
+      if (!again) watched.mayHaveChanged = false;
+      this.#publish();
+    } else {
+      // What was good before stays good while nothing is known to have changed.
+      if (watched.mayHaveChanged) watched.changedAt = ++this.#moment;
+      watched.givenUpAt = watched.mayHaveChanged ? this.#moment : moment;
+      this.#retry(watched);
+    }
+    this.#tell(watched, error);
+    if (again) this.#read(watched);
+    this.#settle();
+  }
+
+  /** Of a failure that is new. */
+  #tell(watched: Watched, error: Error | null): void {
     if (error !== null && error.message !== watched.error) {
       this.#options.log.warn(
         { user: watched.account.user, error: error.message },
-        'cannot read what routines, triggers and views do: clients keep their sessions after statements that may use any',
+        watched.trusted
+          ? 'cannot look whether routines, triggers and views have changed: it is tried again'
+          : 'cannot read what routines, triggers and views do: sessions are reset after statements that may use any, and kept by clients that call one',
       );
     }
     watched.error = error?.message ?? null;
-    this.#settle();
   }
 
   #retry(watched: Watched): void {
@@ -262,27 +294,30 @@ export class RoutineWatch {
     }, RETRY_MS);
   }
 
-  /** Lets go of those who wait, when there is nothing to wait for any more. */
+  /** Lets go of those who have nothing to wait for any more. */
   #settle(): void {
-    let pending = false;
-    this.#inDoubt = false;
-    for (const { awaited, trusted } of this.#watched.values()) {
-      if (awaited) pending = true;
-      if (!trusted) this.#inDoubt = true;
+    const all = [...this.#watched.values()];
+    this.pending = all.some((watched) => !watched.isOver(this.#moment));
+    this.#inDoubt = all.some(({ trusted }) => !trusted);
+    const waiting = this.#waiting.findIndex(({ since }) => all.some((watched) => !watched.isOver(since)));
+    const released = this.#waiting.splice(0, waiting < 0 ? this.#waiting.length : waiting);
+    // Who waits on has come while the reading that has ended was under way.
+    if (this.#limit !== null && (released.length > 0 || !this.pending)) {
+      clearTimeout(this.#limit);
+      this.#limit = null;
     }
-    if (pending) return;
-    this.pending = false;
-    if (this.#limit !== null) clearTimeout(this.#limit);
-    this.#limit = null;
-    for (const callback of this.#waiting.splice(0)) callback();
+    if (this.pending) this.#limit ??= this.#later(() => this.#giveUp(), TIME_LIMIT_MS);
+    this.#releasing = true;
+    try {
+      for (const { callback } of released) callback();
+    } finally {
+      this.#releasing = false;
+    }
   }
 
   #giveUp(): void {
-    for (const watched of this.#watched.values()) {
-      if (!watched.awaited) continue;
-      watched.awaited = false;
-      watched.trusted = false;
-    }
+    this.#limit = null;
+    for (const watched of this.#watched.values()) watched.givenUpAt = this.#moment;
     this.#settle();
   }
 
@@ -312,6 +347,7 @@ export class RoutineWatch {
     if (isSame(hazards, this.#hazards)) return;
     this.#hazards = hazards;
     this.generation++;
+    this.version++;
     this.#options.publish(hazards);
   }
 
@@ -374,13 +410,31 @@ function isSame(a: Hazards, b: Hazards): boolean {
   return a.size === b.size && [...a].every(([name, bits]) => b.get(name) === bits);
 }
 
+/** What it leaves on its session is meant to stay there. */
+function callsByName({ routines, first }: StatementTraits): boolean {
+  return routines.length > 0 || first === StatementKind.Call;
+}
+
 const unknown = new WeakMap<StatementEffects, StatementEffects>();
+const doubted = new WeakMap<StatementEffects, StatementEffects>();
 
 function withUnknown(effects: StatementEffects): StatementEffects {
-  let more = unknown.get(effects);
+  return withMore(unknown, effects, () => ({ ...effects, holds: effects.holds | HoldReason.Unknown }));
+}
+
+function withDoubt(effects: StatementEffects): StatementEffects {
+  return withMore(doubted, effects, () => ({ ...effects, inDoubt: true }));
+}
+
+function withMore(
+  known: WeakMap<StatementEffects, StatementEffects>,
+  effects: StatementEffects,
+  make: () => StatementEffects,
+): StatementEffects {
+  let more = known.get(effects);
   if (more === undefined) {
-    more = { ...effects, holds: effects.holds | HoldReason.Unknown };
-    unknown.set(effects, more);
+    more = make();
+    known.set(effects, more);
   }
   return more;
 }

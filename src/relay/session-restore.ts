@@ -39,7 +39,7 @@ export function isReady(session: ServerSession, target: RestoreTarget): boolean 
     target.trackers === null &&
     (session.leftovers === null || session.leftovers === target.owner) &&
     (target.lastInsertId === null || session.lastInsertId === target.lastInsertId) &&
-    (target.statement === null || session.statements.has(target.statement.key))
+    (target.statement === null || target.statement.isOn(session))
   );
 }
 
@@ -74,7 +74,7 @@ export function restoreSession(
     if (steps.length === 0) session.leftovers = null;
   }
   const { statement } = target;
-  if (statement !== null && !session.statements.has(statement.key)) {
+  if (statement !== null && !mayUse(session, statement)) {
     // The server binds schema, sql_mode and character set at prepare: those of then, not those of now.
     const bound =
       session.profile.parseKey === statement.profile.parseKey ? session.profile : statement.profile;
@@ -133,6 +133,13 @@ interface Step {
 }
 
 const NOTHING = (): void => {};
+
+/** Whether the session has a statement that will do for the command at hand; else it is prepared. */
+function mayUse(session: ServerSession, statement: ClientStatement): boolean {
+  if (statement.isOn(session)) return true;
+  statement.beginAnew();
+  return statement.isOn(session);
+}
 
 function pushProfile(steps: Step[], from: SessionProfile, to: SessionProfile): void {
   if (from === to) return;

@@ -3,12 +3,14 @@ import {
   type InternalReply,
   PING,
   queryCommand,
+  resultsCollation,
   runInternal,
 } from '../backend/internal-commands.js';
 import { ARM_TRACKERS, FLUSH_TRACKERS, SHOW_VARIABLES } from '../backend/server-facts.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
+import type { SessionProfile } from '../session/profile.js';
 import type { SessionLedger } from '../session/session-ledger.js';
 import { SCHEMA_CHANGE, type StatementEffects } from '../session/statement-effects.js';
 import type { TableKey } from '../session/temporary-tables.js';
@@ -58,20 +60,31 @@ const READ_ROLE = queryCommand('SELECT CURRENT_ROLE()');
 /**
  * Asks the server for what it has not told: changes made by a statement that failed, variables whose final value no tracker
  * reports, holds that may have ended; and switches the trackers on again where they were off. The ledger takes the answers
- * in; it may hold the session afterwards.
+ * in; it may hold the session afterwards. `isCurrent`: whether the session is still the client's, so that the answers are about
+ * the ledger; after a COM_RESET_CONNECTION, which does not wait, they are about nothing any more, and `done` is not called.
  */
 export function settleSession(
   session: ServerSession,
   ledger: SessionLedger,
   lastEffects: StatementEffects,
+  isCurrent: () => boolean,
   done: (settlement: Settlement) => void,
 ): void {
+  const schemaBefore = ledger.profile.schema;
   const blind = isBlind(session, ledger);
   const questions = blind ? sight(session, ledger, lastEffects) : flush(session, ledger);
   if (!blind && ledger.readBack.size > 0) questions.push(readBack(ledger));
   if (!blind) questions.push(...ends(session, ledger));
   // Asking for values spoils what the statement left, PING does not.
-  if (questions.some(({ command }) => command !== PING && command !== FLUSH_TRACKERS)) readLeftovers(session);
+  if (questions.some(({ command }) => command !== PING && command !== FLUSH_TRACKERS)) {
+    // MySQL tells late changes in the reply to the first command that comes, whoever reads it.
+    if (ledger.reportsOutstanding && session.info.flavor === 'mysql') {
+      runInternal(session, [PING], ([reply]) => {
+        if (reply?.ok && isCurrent()) ledger.reported(reply.ok, lastEffects);
+      });
+    }
+    readLeftovers(session);
+  }
   session.lastBorrower = null;
   if (questions.length === 0) {
     ledger.settled();
@@ -82,6 +95,7 @@ export function settleSession(
   const effects = session.info.flavor === 'mariadb' || blind ? SCHEMA_CHANGE : lastEffects;
   const commands = questions.map(({ command }) => command);
   runInternal(session, commands, (replies, lost) => {
+    if (!isCurrent()) return;
     let refused: ErrPacket | null = null;
     for (const [i, reply] of replies.entries()) {
       const question = questions[i];
@@ -94,14 +108,29 @@ export function settleSession(
       // What was found out now may have to be asked for in turn.
       const again = !blind && ledger.trackersLost;
       if (again) {
-        settleSession(session, ledger, lastEffects, done);
+        settleSession(session, ledger, lastEffects, isCurrent, done);
         return;
       }
       ledger.settled();
-      session.profile = ledger.profile;
+      session.profile = profileOn(session, ledger, schemaBefore);
     }
     done({ refused, lost: lost !== null });
   });
+}
+
+/**
+ * What the session's profile is, after the ledger has taken in what the server told of it: all of the client's but for what
+ * the session need not share at this moment. The multi-statement option is set without asking the server, and a USE that has
+ * failed may have been run on a session with another schema ({@link Work.choosesSchema}).
+ */
+function profileOn(
+  session: ServerSession,
+  { profile }: SessionLedger,
+  schemaBefore: string | null,
+): SessionProfile {
+  const own = session.profile;
+  const schema = profile.schema === schemaBefore ? own.schema : profile.schema;
+  return profile.withMultiStatements(own.multiStatements).withSchema(schema);
 }
 
 /** Reads what the trackers did not tell while they were off, and switches them on. */
@@ -109,14 +138,16 @@ function sight(session: ServerSession, ledger: SessionLedger, effects: Statement
   const questions: Question[] = [];
   if (ledger.trackersLost || !effects.onlyLooks) {
     let shown: InternalReply['rows'] = [];
+    let collation = 0;
     // Else those that are as the proxy needs them are its own.
     const ofClient = effects.setsTrackers && !session.trackersArmed;
     questions.push(
       {
         command: SHOW_VARIABLES,
         silent: true,
-        answered: ({ rows }) => {
-          shown = rows;
+        answered: (reply) => {
+          shown = reply.rows;
+          collation = resultsCollation(reply);
         },
       },
       {
@@ -125,6 +156,7 @@ function sight(session: ServerSession, ledger: SessionLedger, effects: Statement
         answered: ({ rows }) => {
           const variables = new Map(shown.map(([name, value]) => [name ?? '', value ?? '']));
           const read = ledger.wasRead(variables, rows[0]?.[0] ?? null, ofClient);
+          if (read) ledger.columnsShowed(collation);
           if (!read || !effects.readable) ledger.lostSight();
         },
       },
@@ -161,8 +193,9 @@ function readBack(ledger: SessionLedger): Question {
   const list = [...ledger.readBack].map((name) => `'${name}'`).join(',');
   return {
     command: queryCommand(`SHOW SESSION VARIABLES WHERE Variable_name IN (${list})`),
-    answered: ({ rows }) => {
-      for (const [name, value] of rows) ledger.wasReadBack(name ?? '', value ?? '');
+    answered: (reply) => {
+      for (const [name, value] of reply.rows) ledger.wasReadBack(name ?? '', value ?? '');
+      ledger.columnsShowed(resultsCollation(reply));
     },
   };
 }

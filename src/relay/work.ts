@@ -1,5 +1,6 @@
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import type { SessionProfile } from '../session/profile.js';
 import type { StatementEffects } from '../session/statement-effects.js';
 import type { StatementTraits } from '../sql/traits.js';
 import type { ClientStatement } from './client-statement.js';
@@ -12,12 +13,18 @@ export interface Work {
   readonly statement: ClientStatement | null;
   /** Of the text that it runs; null when it is no text, or one that was not read yet. */
   readonly traits: StatementTraits | null;
+  /** The client's profile when what it runs was prepared; null for what is parsed as it is run. */
+  readonly parsedIn: SessionProfile | null;
+  /** The `RoutineWatch.version` that {@link traits} and {@link effects} are of. */
+  readonly routinesAt: number;
   /** COM_STMT_PREPARE. */
   readonly isPrepare: boolean;
   /** Learns from the reply; null, as mostly, when nothing is to be learned. */
   readonly lesson: Lesson | null;
   /** Whether the client has a schema afterwards if it succeeds: sessions without one are kept apart. */
   readonly getsSchema: boolean;
+  /** COM_INIT_DB or USE, and nothing else. */
+  readonly choosesSchema: boolean;
   /** Whether all bytes are still at hand, so that it can be sent again. */
   readonly canRepeat: boolean;
   /** The SQL text, or its beginning, until the command is over; null where it is none, or no longer at hand. */
@@ -34,6 +41,8 @@ export interface Work {
 export interface WorkObserver {
   /** The client's virtual connection id. */
   readonly connectionId: number;
+  /** Not an end: what the work's text may do to its session is other than it was. */
+  classifyAgain(): void;
   /** The reply is complete, or there is none; the next command may come. */
   workDone(): void;
   /** The command failed here, or its session is lost; no reply of the server's is coming. */

@@ -2,7 +2,7 @@ import { AssignmentScope, Flag, Hold, StatementKind, type StatementTraits } from
 import { HoldReason } from './hold-reason.js';
 import { oneOkEach, type StateSteps, stateStepsOf } from './state-steps.js';
 import { InsertIdEffect, NO_EFFECTS, type StatementEffects } from './statement-effects.js';
-import { treatmentOf, VariableTreatment } from './variables.js';
+import { coupledWith, treatmentOf, VariableTreatment } from './variables.js';
 
 /** Traits are shared by all statements of which the same is to be said, and so are effects. */
 const known = new WeakMap<StatementTraits, StatementEffects>();
@@ -69,7 +69,7 @@ function derive(traits: StatementTraits): StatementEffects {
       if (scope !== AssignmentScope.AtNone) continue;
       if (name === null) holds |= HoldReason.Unknown;
       else if (treatmentOf(name) === VariableTreatment.Hold) holds |= HoldReason.OneShotVariable;
-      else readBack.push(name);
+      else readBack.push(name, ...coupledWith(name));
     }
   }
   const setsTrackers = setsTrackersItself(traits);
@@ -77,6 +77,7 @@ function derive(traits: StatementTraits): StatementEffects {
   return {
     traits,
     holds,
+    inDoubt: false,
     state,
     lockColumns: traits.lockColumns,
     usesTrackers,
@@ -85,7 +86,8 @@ function derive(traits: StatementTraits): StatementEffects {
     readable: isReadable(traits),
     explainsStateChange: explains(traits),
     explainsEach: oneOkEach(traits) ? traits.each.map(explains) : null,
-    ignoresVariableReports: (flags & Flag.SetStatement) !== 0,
+    ignoresVariableReports: (flags & Flag.SetStatement) !== 0 && !maySetVariables(traits),
+    doubtsVariableReports: (flags & Flag.SetStatement) !== 0 && maySetVariables(traits),
     readBack,
     runsRoutines: (flags & Flag.MayRunRoutine) !== 0,
     mayChangeBeforeFailing:
@@ -95,6 +97,14 @@ function derive(traits: StatementTraits): StatementEffects {
     commits: (flags & Flag.ContainsCommit) !== 0,
     disconnects: (flags & Flag.Disconnects) !== 0,
   };
+}
+
+/** By itself, or in code of the user's that it runs. */
+function maySetVariables({ statements, first, flags, holds }: StatementTraits): boolean {
+  const code = Flag.MayRunRoutine | Flag.Dml | Flag.Undecidable;
+  return (
+    statements !== 1 || first === StatementKind.Set || (flags & code) !== 0 || (holds & Hold.Unknown) !== 0
+  );
 }
 
 /** Reasons that a text names only to end them, or that are carried. */

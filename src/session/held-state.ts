@@ -1,7 +1,8 @@
 import { Status } from '../protocol/constants.js';
-import { type StateChange, StatementKind, type StatementTraits, type TableName } from '../sql/traits.js';
+import { type StateChange, StatementKind, type TableName } from '../sql/traits.js';
 import { HoldReason } from './hold-reason.js';
 import { NameSet } from './name-set.js';
+import type { SessionProfile } from './profile.js';
 import type { StateStep } from './state-steps.js';
 import { type TableKey, TemporaryTables } from './temporary-tables.js';
 import { TextStatements } from './text-statements.js';
@@ -10,14 +11,14 @@ import { isNullLiteral } from './user-variables.js';
 
 /** What of the client's state the steps are taken in. */
 export interface StepContext {
-  /** The default schema as the statement found it. */
+  /** The schema of names without one; null where it can't be told. */
   readonly schema: string | null;
+  /** What a text that is prepared now is read with; null where it can't be told. */
+  readonly profile: SessionProfile | null;
   /** Status flags of the OK. */
   readonly status: number;
   /** The first row of the result, where it was kept. */
   readonly row: readonly (bigint | null)[] | null;
-  /** What a text that is prepared does. */
-  readonly read: (text: string) => StatementTraits | null;
   /** Assigns user variables that can be set again elsewhere; false where this one can't be carried. */
   readonly carry: (name: string, literal: string) => boolean;
   /** A user variable got a value that can't be set again elsewhere. */
@@ -54,8 +55,14 @@ export class HeldState {
   #insertIdAsked = false;
   #roleAsked = false;
   #role = false;
-  /** Locks that the tracker does not show: FLUSH TABLES WITH READ LOCK. */
+  /** Locks that the tracker does not show, and UNLOCK TABLES ends: FLUSH TABLES WITH READ LOCK. */
   #globalLock = false;
+  /** LOCK INSTANCE FOR BACKUP. */
+  #instanceLock = false;
+  /** BACKUP STAGE. */
+  #backupStage = false;
+  /** BACKUP LOCK. */
+  #backupLock = false;
   #tablesLocked = false;
   /** LOCK TABLES has failed, which gives up the locks before it. */
   #locksDoubtful = false;
@@ -73,7 +80,7 @@ export class HeldState {
     if (this.#variables.any) bits |= HoldReason.UserVariable;
     if (this.#oneShots.any) bits |= HoldReason.OneShotVariable;
     if (this.#role) bits |= HoldReason.Role;
-    if (this.#globalLock || this.#tablesLocked) bits |= HoldReason.TableLock;
+    if (this.#tablesLocked || this.#locksUntold) bits |= HoldReason.TableLock;
     if (this.#xa) bits |= HoldReason.Xa;
     return bits;
   }
@@ -83,9 +90,14 @@ export class HeldState {
     let bits = 0;
     if (this.#tables.any && !this.#tables.certain) bits |= HoldReason.TemporaryTable;
     if (this.#role && !this.#roleAsked) bits |= HoldReason.Role;
-    if (this.#tablesLocked && this.#locksDoubtful && !this.#globalLock) bits |= HoldReason.TableLock;
+    if (this.#tablesLocked && this.#locksDoubtful && !this.#locksUntold) bits |= HoldReason.TableLock;
     if (this.#insertIdAsked && this.#oneShots.size === 1) bits |= HoldReason.OneShotVariable;
     return bits & ~this.#lasting;
+  }
+
+  /** Locks of which the tracker does not tell. */
+  get #locksUntold(): boolean {
+    return this.#globalLock || this.#instanceLock || this.#backupStage || this.#backupLock;
   }
 
   get questions(): HoldQuestions {
@@ -170,7 +182,7 @@ export class HeldState {
     if (step.kind === StatementKind.XaStart && errno === 0) this.#xa = true;
     // A SET that fails has set nothing; one of which that isn't known may have.
     if (errno === 0) for (const { name } of step.oneShots) this.#oneShots.add(name);
-    if (step.locksTables && errno === 0) this.#globalLock = true;
+    if (step.locksTables && errno === 0) this.#locked(step.kind);
     if (step.locksTables) this.#locksDoubtful = true;
     if (SETS_ROLE.has(step.kind)) this.#roleSet();
   }
@@ -208,6 +220,9 @@ export class HeldState {
     this.#roleAsked = false;
     this.#role = false;
     this.#globalLock = false;
+    this.#instanceLock = false;
+    this.#backupStage = false;
+    this.#backupLock = false;
     this.#tablesLocked = false;
     this.#locksDoubtful = false;
     this.#xa = false;
@@ -230,23 +245,34 @@ export class HeldState {
       case StatementKind.XaStart:
         this.#xa = (status & Status.InTransaction) !== 0;
         break;
-      case StatementKind.Unlock:
+      case StatementKind.UnlockTables:
         this.#globalLock = false;
         break;
-      case StatementKind.LockTables:
-        // Locks of tables are reported where there were none before. LOCK INSTANCE is not, and its end looks like theirs.
-        if (!this.#tablesLocked) this.#lasting |= HoldReason.TableLock;
+      case StatementKind.UnlockInstance:
+        this.#instanceLock = false;
         break;
+      case StatementKind.BackupStageEnd:
+        this.#backupStage = false;
+        break;
+      case StatementKind.BackupUnlock:
+        this.#backupLock = false;
+        break;
+      case StatementKind.LockTables:
       case StatementKind.Flush:
+        // Locks of named tables are reported; WITH READ LOCK of all is not, and is refused while tables are locked.
         if (step.locksTables && !this.#tablesLocked) this.#globalLock = true;
         break;
-      case StatementKind.Backup:
-        // Its stages are not told apart.
-        if (step.locksTables) this.#lasting |= HoldReason.TableLock;
-        break;
       default:
+        if (step.locksTables) this.#locked(step.kind);
         if (SETS_ROLE.has(step.kind)) this.#roleSet();
     }
+  }
+
+  #locked(kind: StatementKind): void {
+    if (kind === StatementKind.LockInstance) this.#instanceLock = true;
+    else if (kind === StatementKind.BackupStage) this.#backupStage = true;
+    else if (kind === StatementKind.BackupLock) this.#backupLock = true;
+    else this.#globalLock = true;
   }
 
   #apply(change: StateChange, context: StepContext): void {
@@ -266,9 +292,12 @@ export class HeldState {
       case 'user_variable':
         this.#assign(change.name, change.literal, context);
         break;
-      case 'prepare':
-        this.statements.prepared(change.name, change.text === null ? null : context.read(change.text));
+      case 'prepare': {
+        const { text } = change;
+        const { profile } = context;
+        this.statements.prepared(change.name, text === null || profile === null ? null : { text, profile });
         break;
+      }
       case 'deallocate':
         this.statements.deallocated(change.name);
         break;

@@ -1,5 +1,6 @@
 import { Capability } from '../protocol/constants.js';
 import type { Baseline, ProfileRegistry, SessionProfile } from './profile.js';
+import { NOT_FOR_CLIENTS, RESULTS_COLLATION } from './variables.js';
 
 /** What a login says about the state its session begins in. */
 export interface LoginState {
@@ -21,9 +22,6 @@ export interface CollationTable {
 
 /** Collation of the proxy's own logins: where a new session has another, the server ignores what logins say. */
 const LOGIN_COLLATION = 'utf8mb4_general_ci';
-
-/** Character sets that no client can speak (their ASCII takes more than a byte): servers refuse them, here the default is used. */
-const NOT_FOR_CLIENTS = new Set(['ucs2', 'utf16', 'utf16le', 'utf32']);
 
 /**
  * The profile of a client right after its login: what the server would have made of the same handshake.
@@ -92,8 +90,9 @@ function withCharset(
     ['character_set_client', value('character_set_client', names?.charset)],
     ['character_set_results', value('character_set_results', names?.charset)],
     ['collation_connection', value('collation_connection', names?.collation)],
+    [RESULTS_COLLATION, value(RESULTS_COLLATION, names?.collation)],
   ] as const) {
-    if (text !== undefined) result = result.withVariable(variable, text);
+    if (text !== undefined && globals.variables.has(variable)) result = result.withVariable(variable, text);
   }
   return result;
 }

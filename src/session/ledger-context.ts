@@ -8,6 +8,8 @@ export interface LedgerContext {
   readonly mysql: boolean;
   /** What clients read of `session_track_…` before they set anything. */
   readonly trackers: ClientTrackers;
+  /** Name of the collation with an id of a column definition. */
+  readonly collationName: (id: number) => string | undefined;
   /** What a text that a client with this profile prepares does; bytes as latin1. */
   readonly read: (text: string, profile: SessionProfile) => StatementTraits | null;
 }
@@ -15,5 +17,6 @@ export interface LedgerContext {
 export const NOTHING_KNOWN: LedgerContext = {
   mysql: false,
   trackers: new ClientTrackers(new Map()),
+  collationName: () => undefined,
   read: () => null,
 };

@@ -1,5 +1,12 @@
 import { fingerprintOf, isNullLiteral, PARSE_VARIABLES, type UserVariable } from './user-variables.js';
-import { changesCharset, isKeyword, isNull, isText } from './variables.js';
+import {
+  changesCharset,
+  isKeyword,
+  isNull,
+  isText,
+  NOT_FOR_CLIENTS,
+  RESULTS_COLLATION,
+} from './variables.js';
 
 /**
  * The session variables of a server session as they were right after login, or after a reset: the ground a
@@ -50,17 +57,22 @@ export class SessionProfile {
   readonly multiStatements: boolean;
   readonly overrides: ReadonlyMap<string, string>;
   readonly userVariables: ReadonlyMap<string, UserVariable>;
+  /** Of the content, 32 bits: equal content has the same one even when it was forgotten in between. */
+  readonly hash: number;
   readonly #registry: ProfileRegistry;
   #parseKey: string | null = null;
-  readonly #transitions = new Map<string, SessionProfile>();
-  readonly #differences = new Map<SessionProfile, ProfileDifference>();
+  /** Weak, as is {@link #differences}: else the root of all, which never goes, would keep every profile there ever was. */
+  readonly #transitions = new Map<string, WeakRef<SessionProfile>>();
+  #differences = new WeakMap<SessionProfile, ProfileDifference>();
+  #differencesKept = 0;
 
-  constructor(fields: ProfileFields, registry: ProfileRegistry) {
+  constructor(fields: ProfileFields, hash: number, registry: ProfileRegistry) {
     this.baseline = fields.baseline;
     this.schema = fields.schema;
     this.multiStatements = fields.multiStatements;
     this.overrides = fields.overrides;
     this.userVariables = fields.userVariables;
+    this.hash = hash;
     this.#registry = registry;
   }
 
@@ -98,17 +110,17 @@ export class SessionProfile {
     return this.#transition(multiStatements ? 'm1' : 'm0', () => ({ ...this.#fields(), multiStatements }));
   }
 
-  /** `variable`: null takes it out, which no session can be told but by a reset. */
+  /**
+   * `variable`: null takes it out, which no session can be told but by a reset. The way there is not remembered: values of
+   * user variables hardly ever come again.
+   */
   withUserVariable(name: string, variable: UserVariable | null): SessionProfile {
     const before = this.userVariables.get(name);
     if (variable === null && before === undefined) return this;
-    const key = variable === null ? `d${name}` : `u${name}=${fingerprintOf(variable)}`;
-    return this.#transition(key, () => {
-      const userVariables = new Map(this.userVariables);
-      if (variable === null) userVariables.delete(name);
-      else userVariables.set(name, variable);
-      return { ...this.#fields(), userVariables };
-    });
+    const userVariables = new Map(this.userVariables);
+    if (variable === null) userVariables.delete(name);
+    else userVariables.set(name, variable);
+    return this.#registry.intern({ ...this.#fields(), userVariables });
   }
 
   /** What turns a session of this profile into one of `target`. Has a schema to have none cannot be restored. */
@@ -116,18 +128,22 @@ export class SessionProfile {
     let difference = this.#differences.get(target);
     if (difference === undefined) {
       difference = computeDifference(this, target);
-      if (this.#differences.size >= MAX_REMEMBERED) this.#differences.clear();
+      if (this.#differencesKept >= MAX_REMEMBERED) {
+        this.#differences = new WeakMap();
+        this.#differencesKept = 0;
+      }
       this.#differences.set(target, difference);
+      this.#differencesKept++;
     }
     return difference;
   }
 
   #transition(key: string, fields: () => ProfileFields): SessionProfile {
-    let next = this.#transitions.get(key);
+    let next = this.#transitions.get(key)?.deref();
     if (next === undefined) {
       next = this.#registry.intern(fields());
       if (this.#transitions.size >= MAX_REMEMBERED) this.#transitions.clear();
-      this.#transitions.set(key, next);
+      this.#transitions.set(key, new WeakRef(next));
     }
     return next;
   }
@@ -186,12 +202,19 @@ export class ProfileRegistry {
     ]);
     let profile = this.#profiles.get(fingerprint)?.deref();
     if (profile === undefined) {
-      profile = new SessionProfile(fields, this);
+      profile = new SessionProfile(fields, hashOf(fingerprint), this);
       this.#profiles.set(fingerprint, new WeakRef(profile));
       this.#collected.register(profile, fingerprint);
     }
     return profile;
   }
+}
+
+/** FNV-1a of the UTF-16 units. */
+function hashOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash | 0;
 }
 
 function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDifference {
@@ -201,15 +224,17 @@ function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDif
       if (from.baseline.variables.get(name) !== value) names.add(name);
     }
   }
-  const changed = inRestoreOrder(names).filter((name) => to.variable(name) !== from.variable(name));
-  const setNames = changed.some((name) => SET_BY_NAMES.has(name)) ? setNamesClause(to) : null;
-  const assignments: string[] = [];
-  for (const name of changed) {
+  const differs = (name: string): boolean => to.variable(name) !== from.variable(name);
+  const setNames = RESULTS.some(differs) ? setNamesFor(to) : null;
+  const first: string[] = [];
+  const then: string[] = setNames === null ? [] : [setNames.clause];
+  for (const name of inRestoreOrder(new Set([...names, ...(setNames?.values.keys() ?? [])]))) {
     const value = to.variable(name);
-    if (value === undefined || (setNames !== null && SET_BY_NAMES.has(name))) continue;
-    assignments.push(`SESSION ${name}=${expression(name, value)}`);
+    const now = setNames?.values.get(name) ?? from.variable(name);
+    if (name === RESULTS_COLLATION || value === undefined || value === now) continue;
+    (changesCharset(name) ? then : first).push(`SESSION ${name}=${expression(name, value)}`);
   }
-  if (setNames !== null) assignments.push(setNames);
+  const assignments = [...first, ...then];
   return {
     setStatement: assignments.length > 0 ? `SET ${assignments.join(', ')}` : null,
     schema: to.schema !== from.schema ? to.schema : null,
@@ -238,24 +263,31 @@ function userVariableDifference(
   return { userVariables: changed.size > 0 ? changed : null, needsReset };
 }
 
-/** What SET NAMES sets, apart from what follows from it. */
-const SET_BY_NAMES = new Set(['character_set_client', 'character_set_results', 'collation_connection']);
+/** A session has another character set of results, or another collation of it, when one of these differs. */
+const RESULTS = ['character_set_results', RESULTS_COLLATION] as const;
+
+interface SetNames {
+  readonly clause: string;
+  /** What it leaves in the variables, by name. */
+  readonly values: ReadonlyMap<string, string>;
+}
 
 /**
- * SET NAMES where it says the same as the three variables, as after a login or a SET NAMES of the client's own: only then
- * do the column definitions of results show the collation. (`SET character_set_results` leaves the default one in them.)
+ * The only way to set the collation of results; null where SET character_set_results does: it leaves the default collation,
+ * which is all that a character set not for clients can have.
  */
-function setNamesClause(profile: SessionProfile): string | null {
-  const charset = profile.variable('character_set_client');
-  const collation = profile.variable('collation_connection');
-  if (
-    charset === undefined ||
-    collation === undefined ||
-    profile.variable('character_set_results') !== charset
-  )
-    return null;
-  if (collation !== charset && !collation.startsWith(`${charset}_`)) return null;
-  return `NAMES ${quoted(charset)} COLLATE ${quoted(collation)}`;
+function setNamesFor(profile: SessionProfile): SetNames | null {
+  const charset = profile.variable('character_set_results');
+  const collation = profile.variable(RESULTS_COLLATION);
+  if (!charset || !collation || NOT_FOR_CLIENTS.has(charset)) return null;
+  return {
+    clause: `NAMES ${quoted(charset)} COLLATE ${quoted(collation)}`,
+    values: new Map([
+      ['character_set_client', charset],
+      ['character_set_results', charset],
+      ['collation_connection', collation],
+    ]),
+  };
 }
 
 /** Character sets come last, and the connection's collation after them, since they overwrite it. */

@@ -16,6 +16,7 @@ import {
   isArmed,
   isHeldWhileOn,
   isTrackerVariable,
+  RESULTS_COLLATION,
   treatmentOf,
   VariableTreatment,
 } from './variables.js';
@@ -24,6 +25,14 @@ import {
 const PARSE_ERROR = 1064;
 /** ER_UNKNOWN_STMT_HANDLER */
 const NO_SUCH_STATEMENT = 1243;
+
+/** A statement that was prepared as SQL text. */
+export interface PreparedText {
+  /** What it does, by what is known now. */
+  readonly traits: StatementTraits;
+  /** The client's when it was prepared: what names and literals in it mean. */
+  readonly profile: SessionProfile;
+}
 
 /**
  * One client's state, kept apart from the session it happens to use: what is carried (the profile) and what holds the
@@ -60,7 +69,9 @@ export class SessionLedger {
   #trackersSeen = false;
   /** As the statement under way found it. */
   #before: SessionProfile;
-  readonly #step: Pick<StepContext, 'read' | 'carry' | 'drop'>;
+  /** As it was when the statement under way was prepared; null for one that was not. */
+  #parsedIn: SessionProfile | null = null;
+  readonly #step: Pick<StepContext, 'carry' | 'drop'>;
 
   constructor(profile: SessionProfile, context: LedgerContext = NOTHING_KNOWN) {
     this.profile = profile;
@@ -69,7 +80,6 @@ export class SessionLedger {
     this.status = statusOf(profile, context.mysql);
     this.#context = context;
     this.#step = {
-      read: (text) => context.read(text, this.profile),
       carry: (name, literal) => this.#carry(name, literal),
       drop: (name) => this.#drop(name),
     };
@@ -85,8 +95,12 @@ export class SessionLedger {
   }
 
   /** What EXECUTE of a statement prepared as SQL text runs; null where that is not known. */
-  preparedText(name: string): StatementTraits | null {
-    return this.#held.statements.textOf(name);
+  preparedText(name: string): PreparedText | null {
+    const statement = this.#held.statements.get(name);
+    if (statement === null) return null;
+    // Read each time: a trigger may have been made since.
+    const traits = this.#context.read(statement.text, statement.profile);
+    return traits === null ? null : { traits, profile: statement.profile };
   }
 
   /** Variables whose final value must be asked for before the session is given back. */
@@ -103,8 +117,12 @@ export class SessionLedger {
     return (this.holds & SURVIVES_RESET) !== 0;
   }
 
-  /** A statement is about to run. */
-  begin(effects: StatementEffects): void {
+  /**
+   * A statement is about to run.
+   * @param parsedIn - the client's profile when it was prepared; null for a text that is parsed now
+   */
+  begin(effects: StatementEffects, parsedIn: SessionProfile | null = null): void {
+    this.#parsedIn = parsedIn;
     this.insertIdChanged = false;
     this.toldInsertId = 0n;
     this.#oks = 0;
@@ -197,6 +215,16 @@ export class SessionLedger {
     // Only what was asked for: a client with an odd character_set_results gets odd names.
     if (!this.#readBack.delete(name) || isTrackerVariable(name)) return;
     if (treatmentOf(name) === VariableTreatment.Carry) this.#setVariable(name, value);
+  }
+
+  /** After variables were read: the collation id that the columns of their texts have shown. */
+  columnsShowed(collation: number): void {
+    const { profile } = this;
+    if (!profile.baseline.variables.has(RESULTS_COLLATION)) return;
+    const charset = profile.variable('character_set_results');
+    const name = charset === '' ? '' : this.#context.collationName(collation);
+    if (name === undefined) this.#hold(HoldReason.Unknown);
+    else this.profile = profile.withVariable(RESULTS_COLLATION, name);
   }
 
   /** All variables were read, those named first by the server. @returns whether they could be */
@@ -293,8 +321,10 @@ export class SessionLedger {
     const more = (ok.status & Status.MoreResultsExist) !== 0;
     if (more && !perOk) return;
     // Of several statements behind one OK it isn't known which schema each of them found.
-    const schema = steps.length > 1 && !perOk ? null : this.profile.schema;
-    const context = { ...this.#step, schema, status: ok.status, row };
+    const profile = steps.length > 1 && !perOk ? null : this.profile;
+    const schema = profile === null ? null : (this.#parsedIn ?? profile).schema;
+    const parsing = this.#parsesUnknown ? null : profile;
+    const context = { ...this.#step, schema, profile: parsing, status: ok.status, row };
     const first = perOk ? this.#oks - 1 : 0;
     for (const step of steps.slice(first, perOk ? first + 1 : undefined)) {
       if (step.writesUnnamedVariables) this.#dropAll();
@@ -318,7 +348,7 @@ export class SessionLedger {
       if (failing !== undefined && told) this.#held.refused(failing, errno);
     } else {
       for (const step of !told ? steps : failing === undefined ? [] : [failing]) {
-        this.#held.failed(step, told ? errno : 0, told ? this.profile.schema : null);
+        this.#held.failed(step, told ? errno : 0, told ? (this.#parsedIn ?? this.profile).schema : null);
         if (step.writesUnnamedVariables) this.#dropAll();
       }
     }
@@ -338,11 +368,16 @@ export class SessionLedger {
     }
   }
 
+  /** How texts are read has changed in a way that is still to be asked for. */
+  get #parsesUnknown(): boolean {
+    return PARSE_VARIABLES.some((parsed) => this.#readBack.has(parsed));
+  }
+
   #carry(name: string, literal: string): boolean {
     const { profile } = this;
-    if (needsEnvironment(literal) && PARSE_VARIABLES.some((parsed) => this.#readBack.has(parsed)))
-      return false;
-    const environment = PARSE_VARIABLES.map((parsed) => this.#before.variable(parsed) ?? '');
+    if (this.#parsedIn === null && needsEnvironment(literal) && this.#parsesUnknown) return false;
+    const parsedIn = this.#parsedIn ?? this.#before;
+    const environment = PARSE_VARIABLES.map((parsed) => parsedIn.variable(parsed) ?? '');
     const variable = carriedUserVariable(profile.userVariables, name, literal, environment);
     if (variable === null) return false;
     this.profile = profile.withUserVariable(name, variable);
@@ -391,7 +426,8 @@ export class SessionLedger {
     for (const other of coupledWith(name)) this.#readBack.add(other);
     switch (treatmentOf(name)) {
       case VariableTreatment.Carry:
-        this.#setVariable(name, value);
+        if (effects.doubtsVariableReports) this.#readBack.add(name);
+        else this.#setVariable(name, value);
         return;
       case VariableTreatment.Hold:
         this.#held.oneShot(name, value);

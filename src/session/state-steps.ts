@@ -8,7 +8,7 @@ import {
   type StatementTraits,
 } from '../sql/traits.js';
 import { HoldReason } from './hold-reason.js';
-import { treatmentOf, VariableTreatment } from './variables.js';
+import { followsSchema, treatmentOf, VariableTreatment } from './variables.js';
 
 /** What one statement of a text does to state that has an end of its own, when it succeeds. */
 export interface StateStep {
@@ -74,7 +74,10 @@ function matters(step: StateStep): boolean {
 }
 
 const ENDS_STATE: ReadonlySet<StatementKind> = new Set([
-  StatementKind.Unlock,
+  StatementKind.UnlockTables,
+  StatementKind.UnlockInstance,
+  StatementKind.BackupStageEnd,
+  StatementKind.BackupUnlock,
   StatementKind.XaStart,
   StatementKind.SetRole,
   StatementKind.SetRoleNone,
@@ -90,7 +93,13 @@ const XA_KINDS: ReadonlySet<StatementKind> = new Set([
   K.XaCommit,
   K.XaRollback,
 ]);
-const LOCK_KINDS: ReadonlySet<StatementKind> = new Set([K.LockTables, K.Flush, K.Backup]);
+const LOCK_KINDS: ReadonlySet<StatementKind> = new Set([
+  K.LockTables,
+  K.LockInstance,
+  K.Flush,
+  K.BackupStage,
+  K.BackupLock,
+]);
 const SET_KINDS: ReadonlySet<StatementKind> = new Set([K.Set]);
 const HANDLER_KINDS: ReadonlySet<StatementKind> = new Set([K.HandlerRead, K.HandlerClose]);
 /** EXECUTE makes none of its own. */
@@ -116,7 +125,8 @@ function stepOf(traits: StatementTraits): StateStep {
   if (has(Hold.TableLock) && !own(LOCK_KINDS)) adds |= HoldReason.TableLock;
   if (has(Hold.SessionTrack) && !own(SET_KINDS)) adds |= HoldReason.SessionTracking;
   const oneShots = first === StatementKind.SetTransaction ? [] : traits.assignments.filter(isOneShot);
-  if (has(Hold.OneShot) && first !== StatementKind.SetTransaction && oneShots.length === 0)
+  const untold = oneShots.length === 0 || traits.assignments.some(isOfSchema);
+  if (has(Hold.OneShot) && first !== StatementKind.SetTransaction && untold)
     adds |= HoldReason.OneShotVariable;
   let unnamed = 0;
   if (has(Hold.TemporaryTable) && !hasChange('create_temporary')) unnamed |= HoldReason.TemporaryTable;
@@ -143,6 +153,11 @@ function writesNamedOnly({ first, statements, flags }: StatementTraits): boolean
 
 function isOneShot({ name, scope }: Assignment): boolean {
   return scope !== 'global' && (name === null || treatmentOf(name) === VariableTreatment.Hold);
+}
+
+/** No report tells when it ends. */
+function isOfSchema({ name, scope }: Assignment): boolean {
+  return scope !== 'global' && name !== null && followsSchema(name);
 }
 
 /** Whether what is unknown is so by the text, not by what it may run. */

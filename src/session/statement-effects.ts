@@ -10,6 +10,8 @@ export interface StatementEffects {
   readonly traits: StatementTraits | null;
   /** `HoldReason` bits of state that the text may make and no tracker shows. */
   readonly holds: number;
+  /** It may do more than is known: nobody else gets its session as it is. */
+  readonly inDoubt: boolean;
   /** What it does to such state, statement by statement; null for most texts. */
   readonly state: StateSteps | null;
   /** What the columns of its only row are, which the ledger needs to see. */
@@ -27,6 +29,8 @@ export interface StatementEffects {
   readonly explainsEach: readonly boolean[] | null;
   /** Reports are about values that do not stay (`SET STATEMENT … FOR`). */
   readonly ignoresVariableReports: boolean;
+  /** As {@link ignoresVariableReports}, but some may be about what the statement itself or code that it runs has set. */
+  readonly doubtsVariableReports: boolean;
   /** Variables that it sets without the tracker reporting the final value. */
   readonly readBack: readonly string[];
   /** Code of the user's may run, which may change the session and change it back. */
@@ -57,6 +61,7 @@ export type InsertIdEffect = (typeof InsertIdEffect)[keyof typeof InsertIdEffect
 export const NO_EFFECTS: StatementEffects = {
   traits: null,
   holds: 0,
+  inDoubt: false,
   state: null,
   lockColumns: null,
   usesTrackers: false,
@@ -66,6 +71,7 @@ export const NO_EFFECTS: StatementEffects = {
   explainsStateChange: false,
   explainsEach: null,
   ignoresVariableReports: false,
+  doubtsVariableReports: false,
   readBack: [],
   runsRoutines: false,
   mayChangeBeforeFailing: false,

@@ -1,29 +1,37 @@
-import type { StatementTraits } from '../sql/traits.js';
+import type { SessionProfile } from './profile.js';
+
+/** What was prepared: names and literals in it mean what they did then. */
+export interface TextStatement {
+  /** Bytes as latin1. */
+  readonly text: string;
+  /** The client's when it was prepared. */
+  readonly profile: SessionProfile;
+}
 
 /** More prepared statements than this are not told apart. */
 const MAX_STATEMENTS = 256;
 
 /** Statements that a client prepared as SQL text, by name in lower case, and what is known of each one's own text. */
 export class TextStatements {
-  readonly #statements = new Map<string, StatementTraits | null>();
+  readonly #statements = new Map<string, TextStatement | null>();
   #unnamed = false;
 
   get any(): boolean {
     return this.#unnamed || this.#statements.size > 0;
   }
 
-  /** @param traits null where the text is not known */
-  prepared(name: string | null, traits: StatementTraits | null): void {
+  /** @param statement null where the text is not known */
+  prepared(name: string | null, statement: TextStatement | null): void {
     if (name === null || (this.#statements.size >= MAX_STATEMENTS && !this.#statements.has(name))) {
       this.#unnamed = true;
       this.#forgetTexts();
     } else {
-      this.#statements.set(name, traits);
+      this.#statements.set(name, statement);
     }
   }
 
   /** What EXECUTE of that name runs; null where that is not known. */
-  textOf(name: string): StatementTraits | null {
+  get(name: string): TextStatement | null {
     return this.#statements.get(name) ?? null;
   }
 

@@ -22,7 +22,7 @@ export const MAX_USER_VARIABLE_BYTES = 16 * 1024;
 const PLAIN_NAME = /^[a-z0-9_$.]{1,64}$/;
 
 /** Whether a variable of that name (lower case) can be told from all others. */
-export function isPlainName(name: string): boolean {
+function isPlainName(name: string): boolean {
   return PLAIN_NAME.test(name);
 }
 

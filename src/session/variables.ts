@@ -18,7 +18,7 @@ export type VariableTreatment = (typeof VariableTreatment)[keyof typeof Variable
 const DERIVED = new Set([
   // From collation_connection, which is read back after each change of the character set.
   'character_set_connection',
-  // From the default schema; setting them is deprecated and warns.
+  // From the default schema, see followsSchema().
   'character_set_database',
   'collation_database',
   'error_count',
@@ -115,9 +115,34 @@ export function isArmed(name: string, value: string): boolean {
   return ARMED.get(name) === value;
 }
 
+/** From the default schema until it is set by hand (deprecated: it warns), and again after the next USE. */
+export function followsSchema(name: string): boolean {
+  return name === 'character_set_database' || name === 'collation_database';
+}
+
 /** Variables whose change leaves `collation_connection` unreported (`SET NAMES x COLLATE y`, both servers). */
 export function changesCharset(name: string): boolean {
   return name.startsWith('character_set_') || name.startsWith('collation_');
+}
+
+/** Character sets that no client can speak (their ASCII takes more than a byte): servers refuse them. */
+export const NOT_FOR_CLIENTS: ReadonlySet<string> = new Set(['ucs2', 'utf16', 'utf16le', 'utf32']);
+
+/**
+ * Not a variable of the server's: the name of the collation that column definitions of texts show. Both servers keep it with
+ * character_set_results, as it was last set: the login's, that of SET NAMES ... COLLATE, else the character set's default; a
+ * SET of collation_connection leaves it. Empty where character_set_results is NULL: then each column shows its own.
+ */
+export const RESULTS_COLLATION = 'results_collation';
+
+/** The value of {@link RESULTS_COLLATION} beside `variables`, where a text column has shown `shown`; null if it can't be told. */
+export function resultsCollationOf(
+  variables: ReadonlyMap<string, string>,
+  shown: string | undefined,
+): string | null {
+  const charset = variables.get('character_set_results');
+  if (charset === undefined) return null;
+  return charset === '' ? '' : (shown ?? null);
 }
 
 /** An empty text is how both servers show NULL in these, and how neither takes it. */

@@ -196,6 +196,40 @@ function flush(s: StatementState, kind: Token, word: number): boolean {
   return true;
 }
 
+function lock(s: StatementState, _kind: Token, word: number): boolean {
+  if (word === Word.instance) s.kind = StatementKind.LockInstance;
+  s.step = Step.Done;
+  return true;
+}
+
+function unlock(s: StatementState, _kind: Token, word: number): boolean {
+  if (word === Word.instance) s.kind = StatementKind.UnlockInstance;
+  s.step = Step.Done;
+  return true;
+}
+
+/** BACKUP STAGE, BACKUP LOCK table, BACKUP UNLOCK. */
+function backup(s: StatementState, _kind: Token, word: number): boolean {
+  s.step = Step.Done;
+  if (word === Word.stage) {
+    s.kind = StatementKind.BackupStage;
+    s.step = Step.BackupStage;
+  } else if (word === Word.unlock) {
+    s.kind = StatementKind.BackupUnlock;
+    s.holds &= ~Hold.TableLock;
+  }
+  return true;
+}
+
+function backupStage(s: StatementState, _kind: Token, word: number): boolean {
+  if (word === Word.end) {
+    s.kind = StatementKind.BackupStageEnd;
+    s.holds &= ~Hold.TableLock;
+  }
+  s.step = Step.Done;
+  return true;
+}
+
 function show(s: StatementState, kind: Token, word: number): boolean {
   if (kind !== Token.Word) return false;
   // SHOW WARNINGS, SHOW COUNT(*) WARNINGS.
@@ -254,6 +288,10 @@ const BY_STEP: Readonly<Record<Step, StepFunction>> = {
   [Step.Rollback]: rollback,
   [Step.Xa]: xa,
   [Step.Flush]: flush,
+  [Step.Lock]: lock,
+  [Step.Unlock]: unlock,
+  [Step.Backup]: backup,
+  [Step.BackupStage]: backupStage,
   [Step.Show]: show,
   [Step.Use]: use,
   [Step.Kill]: kill,

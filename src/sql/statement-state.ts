@@ -66,6 +66,11 @@ export const Step = {
   Deallocate: 45,
   HandlerAlias: 46,
   PrepareFrom: 47,
+  /** After LOCK, UNLOCK and BACKUP. */
+  Lock: 48,
+  Unlock: 49,
+  Backup: 50,
+  BackupStage: 51,
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 

@@ -76,10 +76,10 @@ const STATEMENTS: Partial<Record<WordName, Lead>> = {
   savepoint: { kind: K.Savepoint },
   release: { kind: K.ReleaseSavepoint },
   xa: { kind: K.XaStart, holds: Hold.Xa, step: Step.Xa },
-  lock: { kind: K.LockTables, holds: Hold.TableLock, flags: ENDS },
-  unlock: { kind: K.Unlock, flags: ENDS },
+  lock: { kind: K.LockTables, holds: Hold.TableLock, flags: ENDS, step: Step.Lock },
+  unlock: { kind: K.UnlockTables, flags: ENDS, step: Step.Unlock },
   flush: { kind: K.Flush, flags: ENDS, step: Step.Flush },
-  backup: { kind: K.Backup, holds: Hold.TableLock, flags: ENDS },
+  backup: { kind: K.BackupLock, holds: Hold.TableLock, flags: ENDS, step: Step.Backup },
 
   prepare: { kind: K.Prepare, holds: Hold.TextPrepare, step: Step.Prepare, wantsText: true },
   execute: {

@@ -17,6 +17,9 @@ const NEXT_TRANSACTION = new Set([
   'tx_read_only',
 ]);
 
+/** Follow from the default schema until they are set by hand, and again after the next USE. */
+const OF_SCHEMA = new Set(['character_set_database', 'collation_database']);
+
 const SAFE: Effect = { holds: 0, flags: 0 };
 const UNTOLD: Effect = {
   holds: Hold.Unknown | Hold.OneShot | Hold.SessionTrack,
@@ -28,6 +31,7 @@ function sessionEffect(name: string, scope: AssignmentScope): Effect {
   if (ONE_SHOT.has(name) || name.startsWith('gtid_')) return { holds: Hold.OneShot, flags: 0 };
   if (scope === AssignmentScope.AtNone && NEXT_TRANSACTION.has(name))
     return { holds: Hold.OneShot, flags: 0 };
+  if (OF_SCHEMA.has(name)) return { holds: Hold.OneShot, flags: Flag.SetsCharset };
   if (name.startsWith('character_set_') || name.startsWith('collation_')) {
     return { holds: 0, flags: Flag.SetsCharset };
   }

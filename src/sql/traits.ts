@@ -44,10 +44,17 @@ export const StatementKind = {
   XaRollback: 'xa_rollback',
   XaRecover: 'xa_recover',
   LockTables: 'lock_tables',
-  /** UNLOCK TABLES, UNLOCK INSTANCE. */
-  Unlock: 'unlock',
+  UnlockTables: 'unlock_tables',
+  /** LOCK INSTANCE FOR BACKUP (MySQL). */
+  LockInstance: 'lock_instance',
+  UnlockInstance: 'unlock_instance',
   Flush: 'flush',
-  Backup: 'backup',
+  /** BACKUP STAGE (MariaDB), apart from its END. */
+  BackupStage: 'backup_stage',
+  BackupStageEnd: 'backup_stage_end',
+  /** BACKUP LOCK (MariaDB). */
+  BackupLock: 'backup_lock',
+  BackupUnlock: 'backup_unlock',
   HandlerOpen: 'handler_open',
   HandlerRead: 'handler_read',
   HandlerClose: 'handler_close',

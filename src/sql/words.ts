@@ -11,11 +11,12 @@ const WORD_LISTS = [
   'table truncate uninstall unlock update use values while with xa',
   // What tells statements apart.
   'aggregate algorithm as char character charset close column connection continue database default definer',
-  'each end errors event exists exit export false follows from function global hard id ignore immediate in index into',
+  'each end errors event exists exit export false follows from function global hard id ignore immediate in index instance',
+  'into',
   'invoker isolation key less library local names next no no_write_to_binlog none not null online only open or package',
   'password',
   'persist persist_only precedes previous procedure query read recover resource role row schema',
-  'security sequence session share soft sql statement tables temporary to transaction trigger true undo user using value',
+  'security sequence session share soft sql stage statement tables temporary to transaction trigger true undo user using value',
   'variables view warnings work write',
   // What has an effect, or asks for one.
   'benchmark connection_id currval error_count found_rows get_lock identity last_insert_id lastval',

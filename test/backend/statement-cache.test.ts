@@ -79,3 +79,26 @@ t.test('a statement prepared again takes the place of the old one, even the only
   t.strictSame(cache.add(anew), [old]);
   t.equal(cache.get('a'), anew);
 });
+
+t.test('a statement takes another key', async (t) => {
+  const cache = new StatementCache(2);
+  const [a, b] = [statement('a'), statement('b')];
+  for (const one of [a, b]) cache.add(one);
+  t.equal(cache.rename('x', 'c'), false);
+  t.equal(cache.rename('a', 'c'), true);
+  t.equal(cache.has('a'), false);
+  t.throws(() => cache.rename('b', 'c'), RangeError);
+  t.strictSame(cache.add(statement('d')), [b], 'it counts as used now');
+  t.equal(cache.get('c'), a);
+  t.equal(a.key, 'c');
+});
+
+t.test('a statement is unused until types were bound', async (t) => {
+  const cache = new StatementCache(2);
+  const a = statement('a');
+  cache.add(a);
+  t.equal(cache.isUnused('a'), true);
+  t.equal(cache.isUnused('b'), false);
+  a.boundTypes = Buffer.of(3, 0);
+  t.equal(cache.isUnused('a'), false);
+});

@@ -37,6 +37,8 @@ function connect(changed: ConnectionConfig = {}): Promise<Connection> {
     password: target.password,
     database: target.schema,
     collation: 'utf8mb4_unicode_ci',
+    // Its own default is one second, which a busy machine may take.
+    connectTimeout: 20_000,
     allowPublicKeyRetrieval: true,
     dateStrings: true,
     rowsAsArray: true,

@@ -29,6 +29,12 @@ export interface ExecutionOptions {
   onStep?(step: Step): void;
 }
 
+/** A client's first statement, which gives FOUND_ROWS() a value. */
+const ANY_ROWS = { do: 'query', sql: 'SELECT 1' } as const;
+
+/** Errors about prepared statements, which leave no warnings on any server session. */
+const ANSWERED_BY_THE_PROXY = /^ERR (1210|1243) .*(mysqld_stmt|stmt_fetch|stmt_reset|\(id\))/;
+
 /** A step that takes longer lets the others go on: it may wait for a session that one of them holds. */
 const PATIENCE_MS = { serial: 150, usual: 40 } as const;
 const NO_REPLY_MS = 40_000;
@@ -169,7 +175,7 @@ class Connection {
     if (this.#destroyed) client.destroy();
     this.#client = client;
     // MariaDB begins with the FOUND_ROWS() of whoever had the thread before.
-    await client.perform({ do: 'query', sql: 'SELECT 1' }, false);
+    await client.perform(ANY_ROWS, false);
   }
 
   async perform({ operation, showsId }: Step): Promise<readonly string[]> {
@@ -185,7 +191,11 @@ class Connection {
     if (operation.do === 'reconnect') return this.#reconnect(operation.schema);
     if (this.#client === null || this.#client.dead) await this.open('{db}');
     if (this.#client === null) throw new TypeError('there is no connection');
-    return this.#client.perform(operation, showsId);
+    const lines = await this.#client.perform(operation, showsId);
+    // The server's own FOUND_ROWS() survives a reset.
+    const isReset = operation.do === 'reset' || operation.do === 'change_user';
+    if (!isReset && !lines.some((line) => ANSWERED_BY_THE_PROXY.test(line))) return lines;
+    return [...lines, ...(await this.#client.perform(ANY_ROWS, false))];
   }
 
   /** What the old connection held must be free when the new one asks for it, so it is reset first. */

@@ -49,15 +49,17 @@ export const FAULTS: Readonly<Record<string, Fault>> = {
   'read-back': {
     what: 'what SET @@x has done is not read back where no tracker tells it',
     file: 'session/effects-of.js',
-    find: 'readBack.push(name);',
+    find: 'readBack.push(name, ...coupledWith(name));',
     replace: 'readBack.length;',
     only: 'mariadb',
   },
   transaction: {
-    what: 'a session with an open transaction is not held',
+    what: 'a session with a transaction, open or to come, is not held',
     file: 'session/session-ledger.js',
-    find: 'this.#set(HoldReason.Transaction, (status & Status.InTransaction) !== 0);',
-    replace: 'this.#set(HoldReason.Transaction, false);',
+    find: 'this.holds |= reason;',
+    // MySQL also tells of an open one by its characteristics, as of one to come.
+    replace:
+      'this.holds |= reason === HoldReason.Transaction || reason === HoldReason.NextTransaction ? 0 : reason;',
   },
   'temporary-tables': {
     what: 'a session with temporary tables is not held',

@@ -1,7 +1,8 @@
+import { createConnection } from 'mysql2/promise';
 import type { Workspace } from '../bench/children.js';
 import { type Difference, execute } from './execution.js';
 import type { Plan, Step } from './model.js';
-import { startProxy } from './proxy.js';
+import { type RunningProxy, startProxy } from './proxy.js';
 import type { OracleServer } from './server.js';
 import { World } from './world.js';
 
@@ -20,6 +21,22 @@ export interface PlanRun {
   readonly log: readonly string[];
 }
 
+/**
+ * The proxy keeps FOUND_ROWS() of a UNION and the like once a client has asked in vain: the first one does so here.
+ */
+async function askForFoundRows(server: OracleServer, proxy: RunningProxy): Promise<void> {
+  const login = { host: proxy.host, port: proxy.port, user: server.user, password: server.password };
+  const clients = await Promise.all([createConnection(login), createConnection(login)]);
+  for (const client of clients) {
+    client.on('error', () => undefined);
+    await client.query('SELECT 1 UNION SELECT 2');
+  }
+  for (const client of clients) {
+    await client.query('SELECT FOUND_ROWS()').catch(() => undefined);
+    client.destroy();
+  }
+}
+
 /** Runs a plan with fresh objects and a fresh proxy. */
 export async function runPlan(
   lab: Lab,
@@ -32,6 +49,7 @@ export async function runPlan(
     main === null ? null : startProxy(workspace, server, { main, poolSize }),
   ]);
   try {
+    if (proxy !== null) await askForFoundRows(server, proxy);
     const difference = await execute({
       server,
       world,

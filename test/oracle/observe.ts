@@ -153,7 +153,8 @@ class Observer {
       if (count === 0) continue;
       const types = this.#definitions(name, count);
       if (name === 'column') this.#columnTypes = types;
-      if (!this.#expected.deprecateEof) this.#end(this.#next());
+      // The number of warnings stands in the first packet.
+      if (!this.#expected.deprecateEof) this.#lines.push(`EOF: ${flagNames(this.#next().readUInt16LE(3))}`);
     }
   }
 
@@ -192,9 +193,10 @@ class Observer {
       this.#ok('end', payload);
       return;
     }
-    this.#lines.push(
-      `EOF: ${this.#warnings(payload.readUInt16LE(1))}, ${flagNames(payload.readUInt16LE(3))}`,
-    );
+    let status = payload.readUInt16LE(3);
+    // MySQL says of OUT parameters in the EOF before the row only, when nobody knows yet that they are; the proxy in the one after it.
+    if ((status & Status.PsOutParams) !== 0) status &= ~(Status.PsOutParams | Status.MoreResultsExist);
+    this.#lines.push(`EOF: ${this.#warnings(payload.readUInt16LE(1))}, ${flagNames(status)}`);
   }
 
   #warnings(count: number): string {

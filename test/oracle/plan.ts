@@ -1,7 +1,15 @@
 import type { Flavor } from '../support/servers.js';
 import { kindsFor, PROBE_KINDS } from './kinds/index.js';
 import { query } from './kinds/kind.js';
-import { ClientStyle, Hold, type Kind, type Operation, type Plan, type Step } from './model.js';
+import {
+  ClientStyle,
+  Hold,
+  type Kind,
+  type Operation,
+  type OperationName,
+  type Plan,
+  type Step,
+} from './model.js';
 import { Random } from './random.js';
 
 export interface PlanOptions {
@@ -47,6 +55,8 @@ const ENDED_BY_STATEMENT: ReadonlySet<Hold> = new Set([
   Hold.Locks,
   Hold.OneShot,
 ]);
+
+const RESETTING: ReadonlySet<OperationName> = new Set(['reset', 'change_user', 'reconnect']);
 
 interface Planned {
   readonly kind: string;
@@ -154,15 +164,18 @@ class Planner {
   #add(client: PlannedClient, kind: Kind): void {
     const operations = kind.make(this.#random);
     for (const operation of operations) {
+      if (RESETTING.has(operation.do)) this.#leaveRole(client);
       client.queue.push({ kind: kind.name, operation, showsId: kind.showsId });
     }
-    if (
-      operations.some(({ do: what }) => what === 'reset' || what === 'change_user' || what === 'reconnect')
-    ) {
-      client.open.clear();
-    }
+    if (operations.some(({ do: what }) => RESETTING.has(what))) client.open.clear();
     if (kind.opens.length > 0 && client.open.size === 0) client.stepsLeft = this.#random.below(LONGEST_HOLD);
     for (const hold of kind.opens) client.open.add(hold);
+  }
+
+  /** A role survives the server's own reset; the proxy's clients have none afterwards, by design. */
+  #leaveRole(client: PlannedClient): void {
+    if (!client.open.has(Hold.Role)) return;
+    client.queue.push({ kind: 'end', operation: query('SET ROLE NONE'), showsId: false });
   }
 
   #end(client: PlannedClient): void {
@@ -176,6 +189,7 @@ class Planner {
       const endings = ENDINGS[hold];
       if (endings.length > 0 && random.chance(byStatements ? 1 : 0.6)) push(query(random.pick(endings)));
     }
+    if (!byStatements) this.#leaveRole(client);
     if (!byStatements) push(random.chance(0.85) ? { do: 'reset' } : { do: 'reconnect', schema: '{db}' });
     client.open.clear();
     client.closing = true;

@@ -166,6 +166,7 @@ export class RawOracleClient implements OracleClient {
     const observation = observe(reply, this.#expect('prepare', { ownWarnings: true }));
     const { prepared, columnTypes } = observation;
     if (prepared !== null) this.#statements.set(name, { ...prepared, columnTypes });
+    else this.#statements.delete(name);
     return observation;
   }
 

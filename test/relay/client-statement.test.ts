@@ -254,3 +254,73 @@ t.test('the statement on the session is found by key', async (t) => {
   statements.add(server);
   t.equal(serverStatement(session, client), server);
 });
+
+/** A session that has prepared a client's statement, and what executes on it. */
+class Session {
+  readonly statements = new StatementCache(5);
+  #id = 0;
+
+  prepare(client: ClientStatement): ServerStatement {
+    const made: ServerStatement = { id: ++this.#id, key: client.key, boundTypes: null };
+    this.statements.add(made);
+    return made;
+  }
+
+  /** The id of the statement on which the server executes; null when one must be prepared for it. */
+  execute(client: ClientStatement, ...types: readonly (number | null)[]): number | null {
+    const nulls = types.reduce<number>((bits, type, i) => bits | (type === null ? 1 << i : 0), 0);
+    const block = Buffer.from(types.flatMap((type) => [type ?? 3, 0]));
+    const bytes = executePacket(
+      { id: 1, flags: 0, nulls: Buffer.of(nulls), bound: 1, types: block, values: Buffer.alloc(0) },
+      types.length,
+    );
+    client.resolveFor(bytes, 0, bytes.length);
+    const session = this as unknown as ServerSession;
+    if (!client.isOn(session)) return null;
+    const found = serverStatement(session, client);
+    rewriteExecute(bytes, 0, bytes.length, client, found);
+    return found.id;
+  }
+}
+
+const [LONG, STRING, DOUBLE] = [3, 253, 5];
+
+t.test('a statement is shared by clients whose executes had like types', async (t) => {
+  const session = new Session();
+  const [a, b, c] = [clientStatement(1), clientStatement(1), clientStatement(1)];
+  session.prepare(a);
+  t.equal(session.execute(a, LONG), 1, "one that nobody has executed is anybody's");
+  t.equal(session.execute(b, LONG), 1);
+  t.equal(session.execute(c, STRING), null);
+  session.prepare(c);
+  t.equal(session.execute(c, STRING), 2);
+  t.equal(session.execute(a, STRING), 1, 'it goes on as it began');
+  t.equal(session.execute(a, null), 1);
+  t.equal(session.execute(a, DOUBLE), 1, 'the server resolves it anew');
+  t.equal(session.execute(b, LONG), null, 'now it is another one');
+  t.equal(session.execute(c, DOUBLE), 1, 'and so does that of a client with texts');
+});
+
+t.test('NULL says nothing of a type', async (t) => {
+  const session = new Session();
+  const [a, b] = [clientStatement(1), clientStatement(1)];
+  session.prepare(a);
+  t.equal(session.execute(a, null), 1);
+  t.equal(session.execute(b, STRING), 1);
+  t.equal(session.execute(a, LONG), 1);
+  t.equal(session.execute(b, STRING), null);
+  t.equal(session.execute(a, null), 1);
+  t.equal(session.execute(a, STRING), 1);
+});
+
+t.test('on a session that has none the types count from the execute at hand', async (t) => {
+  const [first, second] = [new Session(), new Session()];
+  const a = clientStatement(1);
+  first.prepare(a);
+  t.equal(first.execute(a, LONG), 1);
+  t.equal(second.execute(a, STRING), null);
+  a.beginAnew();
+  second.prepare(a);
+  t.equal(second.execute(a, STRING), 1);
+  t.equal(first.execute(a, STRING), null, 'that one would say LONG');
+});

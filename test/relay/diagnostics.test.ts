@@ -24,6 +24,9 @@ const STATEMENTS = [
   'SELECT id FROM t LIMIT 1,1',
   'INSERT IGNORE INTO t(u) VALUES(1),(2),(30)',
   'INSERT INTO notes(v) VALUES(1),(2)',
+  'INSERT INTO notes(v) SELECT u FROM t LIMIT 2',
+  'SET lock_wait_timeout = (SELECT 100 + COUNT(*) FROM t)',
+  'UPDATE t SET v=v+1 WHERE id=2',
   'INSERT INTO t(id, u) VALUES(1, 1) ON DUPLICATE KEY UPDATE v=v+1',
   'REPLACE INTO t(id, u) VALUES(2, 2)',
   'UPDATE t SET v=v+1',
@@ -101,6 +104,7 @@ await forEachServer(
     await t.test('inside larger statements', (t) => embedded(t, world));
     await t.test('GET DIAGNOSTICS', (t) => getDiagnostics(t, world));
     await t.test('more warnings than are kept', (t) => manyWarnings(t, world));
+    await t.test('more warnings than are kept, and then an error', (t) => manyBeforeError(t, world));
     await t.test('CONNECTION_ID() is what the greeting said', (t) => ownIds(t, world));
     await t.test('every client its own, all at once', (t) => hammer(t, world));
     const two = await proxied(t, server, ['--pool-size', '2']);
@@ -259,6 +263,27 @@ async function getDiagnostics(t: Test, world: Proxied): Promise<void> {
 }
 
 /** MySQL lists 1024, MariaDB 64: these are kept. */
+/** An ERR does not tell how many warnings came before it. */
+async function manyBeforeError(t: Test, world: Proxied): Promise<void> {
+  const [client, other] = [await world.connect(), await world.connect()];
+  await client.run("SET sql_mode=''");
+  // MySQL's own default is 1024.
+  if (!world.server.isMysql) await client.run('SET max_error_count=2000');
+  const fails = async (warnings: number): Promise<void> => {
+    await client.run('DELETE FROM t');
+    const rows = Array.from({ length: warnings }, (_, i) => `('${i}x')`).join(',');
+    t.match(await client.error(`INSERT INTO t(u) VALUES${rows},(0)`), { errno: 1062 });
+  };
+  for (const warnings of [127, 128, 1500]) {
+    await fails(warnings);
+    t.equal(await other.value('SELECT 7'), 7, 'another client gets the session');
+    if (warnings === 127) t.equal((await client.rows('SHOW WARNINGS')).length, 128);
+    else t.match(await client.error('SHOW WARNINGS'), { message: /cannot be told/ });
+    await client.run('DO 0');
+  }
+  for (const each of [client, other]) await each.end();
+}
+
 async function manyWarnings(t: Test, world: Proxied): Promise<void> {
   const [client, other] = [await world.connect(), await world.connect()];
   const isMysql = world.server.isMysql;

@@ -88,6 +88,20 @@ await forEachServer(
       'CREATE TRIGGER watching AFTER INSERT ON watched FOR EACH ROW INSERT INTO ids(u) VALUES(300)',
     );
 
+    await t.test('on a session that was reset for another client meanwhile', async (t) => {
+      const alone = await proxied(t, server, ['--pool-size', '1']);
+      const client = await alone.connect();
+      const other = await alone.connect();
+      await client.run('CREATE TABLE ids(id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=42');
+      await client.run('SET @mine = 1');
+      await client.run('INSERT INTO ids VALUES(NULL)');
+      t.equal(await other.value('SELECT @mine'), null);
+      t.strictSame(await client.rows('SELECT LAST_INSERT_ID() AS id, @mine AS mine'), [{ id: 42, mine: 1 }]);
+      t.equal(await other.value('SELECT LAST_INSERT_ID()'), 0);
+      await client.end();
+      await other.end();
+    });
+
     for (const one of CASES) {
       if (one.only !== undefined && one.only !== server.flavor) continue;
       await t.test(one.name, (t) => asDirect(t, world, one));

@@ -36,6 +36,15 @@ class World {
     return answer;
   }
 
+  deservesLesson(text: string, ground = this.ground()): boolean {
+    const buf = Buffer.from(`>>>>${text}<<`);
+    return this.answers.deservesLesson(ground, buf, 4, 4 + Buffer.byteLength(text));
+  }
+
+  fail(text: string, ground = this.ground()): void {
+    this.answers.failed(ground, Buffer.from(text));
+  }
+
   find(text: string, ground = this.ground()): LearnedAnswer | null {
     // Somewhere in a larger buffer, as in life.
     const buf = Buffer.from(`>>>>${text}<<`);
@@ -137,11 +146,56 @@ t.test('another server process has taught nothing', async (t) => {
 });
 
 t.test('a text is worth a lesson when it comes again', async (t) => {
-  const { answers } = new World();
-  const text = Buffer.from(TEXT);
-  t.equal(answers.isRepeated(text, 0, text.length), false);
-  t.equal(answers.isRepeated(text, 0, text.length), true);
-  t.equal(answers.isRepeated(text, 0, text.length - 1), false);
-  const long = Buffer.alloc(4_096, 'x');
-  for (let i = 0; i < 3; i++) t.equal(answers.isRepeated(long, 0, long.length), false);
+  const world = new World();
+  t.equal(world.deservesLesson(TEXT), false);
+  t.equal(world.deservesLesson(TEXT), true);
+  t.equal(world.deservesLesson(TEXT.slice(0, -1)), false);
+  for (let i = 0; i < 3; i++) t.equal(world.deservesLesson('x'.repeat(4_096)), false);
+});
+
+t.test('clients of which each is in a state of its own get no lessons', async (t) => {
+  const world = new World();
+  for (let i = 0; i < 500; i++) {
+    const profile = HOME.withUserVariable('request', { literal: `'${i}'`, over: null, environment: null });
+    t.equal(world.deservesLesson('SET NAMES utf8mb4', world.ground({ profile })), false);
+  }
+  t.equal(world.deservesLesson('SET NAMES utf8mb4'), false);
+  t.equal(world.deservesLesson('SET NAMES utf8mb4'), true);
+});
+
+t.test('a state that comes again is the same, whether it was forgotten or not', async (t) => {
+  const world = new World();
+  const again = (): AnswerGround => {
+    const registry = new ProfileRegistry();
+    return world.ground({ profile: registry.initial(registry.baseline(new Map()), 'app', true) });
+  };
+  t.equal(world.deservesLesson(TEXT, again()), false);
+  t.equal(world.deservesLesson(TEXT, again()), true);
+});
+
+t.test('a lesson that failed is not given again, for a time', async (t) => {
+  const world = new World({ ttlMs: 1_000 });
+  world.deservesLesson(TEXT);
+  world.fail(TEXT);
+  t.equal(world.deservesLesson(TEXT), false);
+  const elsewhere = world.ground({ profile: AWAY });
+  world.deservesLesson(TEXT, elsewhere);
+  t.equal(world.deservesLesson(TEXT, elsewhere), true, 'in another state it may not fail');
+  world.now = 999;
+  t.equal(world.deservesLesson(TEXT), false);
+  world.now = 1_000;
+  t.equal(world.deservesLesson(TEXT), true);
+  world.fail(TEXT);
+  world.answers.clear();
+  t.equal(world.deservesLesson(TEXT), true, 'another server may answer otherwise');
+});
+
+t.test('failed lessons are bounded in number', async (t) => {
+  const world = new World();
+  world.fail(TEXT);
+  for (let i = 0; i < 1_024; i++) world.fail(`SET a=${i}`);
+  world.deservesLesson(TEXT);
+  t.equal(world.deservesLesson(TEXT), true, 'the oldest is forgotten');
+  world.deservesLesson('SET a=1023');
+  t.equal(world.deservesLesson('SET a=1023'), false);
 });

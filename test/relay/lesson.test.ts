@@ -180,7 +180,14 @@ await forEachServer(
             'there is something to ask',
           );
         });
-        return answers.find(ground, text, 0, text.length) !== null;
+        const isLearned = answers.find(ground, text, 0, text.length) !== null;
+        answers.deservesLesson(ground, text, 0, text.length);
+        t.equal(
+          answers.deservesLesson(ground, text, 0, text.length),
+          isLearned,
+          'none is given in vain twice',
+        );
+        return isLearned;
       };
       const after = before.withVariable('time_zone', '+07:00');
       t.equal(await isLearned(after), true);

@@ -3,7 +3,9 @@ import t, { type Test } from 'tap';
 import { startApp } from '../../src/app.js';
 import { completeConfigWithUrl, loadSettings } from '../../src/config/load.js';
 import { type Client, eventually, type Proxied } from '../support/proxied.js';
-import { type ProxiedUser, proxiedUser } from '../support/proxied-user.js';
+import { ProxiedUser, proxiedUser, sessionOf } from '../support/proxied-user.js';
+import { startProxy } from '../support/proxy.js';
+import type { TestServer } from '../support/server-handle.js';
 import { type Flavor, forEachServer } from '../support/servers.js';
 
 /** State made by a routine, a trigger or a view. */
@@ -253,6 +255,95 @@ async function changedPastTheProxy(t: Test, world: ProxiedUser): Promise<void> {
   await client.end();
 }
 
+/** Classified before its turn came, a statement must be looked at again when it has come. */
+async function changedWhileItWaited(t: Test, world: ProxiedUser): Promise<void> {
+  const [author, waiter, preparer] = [await world.connect(), await world.connect(), await world.connect()];
+  await author.run('CREATE TABLE waited_for(a INT)');
+  await preparer.execute('INSERT INTO waited_for VALUES(1)');
+  for (const [client, binary] of [
+    [waiter, false],
+    [preparer, true],
+  ] as const) {
+    await author.run('DROP TRIGGER IF EXISTS waited_for');
+    await author.run('BEGIN');
+    const sql = 'INSERT INTO waited_for VALUES(1)';
+    const inserted = binary ? client.execute(sql) : client.run(sql);
+    await eventually(
+      'the insert waits in line',
+      async () => (await world.proxy.metric('mybouncer_waiting_requests')) === 1,
+    );
+    await author.run(
+      "CREATE TRIGGER waited_for BEFORE INSERT ON waited_for FOR EACH ROW DO GET_LOCK('mybouncer_routine_waited', 0)",
+    );
+    await inserted;
+    t.equal(await world.proxy.metric('mybouncer_holds', '"user_lock"'), 1, `held, binary: ${binary}`);
+    const looked = author.value("SELECT IS_USED_LOCK('mybouncer_routine_waited') = @@pseudo_thread_id");
+    await client.connection.reset();
+    t.equal(await looked, null, 'nobody else runs on the session while it owns the lock');
+  }
+  for (const client of [author, waiter, preparer]) await client.end();
+  await nothingHeld(world);
+}
+
+/** A trigger that comes while a statement is under way may be run by it. */
+async function changedUnderWay(t: Test, server: TestServer): Promise<void> {
+  const world = await proxiedUser(t, server, ['--pool-size', '2']);
+  const [author, client] = [await world.connect(), await world.connect()];
+  await author.run('CREATE TABLE overtaken(a INT)');
+  await author.run('LOCK TABLES overtaken WRITE');
+  const inserted = client.run('INSERT /* overtaken */ INTO overtaken VALUES(1)');
+  await eventually('the insert waits on the server', async () =>
+    (await world.sessions()).some(({ info }) => info?.includes('/* overtaken */') === true),
+  );
+  await author.run(
+    "CREATE TRIGGER overtaken BEFORE INSERT ON overtaken FOR EACH ROW DO GET_LOCK('mybouncer_routine_overtaken', 0)",
+  );
+  await author.run('UNLOCK TABLES');
+  await inserted;
+  const look = "SELECT IS_USED_LOCK('mybouncer_routine_overtaken')";
+  await eventually('no session has the lock', async () => (await author.value(look)) === null);
+  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  await client.end();
+  await author.end();
+}
+
+/** Where the server does not let the proxy look: a session is not tied to its client, nor given to others as it is. */
+async function inDoubt(t: Test, server: TestServer): Promise<void> {
+  const schema = await server.createDatabase();
+  const user = await server.createUser();
+  // One session for clients and one that looks: whoever takes the second one's place keeps the proxy from looking.
+  await server.query(`ALTER USER '${user.user}'@'%' WITH MAX_USER_CONNECTIONS 2`);
+  const proxy = await startProxy(t, { upstream: user.url(schema), flags: ['--pool-size', '1'] });
+  const world = new ProxiedUser(t, server, proxy, schema, user);
+  const [author, client] = [await world.connect(), await world.connect()];
+  await author.run('CREATE TABLE doubted(a INT)');
+  const pooled = await sessionOf(client);
+  for (const { id } of await world.sessions()) if (id !== pooled) await server.query(`KILL ${id}`);
+  await eventually('there is room', async () => (await world.sessions()).length === 1);
+  const direct = await world.directAsUser();
+  await author.run(
+    "CREATE TRIGGER doubted BEFORE INSERT ON doubted FOR EACH ROW DO GET_LOCK('mybouncer_routine_doubted', 0)",
+  );
+  const resets = await world.proxy.metric('mybouncer_resets_total');
+  await client.run('INSERT INTO doubted VALUES(1)');
+  t.equal(
+    await author.value("SELECT IS_USED_LOCK('mybouncer_routine_doubted')"),
+    null,
+    'nobody has it any more',
+  );
+  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  t.ok((await world.proxy.metric('mybouncer_resets_total')) > resets);
+  await direct.end();
+  await eventually('the trigger is known', async () => {
+    await client.run('INSERT INTO doubted VALUES(1)');
+    const held = (await world.proxy.metric('mybouncer_holds', '"user_lock"')) === 1;
+    await client.connection.reset();
+    return held;
+  });
+  await client.end();
+  await author.end();
+}
+
 await forEachServer(
   t,
   async (t, server) => {
@@ -270,7 +361,10 @@ await forEachServer(
     await t.test('what does nothing of the kind holds nothing', (t) => harmless(t, world));
     await t.test('changed by another client: known at once', (t) => changedByAnother(t, world));
     await t.test('made past the proxy: looked for by name', (t) => madePastTheProxy(t, world));
+    await t.test('changed while a statement waited for its session', (t) => changedWhileItWaited(t, world));
     await t.test('changed past the proxy: seen by the next look', (t) => changedPastTheProxy(t, world));
+    await t.test('changed while a statement was under way', (t) => changedUnderWay(t, server));
+    await t.test('in doubt, a session is reset', (t) => inDoubt(t, server));
     await t.test('what may not be read may do anything', (t) => unreadable(t, world));
   },
   { timeout: 120_000 },

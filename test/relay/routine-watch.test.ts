@@ -1,11 +1,16 @@
 import t, { type Test } from 'tap';
+import { callInternal, queryCommand } from '../../src/backend/internal-commands.js';
 import type { ServerSession } from '../../src/backend/server-session.js';
-import { ServerAccount } from '../../src/backend/upstream.js';
+import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
+import { Killer } from '../../src/relay/killer.js';
 import { RoutineWatch, type RoutineWatchOptions } from '../../src/relay/routine-watch.js';
 import { HoldReason } from '../../src/session/hold-reason.js';
+import { ProfileRegistry } from '../../src/session/profile.js';
 import { lexerContext } from '../../src/sql/lexer-context.js';
 import { StatementClassifier } from '../../src/sql/trait-cache.js';
 import type { StatementTraits } from '../../src/sql/traits.js';
+import { eventually } from '../support/proxied.js';
+import { forEachServer } from '../support/servers.js';
 
 /** What becomes of clients when the server does not tell. */
 
@@ -37,7 +42,20 @@ function watch(t: Test, over: Partial<RoutineWatchOptions>): RoutineWatch {
 
 const account = new ServerAccount('app', () => '');
 
-t.test('while nothing could be read, whatever may use a routine or a view holds its session', async (t) => {
+/** Of {@link RoutineWatch.effectsOf}. */
+const Doubt = { None: 'none', Reset: 'reset', Held: 'held' } as const;
+
+function doubtOf(routines: RoutineWatch, sql: string, of: ServerAccount): string {
+  const { holds, inDoubt } = routines.effectsOf(traits(sql), of);
+  if ((holds & HoldReason.Unknown) !== 0) return Doubt.Held;
+  return inDoubt ? Doubt.Reset : Doubt.None;
+}
+
+function known(routines: RoutineWatch): Promise<void> {
+  return new Promise((resolve) => routines.whenKnown(resolve));
+}
+
+t.test('while nothing could be read, no session that may have run a routine goes on as it is', async (t) => {
   const warnings: object[] = [];
   const routines = watch(t, { log: { warn: (fields) => warnings.push(fields) } });
   routines.watch(account);
@@ -47,14 +65,20 @@ t.test('while nothing could be read, whatever may use a routine or a view holds 
     routines.mustWaitFor(traits('COMMIT')),
     'it runs nothing: others may wait for the locks that it ends',
   );
-  await new Promise<void>((resolve) => routines.whenKnown(resolve));
+  await known(routines);
   t.notOk(routines.pending);
-  for (const sql of ['SELECT a FROM b', 'CALL p()', 'INSERT INTO a VALUES(1)', 'SELECT 1; COMMIT']) {
-    t.equal(routines.effectsOf(traits(sql), account).holds & HoldReason.Unknown, HoldReason.Unknown, sql);
+  for (const [sql, doubt] of [
+    ['SELECT a FROM b', Doubt.Reset],
+    ['INSERT INTO a VALUES(1)', Doubt.Reset],
+    ['SELECT 1; COMMIT', Doubt.Reset],
+    ['CALL p()', Doubt.Held],
+    ['SELECT f()', Doubt.Held],
+    ['BEGIN', Doubt.None],
+    ['COMMIT', Doubt.None],
+    ['USE a', Doubt.None],
+  ] as const) {
+    t.equal(doubtOf(routines, sql, account), doubt, sql);
     t.notOk(routines.mustWaitFor(traits('SELECT a FROM b')), 'no use to wait');
-  }
-  for (const sql of ['BEGIN', 'COMMIT', 'USE a']) {
-    t.equal(routines.effectsOf(traits(sql), account).holds, 0, sql);
   }
   t.strictSame(warnings, [{ user: 'app', error: 'no way' }], 'told once');
 });
@@ -64,7 +88,97 @@ t.test('a server that does not answer is not waited for without end', { timeout:
   routines.watch(account);
   // The watch's own timers keep no process alive.
   const alive = setInterval(() => {}, 1000);
-  await new Promise<void>((resolve) => routines.whenKnown(resolve));
+  await known(routines);
   clearInterval(alive);
-  t.equal(routines.effectsOf(traits('SELECT a FROM b'), account).holds, HoldReason.Unknown);
+  t.equal(doubtOf(routines, 'SELECT a FROM b', account), Doubt.Reset);
+});
+
+await forEachServer(t, async (t, server) => {
+  const user = await server.createUser();
+  const own = new ServerAccount(user.user, () => user.password);
+  const upstream = new Upstream(
+    {
+      address: { host: server.host, port: server.port },
+      connectTimeoutMs: 10_000,
+      maxPreparedStatements: 10,
+      attributes: {},
+    },
+    new ProfileRegistry(),
+  );
+  const session = await upstream.open(own, null, 0);
+  t.teardown(() => session.quit());
+
+  await t.test('a look that fails leaves what was known', async (t) => {
+    let failing = false;
+    const warnings: string[] = [];
+    const routines = watch(t, {
+      connect: () => (failing ? Promise.reject(new Error('no way')) : Promise.resolve(session)),
+      intervalMs: 20,
+      log: {
+        warn: (_fields, message) => warnings.push(message),
+      },
+    });
+    routines.watch(own);
+    await known(routines);
+    t.equal(doubtOf(routines, 'SELECT a FROM b', own), Doubt.None);
+    failing = true;
+    await eventually('a look has failed', async () => warnings.length === 1);
+    t.equal(doubtOf(routines, 'SELECT a FROM b', own), Doubt.None);
+    t.notOk(routines.pending);
+    routines.hasRun(traits('CREATE TRIGGER x BEFORE INSERT ON b FOR EACH ROW DO 1'));
+    t.ok(routines.pending);
+    await known(routines);
+    t.equal(doubtOf(routines, 'SELECT a FROM b', own), Doubt.Reset, 'after a change it does not');
+    failing = false;
+    await eventually('known again', async () => doubtOf(routines, 'SELECT a FROM b', own) === Doubt.None);
+    t.equal(warnings.length, 1, 'told once');
+  });
+
+  await t.test('a reading that takes too long ends with its session', async (t) => {
+    const killer = new Killer(upstream);
+    t.teardown(() => killer.close());
+    const stuck = await killer.connect(own);
+    const sleeps = callInternal(stuck, [queryCommand('DO SLEEP(60)')]).catch(() => {});
+    const routines = watch(t, { connect: () => killer.connect(own), readingLimitMs: 500 });
+    routines.watch(own);
+    await eventually('read over another session', async () => {
+      return !routines.pending && doubtOf(routines, 'SELECT a FROM b', own) === Doubt.None;
+    });
+    t.ok(stuck.closed);
+    await sleeps;
+  });
+
+  await t.test('one reading that began afterwards is enough, whatever changes meanwhile', async (t) => {
+    const begun: (() => void)[] = [];
+    const routines = watch(t, {
+      connect: () => new Promise((resolve) => begun.push(() => resolve(session))),
+    });
+    const change = traits('CREATE TRIGGER x BEFORE INSERT ON b FOR EACH ROW DO 1');
+    routines.watch(own);
+    const first = known(routines);
+    routines.hasRun(change);
+    let isKnown = false;
+    const second = known(routines).then(() => {
+      isKnown = true;
+    });
+    begun[0]?.();
+    await first;
+    t.notOk(isKnown, 'that reading had begun before');
+    await eventually('the next reading has begun', async () => begun.length === 2);
+    routines.hasRun(change);
+    t.ok(routines.pending);
+    let asked: boolean | null = null;
+    routines.whenKnown(() => {
+      asked = routines.mustWaitFor(traits('SELECT a FROM b'));
+    });
+    begun[1]?.();
+    await second;
+    t.ok(routines.pending, 'others wait for the last change');
+    t.equal(doubtOf(routines, 'SELECT a FROM b', own), Doubt.Reset, 'who goes on does it in doubt');
+    await eventually('the last reading has begun', async () => begun.length === 3);
+    begun[2]?.();
+    await eventually('all is known', async () => !routines.pending);
+    t.equal(asked, false);
+    t.equal(doubtOf(routines, 'SELECT a FROM b', own), Doubt.None);
+  });
 });

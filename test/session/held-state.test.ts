@@ -10,6 +10,7 @@ import { failText, HOME, ok, runText, textEffects, traitsOf, words } from './sup
 const MARIADB: LedgerContext = {
   mysql: false,
   trackers: new ClientTrackers(new Map()),
+  collationName: () => undefined,
   read: (text) => traitsOf(text),
 };
 const MYSQL: LedgerContext = { ...MARIADB, mysql: true };
@@ -44,7 +45,16 @@ const HELD: readonly (readonly [string[], string])[] = [
   [['LOCK TABLES t READ'], 'table_lock'],
   [['FLUSH TABLES WITH READ LOCK'], 'table_lock'],
   [['FLUSH TABLES WITH READ LOCK', 'UNLOCK TABLES'], ''],
+  [['FLUSH TABLES WITH READ LOCK', 'UNLOCK INSTANCE'], 'table_lock'],
+  [['FLUSH TABLES WITH READ LOCK', 'BACKUP UNLOCK', 'BACKUP STAGE END'], 'table_lock'],
+  [['LOCK INSTANCE FOR BACKUP', 'UNLOCK TABLES'], 'table_lock'],
+  [['LOCK INSTANCE FOR BACKUP', 'UNLOCK INSTANCE'], ''],
   [['BACKUP STAGE START', 'UNLOCK TABLES'], 'table_lock'],
+  [['BACKUP STAGE START', 'BACKUP STAGE FLUSH', 'BACKUP UNLOCK'], 'table_lock'],
+  [['BACKUP STAGE START', 'BACKUP STAGE FLUSH', 'BACKUP STAGE END'], ''],
+  [['BACKUP LOCK t', 'BACKUP STAGE END', 'UNLOCK TABLES'], 'table_lock'],
+  [['BACKUP LOCK t', '1205 BACKUP UNLOCK'], 'table_lock'],
+  [['BACKUP LOCK t', 'BACKUP UNLOCK'], ''],
   [["PREPARE a FROM 'SELECT 1'", 'DEALLOCATE PREPARE b'], 'text_prepare'],
   [["PREPARE a FROM 'SELECT 1'", 'DEALLOCATE PREPARE A'], ''],
   [["PREPARE a FROM 'SELECT 1'", "1064 PREPARE a FROM 'nonsense'"], ''],
@@ -194,7 +204,7 @@ t.test('literals are carried, with what decides how they are read', async (t) =>
 
 t.test('what EXECUTE runs is known by name', async (t) => {
   const ledger = after("PREPARE a FROM 'SET @x=1'", 'PREPARE b FROM @text');
-  t.equal(ledger.preparedText('a')?.first, 'set');
+  t.equal(ledger.preparedText('a')?.traits.first, 'set');
   t.equal(ledger.preparedText('b'), null);
   t.equal(after("PREPARE a FROM 'SELECT 1'", 'DROP PREPARE a').preparedText('a'), null);
 });

@@ -10,7 +10,7 @@ import {
   resetProfile,
 } from '../../src/session/initial-profile.js';
 import { ProfileRegistry, type SessionProfile } from '../../src/session/profile.js';
-import { openSession } from '../backend/truth/session.js';
+import { openSession, shownCollation } from '../backend/truth/session.js';
 import type { RawSession } from '../support/raw-session.js';
 import { forEachPrivateServer, ROOT_PASSWORD, type TestServer } from '../support/servers.js';
 
@@ -19,13 +19,19 @@ const COLLATIONS = new Map<number, CollationNames>([
   [45, { charset: 'utf8mb4', collation: 'utf8mb4_general_ci' }],
   [54, { charset: 'utf16', collation: 'utf16_general_ci' }],
 ]);
-const CHARSET_VARIABLES = ['character_set_client', 'character_set_results', 'collation_connection'];
+const CHARSET_VARIABLES = [
+  'character_set_client',
+  'character_set_results',
+  'collation_connection',
+  'results_collation',
+];
 const VARIABLES = [...CHARSET_VARIABLES, 'sql_mode', 'wait_timeout', 'interactive_timeout'];
 
 const LOGIN = new Map([
   ['character_set_client', 'utf8mb4'],
   ['character_set_results', 'utf8mb4'],
   ['collation_connection', 'utf8mb4_general_ci'],
+  ['results_collation', 'utf8mb4_general_ci'],
   ['sql_mode', 'ANSI_QUOTES,STRICT_TRANS_TABLES'],
   ['wait_timeout', '600'],
   ['interactive_timeout', '28800'],
@@ -35,6 +41,7 @@ const GLOBALS = new Map([
   ['character_set_client', 'latin2'],
   ['character_set_results', 'latin2'],
   ['collation_connection', 'latin2_general_ci'],
+  ['results_collation', 'latin2_croatian_ci'],
 ]);
 
 function shown(profile: SessionProfile): Record<string, string | undefined> {
@@ -45,6 +52,7 @@ const LATIN1 = {
   character_set_client: 'latin1',
   character_set_results: 'latin1',
   collation_connection: 'latin1_swedish_ci',
+  results_collation: 'latin1_swedish_ci',
 };
 
 t.test('what a handshake says becomes the profile', async (t) => {
@@ -62,7 +70,11 @@ t.test('what a handshake says becomes the profile', async (t) => {
   t.equal(profile({ schema: null }).schema, null);
   t.equal(profile({ capabilities: Capability.MultiStatements }).multiStatements, true);
   t.match(shown(profile({ collation: 8 })), LATIN1);
-  const odd = { character_set_client: 'latin2', collation_connection: 'latin2_general_ci' };
+  const odd = {
+    character_set_client: 'latin2',
+    collation_connection: 'latin2_general_ci',
+    results_collation: 'latin2_croatian_ci',
+  };
   t.match(shown(profile({ collation: 54 })), odd, 'a character set that no client can speak');
   t.match(shown(profile({ collation: 250 })), odd, 'a collation that the server does not know');
   t.equal(
@@ -108,13 +120,21 @@ t.test('a reset goes back to the globals; schema and option stay', async (t) => 
 });
 
 /** Asked for without a backtick or `@`: swe7 has neither, and MySQL turns SHOW into a text that has some. */
-async function variablesOf(session: RawSession, server: TestServer): Promise<Map<string, string>> {
+async function variablesOf(
+  session: RawSession,
+  server: TestServer,
+  collations: ReadonlyMap<number, CollationNames>,
+): Promise<Map<string, string>> {
   const list = VARIABLES.map((name) => `'${name}'`).join(',');
   const schema = server.isMysql ? 'performance_schema' : 'information_schema';
-  const { rows } = await session.must(
+  const reply = await session.must(
     `SELECT LOWER(VARIABLE_NAME), VARIABLE_VALUE FROM ${schema}.session_variables WHERE VARIABLE_NAME IN (${list})`,
   );
-  return new Map(rows.map(([name, value]) => [name ?? '', value ?? '']));
+  const results = collations.get(shownCollation(reply))?.collation ?? '';
+  return new Map([
+    ...reply.rows.map(([name, value]) => [name ?? '', value ?? ''] as const),
+    ['results_collation', results],
+  ]);
 }
 
 async function collationsOf(session: RawSession, server: TestServer): Promise<Map<number, CollationNames>> {
@@ -198,9 +218,9 @@ await forEachPrivateServer(t, async (t, server) => {
       async (t) => {
         for (const statement of settings) await admin.must(statement);
         const own = await openSession(t, server, { armed: false });
-        const login = registry.baseline(await variablesOf(own, server));
+        const login = registry.baseline(await variablesOf(own, server, collations));
         await own.command(Command.ResetConnection);
-        const globals = registry.baseline(await variablesOf(own, server));
+        const globals = registry.baseline(await variablesOf(own, server, collations));
         const logins = [
           ...[...collations.keys()]
             .filter((id) => id < 256)
@@ -224,7 +244,7 @@ await forEachPrivateServer(t, async (t, server) => {
           });
           if (session === null) continue;
           const profile = initialProfile(registry, login, globals, collations, state);
-          const real = Object.fromEntries(await variablesOf(session, server));
+          const real = Object.fromEntries(await variablesOf(session, server, collations));
           if (JSON.stringify(shown(profile)) !== JSON.stringify(sorted(real)))
             wrong.push({
               collation,
@@ -237,7 +257,7 @@ await forEachPrivateServer(t, async (t, server) => {
           if (!server.isMysql && !collations.has(collation)) continue;
           await session.command(Command.ResetConnection);
           const reset = resetProfile(registry, globals, collations, !server.isMysql, state, profile);
-          const realReset = Object.fromEntries(await variablesOf(session, server));
+          const realReset = Object.fromEntries(await variablesOf(session, server, collations));
           if (JSON.stringify(shown(reset)) !== JSON.stringify(sorted(realReset)))
             wrong.push({
               reset: collation,

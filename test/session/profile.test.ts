@@ -27,23 +27,30 @@ function valueFrom(expression: string): string {
   return text;
 }
 
-/** Setting one of a character set and its collation sets the other. */
+/** Setting one of a character set and its collation sets the other; of results only the default collation can be set so. */
 function assign(variables: Map<string, string>, name: string, value: string): void {
   variables.set(name, value);
+  if (name === 'character_set_results')
+    variables.set('results_collation', value === '' ? '' : `${value}_default`);
   if (name === 'character_set_server') variables.set('collation_server', `${value}_default`);
   if (name === 'collation_server') variables.set('character_set_server', value.slice(0, value.indexOf('_')));
 }
 
-/** Runs a `SET SESSION a=…, SESSION b=…, NAMES … COLLATE …` as a server does, from left to right. */
+function setNames(variables: Map<string, string>, charset: string, collation: string): void {
+  variables.set('character_set_client', charset);
+  variables.set('character_set_results', charset);
+  variables.set('collation_connection', collation);
+  variables.set('results_collation', collation);
+}
+
+/** Runs a `SET SESSION a=…, NAMES … COLLATE …, SESSION b=…` as a server does, from left to right. */
 function run(setStatement: string, variables: Map<string, string>): void {
   assert.match(setStatement, /^SET (SESSION|NAMES) /);
   // None of the values in use has one of these in it.
   for (const assignment of setStatement.slice('SET '.length).split(/, (?=SESSION |NAMES )/)) {
     const names = /^NAMES '(\w+)' COLLATE '(\w+)'$/.exec(assignment);
     if (names !== null) {
-      variables.set('character_set_client', names[1] as string);
-      variables.set('character_set_results', names[1] as string);
-      variables.set('collation_connection', names[2] as string);
+      setNames(variables, names[1] as string, names[2] as string);
     } else {
       const [, name, value] = /^SESSION (\w+)=(.*)$/s.exec(assignment) ?? [];
       assign(variables, name as string, valueFrom(value as string));
@@ -64,6 +71,7 @@ const change = fc.oneof(
     fc.constant('collation_connection'),
     fc.constantFrom('latin1_bin', 'utf8mb4_bin', 'utf8mb4_general_ci', 'binary'),
   ),
+  fc.tuple(fc.constant('/names'), fc.constantFrom('latin1_bin', 'utf8mb4_bin', 'utf8mb4_default')),
   fc.tuple(fc.constant('collation_server'), fc.constantFrom('a_default', 'a_x', 'b_default', 'b_x')),
   fc.tuple(fc.constant('/schema'), fc.option(fc.constantFrom('app', 'null', 'shop'))),
   fc.tuple(fc.constant('/multi'), fc.boolean()),
@@ -72,8 +80,7 @@ const changes = fc.array(change, { maxLength: 8 });
 
 function baselineVariables(values: readonly (readonly [string, string])[]): Map<string, string> {
   const variables = new Map(FREE.map((name) => [name, 'x']));
-  for (const name of ['character_set_client', 'character_set_results']) variables.set(name, 'utf8mb4');
-  variables.set('collation_connection', 'utf8mb4_general_ci');
+  setNames(variables, 'utf8mb4', 'utf8mb4_general_ci');
   assign(variables, 'collation_server', 'a_x');
   for (const [name, value] of values) assign(variables, name, value);
   return variables;
@@ -96,7 +103,9 @@ function walk(
       profile = profile.withMultiStatements(multiStatements);
     } else {
       const before = new Map(variables);
-      assign(variables, what, value as string);
+      const written = value as string;
+      if (what === '/names') setNames(variables, written.slice(0, written.indexOf('_')), written);
+      else assign(variables, what, written);
       for (const [name, now] of variables)
         if (before.get(name) !== now) profile = profile.withVariable(name, now);
     }
@@ -217,26 +226,32 @@ t.test('sessions whose baseline is the same are at home in each other’s profil
   t.not(registry.initial(one, null, true), registry.initial(one, 'null', true));
 });
 
-t.test('SET NAMES where it says the same as three assignments, and last of all', async (t) => {
+t.test('SET NAMES where the collation of results differs, and first of all character sets', async (t) => {
   const registry = new ProfileRegistry();
   const home = registry.initial(registry.baseline(baselineVariables([])), null, false);
   const away = home.withVariable('character_set_client', 'latin1').withVariable('time_zone', '+01:00');
   const latin1 = away
     .withVariable('character_set_results', 'latin1')
+    .withVariable('results_collation', 'latin1_bin')
     .withVariable('collation_connection', 'latin1_bin');
   const set = (from: SessionProfile, to: SessionProfile) => from.differenceTo(to).setStatement;
   const zone = "SET SESSION time_zone='+01:00'";
   t.equal(set(home, latin1), `${zone}, NAMES 'latin1' COLLATE 'latin1_bin'`);
   t.equal(set(home, away), `${zone}, SESSION character_set_client='latin1'`, 'the others stay');
   t.equal(set(latin1, home), "SET SESSION time_zone='x', NAMES 'utf8mb4' COLLATE 'utf8mb4_general_ci'");
+  const bin = home.withVariable('collation_connection', 'utf8mb4_bin');
+  t.equal(set(home, bin), "SET SESSION collation_connection='utf8mb4_bin'");
+  const named = bin.withVariable('results_collation', 'utf8mb4_bin');
+  t.equal(set(home, named), "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'");
+  t.equal(set(bin, named), "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'", 'and nothing shows it but results');
   t.equal(
-    set(home, home.withVariable('collation_connection', 'utf8mb4_bin')),
-    "SET NAMES 'utf8mb4' COLLATE 'utf8mb4_bin'",
+    set(latin1, bin),
+    "SET SESSION time_zone='x', NAMES 'utf8mb4' COLLATE 'utf8mb4_general_ci', SESSION collation_connection='utf8mb4_bin'",
   );
-  t.equal(
-    set(home, home.withVariable('collation_connection', 'utf8mb4x_bin')),
-    "SET SESSION collation_connection='utf8mb4x_bin'",
-  );
+  const none = home.withVariable('character_set_results', '').withVariable('results_collation', '');
+  t.equal(set(home, none), 'SET SESSION character_set_results=NULL');
+  const wide = home.withVariable('character_set_results', 'ucs2').withVariable('results_collation', 'ucs2_x');
+  t.equal(set(home, wide), "SET SESSION character_set_results='ucs2'", 'SET NAMES would be refused');
   t.equal(set(home, home.withVariable('time_zone', '+01:00')), zone);
 });
 
@@ -340,6 +355,50 @@ t.test(
       await nextTurn();
     }
     t.ok(registry.size <= 200, `${registry.size} profiles are left`);
+  },
+);
+
+t.test(
+  'what clients that have gone had made of their profiles is forgotten, in whatever order they did',
+  async (t) => {
+    setFlagsFromString('--expose-gc');
+    const collectGarbage = runInNewContext('gc') as () => void;
+    const userVariable = (i: number) => ({ literal: String(i), over: null, environment: null });
+    type Change = (profile: SessionProfile, i: number) => SessionProfile;
+    const ways: Record<string, readonly Change[]> = {
+      'user variables': ['a', 'b', 'c'].map(
+        (name): Change =>
+          (profile, i) =>
+            profile.withUserVariable(name, userVariable(i)),
+      ),
+      'system variables': FREE.map(
+        (name): Change =>
+          (profile, i) =>
+            profile.withVariable(name, `${i}`),
+      ),
+    };
+    for (const [name, [first, second, third]] of Object.entries(ways)) {
+      if (!first || !second || !third) throw new Error('three changes');
+      const registry = new ProfileRegistry();
+      const home = registry.initial(registry.baseline(baselineVariables([])), 'app', false);
+      const fill = (): void => {
+        for (let i = 0; i < 4_000; i++) {
+          const profile = third(
+            second(first(home, 1 + (i % 20)), 1 + (Math.floor(i / 20) % 20)),
+            Math.floor(i / 400),
+          );
+          home.differenceTo(profile);
+          profile.differenceTo(home);
+        }
+      };
+      fill();
+      for (let i = 0; i < 100 && registry.size > 100; i++) {
+        collectGarbage();
+        await nextTurn();
+      }
+      t.ok(registry.size <= 100, `${name}: ${registry.size} profiles are left`);
+      t.equal(registry.initial(home.baseline, 'app', false), home, 'those that are used stay');
+    }
   },
 );
 

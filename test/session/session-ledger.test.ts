@@ -1,5 +1,8 @@
 import t from 'tap';
 import { Status } from '../../src/protocol/constants.js';
+import { HoldReason } from '../../src/session/hold-reason.js';
+import { NOTHING_KNOWN } from '../../src/session/ledger-context.js';
+import { ProfileRegistry } from '../../src/session/profile.js';
 import { SessionLedger } from '../../src/session/session-ledger.js';
 import { InsertIdEffect, SCHEMA_CHANGE } from '../../src/session/statement-effects.js';
 import { effects, HOME, type OkOptions, ok, run, words } from './support/statements.js';
@@ -219,4 +222,23 @@ t.test('the insert id', async (t) => {
   run(ledger, { insertId: InsertIdEffect.Obscure });
   run(ledger, {});
   t.equal(ledger.insertIdChanged, false, 'it is about the last statement only');
+});
+
+t.test('the collation of results is told by columns', async (t) => {
+  const registry = new ProfileRegistry();
+  const variables = new Map([
+    ['character_set_results', 'utf8mb4'],
+    ['results_collation', 'utf8mb4_general_ci'],
+  ]);
+  const names = new Map([[46, 'utf8mb4_bin']]);
+  const context = { ...NOTHING_KNOWN, collationName: (id: number) => names.get(id) };
+  const ledger = new SessionLedger(registry.initial(registry.baseline(variables), 'app', false), context);
+  ledger.columnsShowed(46);
+  t.equal(ledger.profile.variable('results_collation'), 'utf8mb4_bin');
+  run(ledger, {}, { variables: [['character_set_results', '']] });
+  ledger.columnsShowed(33);
+  t.equal(ledger.profile.variable('results_collation'), '', 'each column has its own');
+  run(ledger, {}, { variables: [['character_set_results', 'utf8mb4']] });
+  ledger.columnsShowed(999);
+  t.not(ledger.holds & HoldReason.Unknown, 0, 'a collation that nobody knows');
 });

@@ -96,6 +96,8 @@ t.test('effects', async (t) => {
     ['SET rand_seed1 = 1, rand_seed2 = 2', 'set: OneShot'],
     ['SET SESSION pseudo_thread_id = 1', 'set: OneShot'],
     ["SET gtid_next = 'AUTOMATIC'", 'set: OneShot'],
+    ['SET character_set_database = latin1', 'set: OneShot | SetsCharset'],
+    ['SET GLOBAL collation_database = latin1_bin', 'set:'],
     ['SET GLOBAL gtid_mode = 1', 'set:'],
     ['SET @@session.transaction_isolation = x', 'set:'],
     ['SET profiling = 1', 'set: Unknown'],

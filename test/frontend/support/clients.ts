@@ -75,6 +75,9 @@ const mysql2: RealClient = {
   },
 };
 
+/** Its own default is one second, which a busy machine may take. */
+const PATIENCE_MS = 20_000;
+
 const mariadbNode: RealClient = {
   name: 'mariadb (npm)',
   missing: () => Promise.resolve(null),
@@ -86,6 +89,7 @@ const mariadbNode: RealClient = {
         user,
         password,
         allowPublicKeyRetrieval: true,
+        connectTimeout: PATIENCE_MS,
       });
       await connection.ping();
       await connection.end();
@@ -97,7 +101,13 @@ const mariadbNode: RealClient = {
   async change({ user, password, port }, to) {
     const where = { host: '127.0.0.1', port: port ?? 0 };
     // Without a schema it leaves out a field of COM_CHANGE_USER, which the servers stumble over as well.
-    const connection = await mariadb.createConnection({ ...where, user, password, database: 'shop' });
+    const connection = await mariadb.createConnection({
+      ...where,
+      user,
+      password,
+      database: 'shop',
+      connectTimeout: PATIENCE_MS,
+    });
     try {
       await connection.changeUser({ user: to.user, password: to.password });
       await connection.ping();

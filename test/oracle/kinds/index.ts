@@ -22,7 +22,19 @@ export const KINDS: readonly Kind[] = [
 ];
 
 /** Kinds that are not run, with the difference that is there by design; the README's "What differs" says the same. */
-export const BY_DESIGN: Readonly<Record<string, string>> = {};
+export const BY_DESIGN: Readonly<Record<string, string>> = {
+  'diag.found-rows-inside':
+    'a count in an expression without an alias names a column, so it is not replaced: refused where only another session knows it',
+  'kill.nobody': "SHOW WARNINGS after an error that is the proxy's own lists nothing",
+  'mariadb.set-statement-mode':
+    'the EOF before the rows has the status of before the statement, whose own sql_mode shows in it',
+  'mysql.get-diagnostics':
+    'what GET DIAGNOSTICS takes from another session is set as a literal: utf8mb4, where MySQL makes it utf8mb3',
+  'mysql.insert-half-way-myisam':
+    'MySQL adds the warning about the unsafe statement that failed to the next INSERT on its session, whose ever it is',
+  'schema.alter':
+    "@@character_set_database is the server session's, which has learnt the schema's before another client alters it",
+};
 
 export function kindsFor(flavor: Flavor, kinds: readonly Kind[] = KINDS): Kind[] {
   return kinds.filter(

@@ -80,7 +80,10 @@ const INSERTS: Kind[] = [
     ],
     { weight: 2 },
   ),
-  sql('insert.half-way-myisam', 'INSERT INTO tm (a) VALUES (<n>0), (<n>), (1), (<n>1)'),
+  sql('insert.half-way-myisam', 'INSERT INTO tm (a) VALUES (<n>0), (<n>), (1), (<n>1)', { only: 'mariadb' }),
+  sql('mysql.insert-half-way-myisam', 'INSERT INTO tm (a) VALUES (<n>0), (<n>), (1), (<n>1)', {
+    only: 'mysql',
+  }),
   sql('insert.other-schema', 'INSERT INTO {alt}.t1 (v) VALUES (<word>)'),
   sql('insert.last-id-expression', [
     'UPDATE t1 SET n = n, id = LAST_INSERT_ID(id) WHERE v = <word>',
@@ -152,6 +155,12 @@ const INSERT_IDS: Kind[] = [
   sql('id.row-by-null', 'SELECT * FROM t2 WHERE id IS NULL'),
 ];
 
+const GET_CONDITION = [
+  'SELECT nothing',
+  'GET DIAGNOSTICS CONDITION 1 @a = RETURNED_SQLSTATE, @b = MESSAGE_TEXT',
+  'SELECT @a, @b',
+] as const;
+
 const DIAGNOSTICS: Kind[] = [
   sequence('diag.found-rows', ['SELECT SQL_CALC_FOUND_ROWS a FROM t3 LIMIT 1', 'SELECT FOUND_ROWS()'], {
     weight: 2,
@@ -197,15 +206,8 @@ const DIAGNOSTICS: Kind[] = [
   sequence('diag.error_count', ['SELECT * FROM nothing', 'SELECT @@error_count', 'SHOW WARNINGS']),
   sequence('diag.after-set', ["SELECT CAST('1x' AS SIGNED)", 'SET time_zone = <zone>', 'SHOW WARNINGS']),
   sequence('diag.after-use', ["SELECT CAST('1x' AS SIGNED)", 'USE {db}', 'SHOW WARNINGS']),
-  sequence(
-    'diag.get-diagnostics',
-    [
-      'SELECT nothing',
-      'GET DIAGNOSTICS CONDITION 1 @a = RETURNED_SQLSTATE, @b = MESSAGE_TEXT',
-      'SELECT @a, @b',
-    ],
-    SESSION,
-  ),
+  sequence('diag.get-diagnostics', GET_CONDITION, { ...SESSION, only: 'mariadb' }),
+  sequence('mysql.get-diagnostics', GET_CONDITION, { ...SESSION, only: 'mysql' }),
   sequence(
     'diag.get-diagnostics-counts',
     ['UPDATE t1 SET n = <n>', 'GET DIAGNOSTICS @a = NUMBER, @b = ROW_COUNT', 'SELECT @a, @b'],

@@ -232,11 +232,16 @@ const READS: Kind[] = [
 const MARIADB_ONLY: Kind[] = [
   sql(
     'mariadb.set-statement',
-    'SET STATEMENT sql_mode = <mode>, group_concat_max_len = 512 FOR SELECT @@sql_mode, @@group_concat_max_len',
+    'SET STATEMENT time_zone = <zone>, group_concat_max_len = 512 FOR SELECT @@time_zone, @@group_concat_max_len',
     {
       only: 'mariadb',
       weight: 2,
     },
+  ),
+  sql(
+    'mariadb.set-statement-mode',
+    'SET STATEMENT sql_mode = <mode>, group_concat_max_len = 512 FOR SELECT @@sql_mode, @@group_concat_max_len',
+    { only: 'mariadb' },
   ),
   sql(
     'mariadb.set-statement-fails',

@@ -1,0 +1,172 @@
+import type { ServerSession } from '../backend/server-session.js';
+import type { ServerAccount } from '../backend/upstream.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
+import { InsertIdEffect } from '../session/statement-effects.js';
+import type { StatementTraits } from '../sql/traits.js';
+import { diagnosticsGone } from './client-errors.js';
+import type { ClientState } from './client-state.js';
+import { readLeftovers } from './leftovers.js';
+import { Asks, asksOf, elsewhere, knows, whereUnread } from './question.js';
+import type { RelayServices } from './relay-services.js';
+import { isReady, needsReset, type RestoreTarget, restoreSession } from './session-restore.js';
+import type { Work } from './work.js';
+
+const UNKNOWN = { kind: 'unknown' } as const;
+
+/**
+ * Who has a session made its own for a command. One of {@link prepared}, {@link answeredHere} and {@link notPrepared}
+ * follows, at once or later, or the session is lost.
+ */
+export interface PreparationHost {
+  /** The server is asked something first. */
+  preparing(): void;
+  /** The server has answered. Whether the session is still lent to the client, and the client still there. */
+  goesOn(session: ServerSession): boolean;
+  /** The session is what the client takes for its own: the command may be sent. */
+  prepared(session: ServerSession, work: Work): void;
+  /** The command has its answer, and was not sent. */
+  answeredHere(session: ServerSession): void;
+  /** The command cannot be run. `stateUnknown`: the session is between two states and must be reset. */
+  notPrepared(session: ServerSession, err: ErrPacket, stateUnknown: boolean): void;
+  /** The session is of no use any more. */
+  broken(session: ServerSession, why: string): void;
+}
+
+/**
+ * Makes a session one client's before each of its commands: fetches what the command asks for and lies elsewhere, brings
+ * the session into the client's state, and answers what no other session could.
+ */
+export class SessionPreparation {
+  readonly #services: RelayServices;
+  readonly #account: ServerAccount;
+  readonly #state: ClientState;
+  readonly #host: PreparationHost;
+
+  constructor(services: RelayServices, account: ServerAccount, state: ClientState, host: PreparationHost) {
+    this.#services = services;
+    this.#account = account;
+    this.#state = state;
+    this.#host = host;
+  }
+
+  prepare(session: ServerSession, work: Work): void {
+    const { insertId, diagnostics } = this.#state.left;
+    if (work.effects.insertId !== InsertIdEffect.None) {
+      const { unreadOn } = insertId;
+      if (unreadOn !== null && unreadOn !== session) {
+        this.#fetch(session, work, unreadOn);
+        return;
+      }
+    }
+    const { traits } = work;
+    const asks = traits === null ? Asks.Nothing : asksOf(traits);
+    const target = this.#restoreTarget(session, work, false);
+    const untouched = this.#state.ranLastOn(session);
+    if (traits === null || asks === Asks.Nothing) this.#restore(session, work, target);
+    else if (knows(session, asks, diagnostics, untouched) && isReady(session, target))
+      this.#host.prepared(session, work);
+    else this.#answerElsewhere(session, work, traits, asks);
+  }
+
+  #restoreTarget(session: ServerSession, work: Work, clearDiagnostics: boolean): RestoreTarget {
+    const { left, ledger } = this.#state;
+    const { profile } = ledger;
+    return {
+      owner: left,
+      clearDiagnostics,
+      // Who chooses a schema needs none before: somebody may have dropped the client's.
+      profile: work.choosesSchema ? profile.withSchema(session.profile.schema) : profile,
+      statement: work.statement,
+      trackers: work.effects.usesTrackers ? ledger.trackers : null,
+      lastInsertId: work.effects.insertId === InsertIdEffect.None ? null : left.insertId.value,
+    };
+  }
+
+  /** The statement asks for what the one before left, and the session doesn't know, or not for long. */
+  #answerElsewhere(session: ServerSession, work: Work, traits: StatementTraits, asks: number): void {
+    const { left, ledger } = this.#state;
+    const { diagnostics } = left;
+    const unreadOn = whereUnread(asks, diagnostics);
+    if (unreadOn !== null) {
+      this.#fetch(session, work, unreadOn);
+      return;
+    }
+    work.replaceText(null);
+    const text = work.sql;
+    const how =
+      text === null
+        ? UNKNOWN
+        : elsewhere(asks, traits, text, diagnostics, session.info.flavor === 'mysql', ledger.profile);
+    switch (how.kind) {
+      case 'clear':
+        this.#restore(session, work, this.#restoreTarget(session, work, true));
+        return;
+      case 'text':
+        diagnostics.forgetPlace(session);
+        work.replaceText(how.text);
+        this.#restore(session, work, this.#restoreTarget(session, work, false));
+        return;
+      case 'conditions':
+        work.answer(how.conditions, how.wanted);
+        diagnostics.answered(-1n);
+        this.#host.answeredHere(session);
+        return;
+      case 'unknown':
+        // Better no answer than somebody else's.
+        if ((asks & Asks.FoundRows) !== 0) this.#services.foundRowsUse.asked = true;
+        this.#host.notPrepared(session, diagnosticsGone(), false);
+    }
+  }
+
+  #fetch(session: ServerSession, work: Work, there: ServerSession): void {
+    this.#host.preparing();
+    this.#state.left.fetch(session, there, () => {
+      if (this.#host.goesOn(session)) this.prepare(session, work);
+    });
+  }
+
+  #restore(session: ServerSession, work: Work, target: RestoreTarget): void {
+    if (isReady(session, target)) {
+      this.#host.prepared(session, work);
+      return;
+    }
+    this.#host.preparing();
+    if (needsReset(session, target)) {
+      this.#resetFirst(session, work);
+      return;
+    }
+    let underWay = true;
+    restoreSession(session, target, ({ refused, stateUnknown, lost }) => {
+      underWay = false;
+      // The host hears of a loss from the session.
+      if (lost) return;
+      // Also when the client has gone meanwhile: nobody gets it as it is.
+      if (stateUnknown) this.#state.ledger.mustReset = true;
+      if (!this.#host.goesOn(session)) return;
+      if (refused !== null) this.#refused(session, refused, stateUnknown);
+      else this.#host.prepared(session, work);
+    });
+    // Where nothing had to be sent after all, the command is on its way already.
+    if (underWay) this.#services.counters.restores++;
+  }
+
+  /** The session has what no statement can take away: another client's user variables. */
+  #resetFirst(session: ServerSession, work: Work): void {
+    readLeftovers(session);
+    session.lastBorrower = null;
+    this.#services.upstream.reset(session, this.#account, (error) => {
+      if (error === null) {
+        if (this.#host.goesOn(session)) this.prepare(session, work);
+      } else {
+        this.#host.broken(session, error.message);
+      }
+    });
+  }
+
+  #refused(session: ServerSession, refused: ErrPacket, stateUnknown: boolean): void {
+    const { schema } = this.#state.ledger.profile;
+    // It may be the schema, dropped since the client chose it: the next login with it must be checked.
+    if (stateUnknown && schema !== null) this.#services.knownSchemas.forget(this.#account, schema);
+    this.#host.notPrepared(session, refused, stateUnknown);
+  }
+}
