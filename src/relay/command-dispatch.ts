@@ -336,6 +336,7 @@ function statement(
       break;
     case Command.StmtReset:
       if (!statements.isHeld(found)) {
+        virtual.state.left.diagnostics.answered(0n);
         client.sendOk();
         return;
       }

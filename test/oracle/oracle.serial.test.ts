@@ -14,7 +14,7 @@ const SHAPE = { clients: 5, poolSize: 2, steps: 400 } as const;
 /** What README's "What differs" grants, and which would be found in nearly every round. */
 const GRANTED: Readonly<Record<Flavor, readonly string[]>> = {
   mariadb: ['connection-id.variable'],
-  mysql: ['connection-id.variable', 'ps.types'],
+  mysql: ['connection-id.variable', 'ps.types', 'ps.shared'],
 };
 
 t.setTimeout(600_000);
