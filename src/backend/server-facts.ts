@@ -28,10 +28,26 @@ export const ARM_TRACKERS: InternalCommand = queryCommand(
  */
 export const FLUSH_TRACKERS: InternalCommand = queryCommand('SET SESSION session_track_schema=ON');
 
-/** What clients read of the trackers before they set any. */
-export const SHOW_TRACKERS: InternalCommand = queryCommand("SHOW SESSION VARIABLES LIKE 'session_track%'");
+/** More than any list has that is read here: it takes the place of the session's sql_select_limit. */
+const NO_LIMIT = 'LIMIT 100000';
 
-export const SHOW_VARIABLES: InternalCommand = queryCommand('SHOW SESSION VARIABLES');
+/**
+ * What SHOW SESSION VARIABLES shows, of which sql_select_limit would cut off the rest
+ * (test/backend/truth/select-limit.test.ts). @param where a condition on VARIABLE_NAME
+ */
+export function variablesQuery({ flavor }: Pick<ServerInfo, 'flavor'>, where?: string): string {
+  const condition = where === undefined ? '' : `WHERE ${where} `;
+  return flavor === 'mysql'
+    ? `SELECT VARIABLE_NAME,VARIABLE_VALUE FROM performance_schema.session_variables ${condition}${NO_LIMIT}`
+    : `SELECT LOWER(VARIABLE_NAME),VARIABLE_VALUE FROM information_schema.SESSION_VARIABLES ${condition}${NO_LIMIT}`;
+}
+
+export function readVariables(info: Pick<ServerInfo, 'flavor'>, where?: string): InternalCommand {
+  return queryCommand(variablesQuery(info, where));
+}
+
+/** What clients read of the trackers before they set any. */
+export const ONLY_TRACKERS = "VARIABLE_NAME LIKE 'session_track%'";
 
 /**
  * What is true of a server for every session and user, asked once per server version: which variables a session has of
@@ -51,14 +67,18 @@ export class ServerFacts {
     this.collations = collations;
     const values = [...variableNames].map((name) => `IFNULL(@@session.${name},'<null>')`);
     // MySQL 9 has no MD5() any more.
-    this.checksum = queryCommand(`SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256), CURRENT_ROLE()`);
+    this.checksum = queryCommand(
+      `SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256), CURRENT_ROLE() LIMIT 1`,
+    );
   }
 
   static async discover(session: ServerSession): Promise<ServerFacts> {
     const [shown, collations, global] = await callInternal(session, [
-      SHOW_VARIABLES,
-      queryCommand(session.info.flavor === 'mariadb' ? MARIADB_COLLATIONS : MYSQL_COLLATIONS),
-      queryCommand('SELECT @@global.character_set_client, @@global.collation_connection'),
+      readVariables(session.info),
+      queryCommand(
+        `${session.info.flavor === 'mariadb' ? MARIADB_COLLATIONS : MYSQL_COLLATIONS} ${NO_LIMIT}`,
+      ),
+      queryCommand('SELECT @@global.character_set_client, @@global.collation_connection LIMIT 1'),
     ]);
     const names = (shown?.rows ?? []).map(([name]) => name ?? '').filter(isCarried);
     const byId = new Map<number, CollationNames>();
@@ -72,7 +92,7 @@ export class ServerFacts {
     return new ServerFacts(session.info, await sessionScoped(session, names), table);
   }
 
-  /** Those of `SHOW SESSION VARIABLES` that a session has for itself, and what only its column definitions tell. */
+  /** Those of {@link variablesQuery} that a session has for itself, and what only its column definitions tell. */
   carriedOf(reply: Pick<InternalReply, 'rows' | 'packets'>): Map<string, string> {
     const variables = new Map<string, string>();
     for (const [name, value] of reply.rows) {

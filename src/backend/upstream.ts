@@ -14,7 +14,7 @@ import {
   runInternal,
 } from './internal-commands.js';
 import type { ServerAddress } from './server-channel.js';
-import { ARM_TRACKERS, ServerFacts, SHOW_TRACKERS, SHOW_VARIABLES } from './server-facts.js';
+import { ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
 
 /** A user of the server on whose sessions clients run. */
@@ -133,7 +133,10 @@ export class Upstream {
 
   /** First state of a new session; the first session of an account also finds out what a reset leaves. */
   async #learn(session: ServerSession, account: ServerAccount): Promise<void> {
-    const [trackers] = await callInternal(session, [SHOW_TRACKERS, ARM_TRACKERS]);
+    const [trackers] = await callInternal(session, [
+      readVariables(session.info, ONLY_TRACKERS),
+      ARM_TRACKERS,
+    ]);
     this.#learnTrackers(trackers?.rows ?? []);
     const known = this.facts;
     if (known === null || known.info.versionText !== session.info.versionText) {
@@ -189,7 +192,7 @@ export class Upstream {
       done(known, null);
       return;
     }
-    runInternal(session, [SHOW_VARIABLES], (replies, lost) => {
+    runInternal(session, [readVariables(session.info)], (replies, lost) => {
       const failure = lost ?? firstError(replies);
       if (failure !== null) {
         done(null, failure);

@@ -2,11 +2,12 @@ import { queryCommand } from '../backend/internal-commands.js';
 import type { LeftoverQuestion, ServerSession } from '../backend/server-session.js';
 import type { OkPacket } from '../protocol/generic-response.js';
 import type { SessionProfile } from '../session/profile.js';
-import { Flag, Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
+import { Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
 import { Conditions } from './conditions.js';
+import { Count, countAfter, countAfterError } from './found-rows.js';
 import type { Work } from './work.js';
 
-const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS()');
+const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS() LIMIT 1');
 
 /** More rows of SHOW WARNINGS than this are not kept here: a message has up to 512 bytes, so 64 KiB for one client. */
 const MAX_KEPT_CONDITIONS = 128;
@@ -44,22 +45,6 @@ const TABLELESS: ReadonlySet<StatementKind> = new Set([
   StatementKind.Help,
 ]);
 
-/** Statements in which a SELECT sets FOUND_ROWS(), and those in which it does so on MariaDB only. */
-const INSERTING: ReadonlySet<StatementKind> = new Set([StatementKind.Insert, StatementKind.Replace]);
-const COUNTED_BY_MARIADB: ReadonlySet<StatementKind> = new Set([
-  StatementKind.Set,
-  StatementKind.Ddl,
-  StatementKind.CreateTemporary,
-]);
-
-/** Longer texts are not looked through. */
-const MAX_LOOKED_THROUGH = 1024;
-
-function mayHaveQuery(first: StatementKind, { sql }: Pick<Work, 'sql'>, mysql: boolean): boolean {
-  if (!INSERTING.has(first) && (mysql || !COUNTED_BY_MARIADB.has(first))) return false;
-  return sql === null || sql.length > MAX_LOOKED_THROUGH || /\bSELECT\b/i.test(sql.toString('latin1'));
-}
-
 /** A SELECT of expressions only; a sequence is a table. */
 function isTableless({ first, holds }: StatementTraits, { sql }: Pick<Work, 'sql'>): boolean {
   if (first !== StatementKind.Select || (holds & Hold.Sequence) !== 0) return false;
@@ -67,8 +52,8 @@ function isTableless({ first, holds }: StatementTraits, { sql }: Pick<Work, 'sql
 }
 
 /**
- * Whether any client has asked for FOUND_ROWS() of a plain SELECT (LIMIT with an offset, UNION and others make it another
- * number than that of the rows). Reading it for nobody would cost a round trip whenever a session changes hands.
+ * Whether any client has asked for a FOUND_ROWS() that isn't simply the number of rows it got (after LIMIT with an offset,
+ * say). Reading it for nobody would cost a round trip whenever a session changes hands.
  */
 export interface FoundRowsUse {
   asked: boolean;
@@ -87,7 +72,7 @@ export class Diagnostics {
   error: { readonly errno: number; readonly sqlState: string } | null = null;
   readonly #use: FoundRowsUse;
   /** Null: not known here, see {@link foundRowsOn}. */
-  #foundRows: bigint | null = 0n;
+  #foundRows: number | null = 0;
   #foundRowsUnread = false;
   #foundRowsOn: ServerSession | null = null;
   /** Null: they are on {@link conditionsOn}, or gone. */
@@ -108,7 +93,7 @@ export class Diagnostics {
   }
 
   get foundRows(): bigint | null {
-    return this.#foundRows;
+    return this.#foundRows === null ? null : BigInt(this.#foundRows);
   }
 
   get conditions(): Conditions | null {
@@ -189,7 +174,7 @@ export class Diagnostics {
     } else if (traits !== null) {
       this.#conditionsAfter(session, traits, work, mysql);
     }
-    if (traits !== null && !this.#failed) this.#foundRowsAfter(session, traits, work, mysql);
+    this.#countFound(session, work, mysql);
   }
 
   #countRows(session: ServerSession, traits: StatementTraits | null): void {
@@ -237,54 +222,33 @@ export class Diagnostics {
     }
   }
 
-  #foundRowsAfter(
-    session: ServerSession,
-    traits: StatementTraits,
-    work: Pick<Work, 'sql'>,
-    mysql: boolean,
-  ): void {
-    if ((traits.flags & Flag.UsesCalcFoundRows) !== 0) {
-      this.#leaveFoundRows(session, true);
-      return;
-    }
-    switch (traits.first) {
-      case StatementKind.Select:
-      case StatementKind.Show:
-      case StatementKind.Explain:
-      case StatementKind.Call:
-      case StatementKind.Execute:
-      case StatementKind.Block:
-      case StatementKind.Other:
-        this.#leaveFoundRows(session, this.#use.asked);
+  #countFound(session: ServerSession, work: Pick<Work, 'traits' | 'sql'>, mysql: boolean): void {
+    const { rows, serverSequence } = session.tracker;
+    const count = this.#failed
+      ? countAfterError(work, this.error?.errno ?? 0, rows > 0 || serverSequence !== 1, mysql)
+      : countAfter(work, this.#rows, mysql);
+    switch (count) {
+      case Count.Kept:
         return;
-      case StatementKind.ShowWarnings:
-      case StatementKind.ShowErrors:
-        // With COUNT(*) it is a SELECT of one row.
-        if (this.#rows === 1) this.#leaveFoundRows(session, this.#use.asked);
+      case Count.Rows:
+        this.#setFoundRows(this.#rows ?? 0, session);
         return;
-      case StatementKind.Do:
-        if (mysql) this.#setFoundRows(1n);
+      case Count.One:
+        this.#setFoundRows(1, session);
         return;
-      case StatementKind.Update:
-        // MySQL counts the rows that matched.
-        if (mysql || traits.statements !== 1) this.#leaveFoundRows(session, this.#use.asked);
-        return;
-      default:
-        if (traits.statements !== 1 || mayHaveQuery(traits.first, work, mysql))
-          this.#leaveFoundRows(session, this.#use.asked);
+      case Count.Unlikely:
+      case Count.Likely:
+        this.#foundRows = null;
+        this.#foundRowsUnread = count === Count.Likely || this.#use.asked;
+        this.#foundRowsOn = session;
     }
   }
 
-  #leaveFoundRows(session: ServerSession, keep: boolean): void {
-    this.#foundRows = null;
-    this.#foundRowsUnread = keep;
-    this.#foundRowsOn = session;
-  }
-
-  #setFoundRows(value: bigint): void {
+  /** `on`: the session whose own is right as well. */
+  #setFoundRows(value: number, on: ServerSession | null): void {
     this.#foundRows = value;
     this.#foundRowsUnread = false;
-    this.#foundRowsOn = null;
+    this.#foundRowsOn = on;
   }
 
   /** How to read the warnings and errors from {@link conditionsUnreadOn}. */
@@ -311,7 +275,7 @@ export class Diagnostics {
         this.#foundRowsOn = null;
         if (this.#conditionsOn === session && this.#conditions !== null) this.#conditionsOn = null;
         const digits = (rows[0]?.[0] ?? '').replace(/[^0-9]/g, '');
-        this.#foundRows = err === null ? BigInt(digits || 0) : null;
+        this.#foundRows = err === null ? Number(digits) : null;
       },
     };
   }
@@ -332,7 +296,7 @@ export class Diagnostics {
   reset(): void {
     this.rowCount = 0n;
     this.rowCountOn = null;
-    this.#setFoundRows(0n);
+    this.#setFoundRows(0, null);
     this.#clearConditions(null);
   }
 }

@@ -1,7 +1,7 @@
 import { queryCommand } from '../backend/internal-commands.js';
 import type { LeftoverQuestion, ServerSession } from '../backend/server-session.js';
 
-const READ = queryCommand('SELECT LAST_INSERT_ID()');
+const READ = queryCommand('SELECT LAST_INSERT_ID() LIMIT 1');
 
 /**
  * One client's LAST_INSERT_ID(). The server keeps the value per session, and the id in an OK packet is not always the

@@ -1,5 +1,5 @@
 import { type InternalReply, runInternal } from '../backend/internal-commands.js';
-import { type ServerFacts, SHOW_VARIABLES } from '../backend/server-facts.js';
+import { readVariables, type ServerFacts } from '../backend/server-facts.js';
 import type { ServerSession } from '../backend/server-session.js';
 import { Status } from '../protocol/constants.js';
 import type { OkPacket } from '../protocol/generic-response.js';
@@ -101,7 +101,7 @@ export class Lesson {
     if (this.#answers.find(this.#ground, this.#text, 0, this.#text.length) !== null) return false;
     readLeftovers(session);
     session.lastBorrower = null;
-    runInternal(session, [SHOW_VARIABLES], ([shown], lost) => {
+    runInternal(session, [readVariables(session.info)], ([shown], lost) => {
       if (lost !== null) return;
       const { conditions } = left;
       if (conditions !== null && shown !== undefined && this.#agrees(shown, after)) {

@@ -42,7 +42,8 @@ export function lessonOf(
   if (ground === null || upstream.facts === null) return null;
   if (!learned.deservesLesson(ground, buf, start, end)) return null;
   // The lesson would spoil what the client may still ask of its last SELECT.
-  if (virtual.state.left.diagnostics.foundRowsOn !== null) return null;
+  const { foundRows, foundRowsOn } = virtual.state.left.diagnostics;
+  if (foundRows === null && foundRowsOn !== null) return null;
   if (!mayBeLearned(traits, buf, start, end, context)) return null;
   return new Lesson(learned, ground, Buffer.from(buf.subarray(start, end)), upstream.facts);
 }

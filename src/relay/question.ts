@@ -24,16 +24,15 @@ export function asksOf(traits: StatementTraits): number {
   return asks;
 }
 
-/** Whether a session by itself gives the right answer, so long as nothing is run on it before. */
+/**
+ * Whether a session by itself gives the right answer. `untouched`: nothing was run on it since the client's last statement there;
+ * what the client left may be on its way to us, unread as yet, and be gone from the session.
+ */
 export function knows(session: ServerSession, asks: number, left: Diagnostics, untouched: boolean): boolean {
-  if ((asks & Asks.RowCount) !== 0 && !(untouched && left.rowCountOn === session)) return false;
-  if ((asks & Asks.FoundRows) !== 0) {
-    if (left.foundRowsUnreadOn !== session && !(untouched && left.foundRowsOn === session)) return false;
-  }
-  if ((asks & Asks.Conditions) !== 0) {
-    if (left.conditionsUnreadOn !== session && !(untouched && left.conditionsOn === session)) return false;
-  }
-  return true;
+  if (!untouched) return false;
+  if ((asks & Asks.RowCount) !== 0 && left.rowCountOn !== session) return false;
+  if ((asks & Asks.FoundRows) !== 0 && left.foundRowsOn !== session) return false;
+  return (asks & Asks.Conditions) === 0 || left.conditionsOn === session;
 }
 
 /** The session where something that is asked for lies unread; null when there is none. */

@@ -6,7 +6,7 @@ import {
   resultsCollation,
   runInternal,
 } from '../backend/internal-commands.js';
-import { ARM_TRACKERS, FLUSH_TRACKERS, SHOW_VARIABLES } from '../backend/server-facts.js';
+import { ARM_TRACKERS, FLUSH_TRACKERS, readVariables } from '../backend/server-facts.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
@@ -53,9 +53,9 @@ interface Question {
 
 /** MySQL tells with each statement that its trackers are on. */
 const ANY_STATEMENT = queryCommand('DO 0');
-const READ_SCHEMA = queryCommand('SELECT DATABASE()');
-const READ_INSERT_ID = queryCommand('SELECT @@session.insert_id');
-const READ_ROLE = queryCommand('SELECT CURRENT_ROLE()');
+const READ_SCHEMA = queryCommand('SELECT DATABASE() LIMIT 1');
+const READ_INSERT_ID = queryCommand('SELECT @@session.insert_id LIMIT 1');
+const READ_ROLE = queryCommand('SELECT CURRENT_ROLE() LIMIT 1');
 
 /**
  * Asks the server for what it has not told: changes made by a statement that failed, variables whose final value no tracker
@@ -73,7 +73,7 @@ export function settleSession(
   const schemaBefore = ledger.profile.schema;
   const blind = isBlind(session, ledger);
   const questions = blind ? sight(session, ledger, lastEffects) : flush(session, ledger);
-  if (!blind && ledger.readBack.size > 0) questions.push(readBack(ledger));
+  if (!blind && ledger.readBack.size > 0) questions.push(readBack(session, ledger));
   if (!blind) questions.push(...ends(session, ledger));
   // Asking for values spoils what the statement left, PING does not.
   if (questions.some(({ command }) => command !== PING && command !== FLUSH_TRACKERS)) {
@@ -143,7 +143,7 @@ function sight(session: ServerSession, ledger: SessionLedger, effects: Statement
     const ofClient = effects.setsTrackers && !session.trackersArmed;
     questions.push(
       {
-        command: SHOW_VARIABLES,
+        command: readVariables(session.info),
         silent: true,
         answered: (reply) => {
           shown = reply.rows;
@@ -189,10 +189,10 @@ function flush(session: ServerSession, ledger: SessionLedger): Question[] {
   return [{ command, answered }];
 }
 
-function readBack(ledger: SessionLedger): Question {
+function readBack(session: ServerSession, ledger: SessionLedger): Question {
   const list = [...ledger.readBack].map((name) => `'${name}'`).join(',');
   return {
-    command: queryCommand(`SHOW SESSION VARIABLES WHERE Variable_name IN (${list})`),
+    command: readVariables(session.info, `VARIABLE_NAME IN (${list})`),
     answered: (reply) => {
       for (const [name, value] of reply.rows) ledger.wasReadBack(name ?? '', value ?? '');
       ledger.columnsShowed(resultsCollation(reply));

@@ -93,6 +93,13 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       this.#nextWork = work;
       return;
     }
+    const held = this.#session;
+    if (held !== null && work.effects.usesTrackers && this.state.ledger.trackersDoubtful) {
+      // What a routine has made of the trackers is read before the client's own take their place.
+      this.#nextWork = work;
+      this.#return.settle(held, this.#currentWork(), false);
+      return;
+    }
     this.#work = work;
     this.#attempts = 0;
     const lost = this.#lostState;

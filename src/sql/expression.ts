@@ -16,6 +16,8 @@ const Role = {
   With: 6,
   SequenceValue: 7,
   Value: 8,
+  SetOperation: 9,
+  OtherRows: 10,
 } as const;
 
 const ROLES: Uint8Array = (() => {
@@ -33,6 +35,8 @@ const ROLES: Uint8Array = (() => {
   set(Role.With, Word.with);
   set(Role.SequenceValue, Word.nextval, Word.currval);
   set(Role.Value, Word.value);
+  set(Role.SetOperation, Word.union, Word.except, Word.intersect);
+  set(Role.OtherRows, Word.offset, Word.procedure);
   return roles;
 })();
 
@@ -70,6 +74,9 @@ export function takeAnywhere(s: StatementState, kind: Token, word: number): void
     case Token.SystemVariable:
       s.inSystemVariable = true;
       return;
+    case Token.Comma:
+      if (s.before === Token.Word && s.beforeWord === Word.limit) countsOtherRows(s);
+      break;
     default:
       break;
   }
@@ -98,6 +105,7 @@ function takeWord(s: StatementState, word: number): void {
       break;
     case Role.Into:
       s.flags |= IMPURE;
+      countsOtherRows(s);
       if (s.kind !== StatementKind.Insert && s.kind !== StatementKind.Replace) s.writesVariables = true;
       break;
     case Role.Lock:
@@ -120,7 +128,18 @@ function takeWord(s: StatementState, word: number): void {
     case Role.Value:
       if (s.isAfter(Word.next) || s.isAfter(Word.previous)) s.holds |= Hold.Sequence;
       break;
+    case Role.SetOperation:
+      // MariaDB's count leaves their LIMIT aside.
+      if (s.context.mariadb) countsOtherRows(s);
+      break;
+    case Role.OtherRows:
+      countsOtherRows(s);
+      break;
   }
+}
+
+function countsOtherRows(s: StatementState): void {
+  if (s.kind === StatementKind.Select) s.flags |= Flag.CountsOtherRows;
 }
 
 function takeUserVariable(s: StatementState): void {

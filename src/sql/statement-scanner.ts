@@ -216,8 +216,8 @@ export class StatementScanner implements TokenSink {
     this.#finishDetails(s);
     if (this.#hazards.size > 0) this.#endHazards(s);
     this.#watchReading(s);
-    const reads = s.flags === 0 && s.holds === 0;
-    const flags = reads ? Flag.PlainRead : s.flags & ~IMPURE;
+    const reads = (s.flags & ~Flag.CountsOtherRows) === 0 && s.holds === 0;
+    const flags = reads ? s.flags | Flag.PlainRead : s.flags & ~IMPURE;
     this.#count++;
     this.#holds |= s.holds;
     this.#flags = (this.#flags | flags) & ~Flag.PlainRead;

@@ -40,7 +40,7 @@ export const START_TRANSACTION: Lead = { kind: K.Begin, flags: ENDS | Flag.Conta
 
 const STATEMENTS: Partial<Record<WordName, Lead>> = {
   select: SELECT,
-  values: SELECT,
+  values: { ...SELECT, flags: Flag.CountsOtherRows },
   table: SELECT,
   with: { ...SELECT, step: Step.With },
   insert: { kind: K.Insert, flags: INSERT_FLAGS, step: Step.Insert, isHeader: true },

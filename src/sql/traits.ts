@@ -156,6 +156,11 @@ export const Flag = {
    * triggers may move): what is known of them is out of date.
    */
   ChangesRoutines: 1 << 20,
+  /**
+   * A SELECT with LIMIT and an offset, INTO or PROCEDURE, on MariaDB UNION and the like, VALUES: FOUND_ROWS() afterwards may be
+   * another number than that of the rows. (For SQL_CALC_FOUND_ROWS: {@link UsesCalcFoundRows}.)
+   */
+  CountsOtherRows: 1 << 21,
 } as const;
 
 /** Where an assignment of SET goes. */

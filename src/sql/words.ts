@@ -30,7 +30,7 @@ const WORD_LISTS = [
   // What tells ids of the server's sessions.
   'innodb_trx is_used_lock metadata_locks processlist session_account_connect_attrs session_connect_attrs threads',
   // What ends or begins a list of items.
-  'all distinct distinctrow dual group having high_priority limit order returning sql_big_result',
+  'all distinct distinctrow dual except group having high_priority intersect limit offset order returning sql_big_result',
   'sql_buffer_result sql_cache sql_no_cache sql_small_result straight_join union where',
 ] as const;
 

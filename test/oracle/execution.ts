@@ -29,8 +29,8 @@ export interface ExecutionOptions {
   onStep?(step: Step): void;
 }
 
-/** A client's first statement, which gives FOUND_ROWS() a value. */
-const ANY_ROWS = { do: 'query', sql: 'SELECT 1' } as const;
+/** Gives FOUND_ROWS() a value, and ends the warnings, as MariaDB does where there is a table. */
+const ANY_ROWS = { do: 'query', sql: 'SELECT 1 FROM (SELECT 1 AS x) AS t' } as const;
 
 /** Errors about prepared statements, which leave no warnings on any server session. */
 const ANSWERED_BY_THE_PROXY = /^ERR (1210|1243) .*(mysqld_stmt|stmt_fetch|stmt_reset|\(id\))/;

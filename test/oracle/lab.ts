@@ -22,14 +22,14 @@ export interface PlanRun {
 }
 
 /**
- * The proxy keeps FOUND_ROWS() of a UNION and the like once a client has asked in vain: the first one does so here.
+ * The proxy keeps FOUND_ROWS() after LIMIT with an offset and the like once a client has asked in vain: the first one does so here.
  */
 async function askForFoundRows(server: OracleServer, proxy: RunningProxy): Promise<void> {
   const login = { host: proxy.host, port: proxy.port, user: server.user, password: server.password };
   const clients = await Promise.all([createConnection(login), createConnection(login)]);
   for (const client of clients) {
     client.on('error', () => undefined);
-    await client.query('SELECT 1 UNION SELECT 2');
+    await client.query('SELECT 1 UNION SELECT 2 LIMIT 1, 1');
   }
   for (const client of clients) {
     await client.query('SELECT FOUND_ROWS()').catch(() => undefined);

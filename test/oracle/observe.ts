@@ -166,7 +166,7 @@ class Observer {
         this.#err(payload);
         return types;
       }
-      const { line, type } = definition(payload);
+      const { line, type } = definition(payload, this.#expected.binary);
       types.push(type);
       this.#lines.push(`${what}: ${line}`);
     }
@@ -210,9 +210,14 @@ class Observer {
   }
 }
 
-/** The ids of prepared statements are the connection's own business. */
+/** The ids of prepared statements are the connection's own business, and the proxy speaks English. */
 export function withoutStatementId(message: string): string {
-  return message.replace(/(handler|statement) \(\d+\)/, '$1 (id)');
+  return message
+    .replace(
+      /^Unbekannter Prepared-Statement-Handler \((\d+)\) .*? (\w+) angegeben$/,
+      'Unknown prepared statement handler ($1) given to $2',
+    )
+    .replace(/(handler|statement) \(\d+\)/, '$1 (id)');
 }
 
 /** Flags by name, those left out apart. */
@@ -223,7 +228,10 @@ export function flagNames(status: number): string {
   return `[${names.join(' ')}]`;
 }
 
-function definition(payload: Buffer): { line: string; type: number } {
+/** MariaDB gives it to a parameter's column by the values of earlier executes on the same server session. */
+const BINARY_FLAG = 128;
+
+function definition(payload: Buffer, isBinary: boolean): { line: string; type: number } {
   const reader = new PayloadReader(payload);
   const [, schema, table, originalTable, name, originalName] = Array.from({ length: 6 }, () =>
     shown(reader.lenencBytes()),
@@ -232,7 +240,7 @@ function definition(payload: Buffer): { line: string; type: number } {
   const charset = reader.uint16();
   const length = reader.uint32();
   const type = reader.uint8();
-  const flags = reader.uint16();
+  const flags = reader.uint16() & (isBinary ? ~BINARY_FLAG : ~0);
   const decimals = reader.uint8();
   return {
     type,

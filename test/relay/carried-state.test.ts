@@ -13,6 +13,8 @@ async function rejection(promise: Promise<unknown>): Promise<unknown> {
 await forEachServer(t, async (t, server) => {
   const world = await proxied(t, server, ['--pool-size', '1']);
   const { schema } = world;
+  const setup = await world.direct();
+  await setup.run('CREATE TABLE limited(id INT AUTO_INCREMENT PRIMARY KEY, v INT)');
 
   await t.test('variables, schema and character set belong to the client', async (t) => {
     const a = await world.connect();
@@ -55,6 +57,27 @@ await forEachServer(t, async (t, server) => {
     t.equal((await a.rows(look))[0]?.['res'] ?? null, null);
     await a.end();
     await b.end();
+  });
+
+  await t.test('a session that may show few rows is read all the same', async (t) => {
+    for (const limit of [0, 1]) {
+      const a = await world.connect();
+      const b = await world.connect();
+      await a.run(`SET sql_select_limit=${limit}`);
+      await a.run('SET NAMES latin1 COLLATE latin1_bin');
+      await a.run("SET @@session.session_track_system_variables='time_zone', @@sql_mode='ANSI_QUOTES'");
+      t.equal(await b.value('SELECT @@character_set_client'), 'utf8mb4');
+      t.match(
+        await a.rows(`SELECT @@sql_mode AS mode, @@collation_connection AS coll, @@session.sql_select_limit AS rows_,
+          @@session.session_track_system_variables AS tracked LIMIT 1`),
+        [{ mode: 'ANSI_QUOTES', coll: 'latin1_bin', rows_: limit, tracked: 'time_zone' }],
+      );
+      await a.run('INSERT INTO limited(v) VALUES(1)');
+      await b.value('SELECT 1');
+      t.equal(await a.value('SELECT LAST_INSERT_ID() LIMIT 1'), limit + 1);
+      await a.end();
+      await b.end();
+    }
   });
 
   await t.test('autocommit=0 is carried, and holds only once something has begun', async (t) => {

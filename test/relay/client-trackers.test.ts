@@ -149,8 +149,12 @@ async function whileHeld(t: Test, world: Proxied): Promise<void> {
 async function disarmed(t: Test, world: Proxied, server: TestServer): Promise<void> {
   for (const [name, body] of Object.entries(ROUTINES)) {
     await server.query(`CREATE PROCEDURE ${world.schema}.${name}() BEGIN ${body}; END`);
-    const [client, other] = await Promise.all([world.connect(), world.connect()]);
-    await client.rows(`CALL ${name}()`);
+    const [client, other, direct] = await Promise.all([world.connect(), world.connect(), world.direct()]);
+    for (const one of [client, direct]) await one.rows(`CALL ${name}()`);
+    // That a routine has set just what the proxy needs cannot be seen.
+    if (name !== 'and_back')
+      t.strictSame(await shown(client), await shown(direct), `${name}: what it has made of the client's own`);
+    await direct.end();
     await client.run("SET time_zone='+07:00'");
     await client.connection.query({ sql: 'SELECT 1' });
     const ask = 'SELECT @@time_zone AS z, @@wait_timeout AS w';

@@ -93,6 +93,7 @@ await forEachServer(
     await setup.run('CREATE PROCEDURE shows() SELECT id FROM t');
     await setup.end();
 
+    await t.test('counts that were never asked for', (t) => neverAsked(t, world));
     for (const [name, capabilities] of [
       ['text', CLASSIC],
       ['prepared', MODERN],
@@ -103,6 +104,7 @@ await forEachServer(
     }
     await t.test('inside larger statements', (t) => embedded(t, world));
     await t.test('GET DIAGNOSTICS', (t) => getDiagnostics(t, world));
+    await t.test('asked for while it is being read', (t) => whileRead(t, world));
     await t.test('more warnings than are kept', (t) => manyWarnings(t, world));
     await t.test('more warnings than are kept, and then an error', (t) => manyBeforeError(t, world));
     await t.test('CONNECTION_ID() is what the greeting said', (t) => ownIds(t, world));
@@ -123,7 +125,7 @@ async function asDirect(t: Test, world: Proxied, capabilities: number): Promise<
   const client = await RawClient.login(loginOf(proxy.url, { capabilities }));
   const disturb = (): Promise<unknown> => other.rows('SELECT 1 FROM notes WHERE v < 0');
   // From now on counts are kept for it, whatever they are of.
-  await disturbed(client, 'SELECT id FROM t', disturb, 'SELECT FOUND_ROWS()');
+  await disturbed(client, 'SELECT id FROM t LIMIT 1, 1', disturb, 'SELECT FOUND_ROWS()');
   const prepared = capabilities === MODERN;
   // MySQL prepares none that asks for warnings.
   const questions = QUESTIONS.filter((sql) => !prepared || !server.isMysql || !/^SHOW|@@/.test(sql));
@@ -143,6 +145,42 @@ async function asDirect(t: Test, world: Proxied, capabilities: number): Promise<
   client.destroy();
   direct.destroy();
   await other.end();
+}
+
+/** What a SELECT sent is known; where that is not the count, the first question is in vain, and only the first. */
+async function neverAsked(t: Test, world: Proxied): Promise<void> {
+  const [client, other] = [await world.connect(), await world.connect()];
+  await client.run('INSERT INTO t(id) VALUES(1),(2),(3)');
+  const foundRowsAfter = async (sql: string): Promise<unknown> => {
+    await client.rows(sql);
+    await other.rows('SELECT 1');
+    return client.value('SELECT FOUND_ROWS()').catch((error: { errno: number }) => error.errno);
+  };
+  t.equal(await foundRowsAfter('SELECT id FROM t'), 3);
+  t.equal(await foundRowsAfter('SELECT id FROM t ORDER BY id DESC LIMIT 2'), 2);
+  t.equal(await foundRowsAfter('SELECT SQL_CALC_FOUND_ROWS id FROM t LIMIT 2'), 3);
+  t.equal(await foundRowsAfter('SELECT id FROM t LIMIT 1, 1'), 1105);
+  t.equal(await foundRowsAfter('SELECT id FROM t LIMIT 1, 1'), 2);
+  await client.run('DELETE FROM t');
+  for (const each of [client, other]) await each.end();
+}
+
+/** A client that is answered here has what lies on the session read, and gives it back before the answer is there. */
+async function whileRead(t: Test, world: Proxied): Promise<void> {
+  const { proxy } = world;
+  const login = (): Promise<RawClient> => RawClient.login(loginOf(proxy.url, { capabilities: CLASSIC }));
+  const [client, other] = [await login(), await login()];
+  await reset(client, 'INSERT');
+  for (let i = 0; i < 20; i++) {
+    await other.must('INSERT IGNORE INTO t(id) VALUES(1)');
+    await client.must('SELECT SQL_CALC_FOUND_ROWS id FROM t LIMIT 1');
+    const warnings = other.query('SHOW WARNINGS');
+    const counted = await client.query('SELECT FOUND_ROWS()');
+    await warnings;
+    t.equal(counted.at(-2)?.payload.toString('latin1'), '\x013', 'the row');
+  }
+  client.destroy();
+  other.destroy();
 }
 
 /** The table as it was. */
@@ -189,7 +227,7 @@ async function embedded(t: Test, world: Proxied): Promise<void> {
     await world.connect(),
   ];
   // From now on counts are kept, whatever they are of.
-  await client.rows('SELECT id FROM t');
+  await client.rows('SELECT id FROM t LIMIT 1, 1');
   await other.rows('SELECT 1 FROM notes WHERE v < 0');
   await client.rows('SELECT FOUND_ROWS()').catch(() => {});
   for (const prepared of [false, true]) {

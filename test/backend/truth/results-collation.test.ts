@@ -1,4 +1,5 @@
 import t from 'tap';
+import { variablesQuery } from '../../../src/backend/server-facts.js';
 import { Command } from '../../../src/protocol/constants.js';
 import { type RawSession, Shape } from '../../support/raw-session.js';
 import { forEachServer } from '../../support/servers.js';
@@ -10,10 +11,10 @@ async function shownId(session: RawSession, sql: string): Promise<number> {
   return shownCollation(await session.must(sql));
 }
 
-/** As a text shows it, and as SHOW VARIABLES does, which is how it is read. */
+/** As a text shows it, and as a list of variables does. */
 async function shown(session: RawSession): Promise<string> {
   const text = await shownId(session, "SELECT 'x'");
-  const read = await shownId(session, "SHOW SESSION VARIABLES LIKE 'autocommit'");
+  const read = await shownId(session, variablesQuery(session.info, "VARIABLE_NAME='autocommit'"));
   const sql =
     session.info.flavor === 'mysql'
       ? 'SELECT COLLATION_NAME FROM information_schema.COLLATIONS WHERE ID='

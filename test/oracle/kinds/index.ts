@@ -21,23 +21,47 @@ export const KINDS: readonly Kind[] = [
   ...COMMAND_KINDS,
 ];
 
+interface ByDesign {
+  /** On both servers unless given. */
+  readonly only?: Flavor;
+  readonly why: string;
+}
+
+const FIRST_TYPES =
+  "a parameter whose type nothing else tells keeps that of a session's first execute, which cannot be had again on another session";
+
 /** Kinds that are not run, with the difference that is there by design; the README's "What differs" says the same. */
-export const BY_DESIGN: Readonly<Record<string, string>> = {
-  'diag.found-rows-inside':
-    'a count in an expression without an alias names a column, so it is not replaced: refused where only another session knows it',
-  'kill.nobody': "SHOW WARNINGS after an error that is the proxy's own lists nothing",
-  'mariadb.set-statement-mode':
-    'the EOF before the rows has the status of before the statement, whose own sql_mode shows in it',
-  'mysql.get-diagnostics':
-    'what GET DIAGNOSTICS takes from another session is set as a literal: utf8mb4, where MySQL makes it utf8mb3',
-  'mysql.insert-half-way-myisam':
-    'MySQL adds the warning about the unsafe statement that failed to the next INSERT on its session, whose ever it is',
-  'schema.alter':
-    "@@character_set_database is the server session's, which has learnt the schema's before another client alters it",
+const BY_DESIGN: Readonly<Record<string, ByDesign>> = {
+  'connection-id.variable': { why: "@@pseudo_thread_id is the server session's own" },
+  'diag.found-rows-inside': {
+    why: 'a count in an expression without an alias names a column, so it is not replaced: refused where only another session knows it',
+  },
+  'kill.nobody': { why: "SHOW WARNINGS after an error that is the proxy's own lists nothing" },
+  'mariadb.set-statement-mode': {
+    why: 'the EOF before the rows has the status of before the statement, whose own sql_mode shows in it',
+  },
+  'mysql.get-diagnostics': {
+    why: 'what GET DIAGNOSTICS takes from another session is set as a literal: utf8mb4, where MySQL makes it utf8mb3',
+  },
+  'mysql.insert-half-way-myisam': {
+    why: 'MySQL adds the warning about the unsafe statement that failed to the next INSERT on its session, whose ever it is',
+  },
+  'mysql.insert-myisam': {
+    why: 'MySQL adds a warning about mixed engines to the next change of an InnoDB table on its session, whose ever it is',
+  },
+  'ps.again': { only: 'mysql', why: FIRST_TYPES },
+  'ps.charset-of-parameter': { only: 'mysql', why: FIRST_TYPES },
+  'ps.shared-types-change': { only: 'mysql', why: FIRST_TYPES },
+  'ps.types-change': { only: 'mysql', why: FIRST_TYPES },
+  'schema.alter': {
+    why: "@@character_set_database is the server session's, which has learnt the schema's before another client alters it",
+  },
 };
 
 export function kindsFor(flavor: Flavor, kinds: readonly Kind[] = KINDS): Kind[] {
-  return kinds.filter(
-    ({ only, name }) => (only === null || only === flavor) && BY_DESIGN[name] === undefined,
-  );
+  const isByDesign = (name: string): boolean => {
+    const difference = BY_DESIGN[name];
+    return difference !== undefined && (difference.only === undefined || difference.only === flavor);
+  };
+  return kinds.filter(({ only, name }) => (only === null || only === flavor) && !isByDesign(name));
 }

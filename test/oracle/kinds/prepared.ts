@@ -99,16 +99,16 @@ const SHARED = [
   'SELECT "b" FROM common ORDER BY a',
 ];
 
-function sharedStatement(random: Random): Operation[] {
+/** Without types the values must be of those of the last time. */
+function sharedStatement(random: Random, second: (first: Parameter[]) => Parameter[]): Operation[] {
   const name = random.pick(NAMES);
-  // Without types the values must be of those of the last time.
   const first = values(random);
   return [
     { do: 'init_db', schema: '{shared}' },
     { do: 'prepare', name, sql: random.pick(SHARED) },
     { do: 'execute', name, values: first },
     { do: 'execute', name, values: first, withoutTypes: true },
-    { do: 'execute', name, values: values(random) },
+    { do: 'execute', name, values: second(first) },
     { do: 'init_db', schema: '{db}' },
   ];
 }
@@ -175,9 +175,8 @@ const BINARY_KINDS: Kind[] = [
     'INSERT INTO t1 (v) VALUES (?) ON DUPLICATE KEY UPDATE id = LAST_INSERT_ID(id)',
   ]),
   prepared('mode', ['SELECT "v" FROM t1 ORDER BY id', "SELECT 'a' || ?", "SELECT 'it\\'s'"], { weight: 2 }),
-  prepared('charset', ["SELECT CHARSET('x'), COLLATION('x')", 'SELECT CHARSET(?)', "SELECT HEX('\u00e9')"], {
-    weight: 2,
-  }),
+  prepared('charset', ["SELECT CHARSET('x'), COLLATION('x')", "SELECT HEX('\u00e9')"], { weight: 2 }),
+  prepared('charset-of-parameter', ['SELECT CHARSET(?)']),
   prepared('schema', ['SELECT DATABASE(), v FROM t1 ORDER BY id LIMIT 1', 'SELECT f_plain(?)'], {
     weight: 2,
   }),
@@ -213,7 +212,6 @@ const BINARY_KINDS: Kind[] = [
     ['CALL p_two()', 'CALL p_out(?, @b, @c)', 'CALL p_sys(?)', 'CALL p_insert()', 'CALL p_fails()'],
     { opens: [Hold.Session], weight: 2 },
   ),
-  prepared('call-out', ['CALL p_out(?, ?, ?)'], { opens: [Hold.Session], styles: BINARY }),
   prepared('function', ['SELECT f_user(?)', 'SELECT f_sys(?)', 'SELECT f_id(?)'], { opens: [Hold.Session] }),
   prepared('warnings', ["SELECT CAST(? AS SIGNED), CAST('1x' AS SIGNED)", 'SHOW WARNINGS']),
   prepared('counts', [
@@ -244,6 +242,7 @@ const COMMANDS: Kind[] = [
   about('again', (name, random) => [{ do: 'execute', name, values: values(random) }], {
     weight: 3,
     opens: [Hold.Session],
+    showsId: true,
   }),
   about(
     'without-types',
@@ -255,7 +254,11 @@ const COMMANDS: Kind[] = [
     ],
     { weight: 2 },
   ),
-  custom('ps.shared', sharedStatement, { styles: BINARY, weight: 5 }),
+  custom('ps.shared', (random) => sharedStatement(random, (first) => first), { styles: BINARY, weight: 5 }),
+  custom('ps.shared-types-change', (random) => sharedStatement(random, () => values(random)), {
+    styles: BINARY,
+    weight: 5,
+  }),
   about(
     'types-change',
     (name) => [
@@ -267,6 +270,15 @@ const COMMANDS: Kind[] = [
       { do: 'execute', name, values: [{ double: 3.5 }], withoutTypes: true },
     ],
     { weight: 2 },
+  ),
+  about(
+    'call-out',
+    (name, random) => [
+      { do: 'prepare', name, sql: 'CALL p_out(?, ?, ?)' },
+      // Numbers: after warnings MySQL counts them in one end of the results or another.
+      { do: 'execute', name, values: [random.below(9), 1, 2] },
+    ],
+    { opens: [Hold.Session] },
   ),
   about('types-missing', (name) => [
     { do: 'prepare', name, sql: 'SELECT ? AS never_typed' },
