@@ -91,6 +91,7 @@ export function runInternal(
     process.nextTick(finish, new SessionLostError('the session was closed before'));
     return;
   }
+  session.lastBorrower = null;
   for (const { shape } of commands) {
     session.begin(
       new CollectingExchange(

@@ -21,7 +21,7 @@ export const UNSAFE_KINDS = [
 ] as const;
 export type UnsafeKind = (typeof UNSAFE_KINDS)[number];
 
-export const UNSAFE_ACTIONS = ['hold', 'warn', 'error'] as const;
+const UNSAFE_ACTIONS = ['hold', 'warn', 'error'] as const;
 export type UnsafeAction = (typeof UNSAFE_ACTIONS)[number];
 
 /** What is done with a statement that begins such a hold. */

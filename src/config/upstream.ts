@@ -11,7 +11,7 @@ export interface UpstreamTarget {
   readonly schema: string | null;
 }
 
-export const DEFAULT_PORT = 3306;
+const DEFAULT_PORT = 3306;
 
 /** Drivers put their own name into the scheme (`mysql2://`, `mysql+pymysql://`): the same server is meant. */
 const SCHEME = /^([a-z][a-z0-9+.-]*):\/\//i;

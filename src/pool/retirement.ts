@@ -3,7 +3,7 @@ import type { PoolObserver } from './observer.js';
 import { type SessionSlot, SessionState } from './session-slot.js';
 
 /** How long in ms closing a session may take before its place in the budget is given away regardless. */
-export const RETIRE_TIMEOUT_MS = 5_000;
+const RETIRE_TIMEOUT_MS = 5_000;
 
 /**
  * The sessions being closed. Each keeps its place in the budget until the server is rid of it, so that a cap

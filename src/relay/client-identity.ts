@@ -3,13 +3,12 @@ import { Capability } from '../protocol/constants.js';
 import { initialProfile, type LoginState, resetProfile } from '../session/initial-profile.js';
 import type { SessionProfile } from '../session/profile.js';
 
-/** Flags that make a session fit for one client and not for another: part of the pool key. */
+/**
+ * Flags that make a session fit for one client and not for another: part of the pool key. CLIENT_NO_SCHEMA is none of them: with it the
+ * server refuses all names of tables with a schema, those in which it keeps the variables as well, so no session could be followed.
+ */
 const POOL_CAPABILITIES =
-  Capability.FoundRows |
-  Capability.NoSchema |
-  Capability.LocalFiles |
-  Capability.MultiResults |
-  Capability.PsMultiResults;
+  Capability.FoundRows | Capability.LocalFiles | Capability.MultiResults | Capability.PsMultiResults;
 
 /** Who a client is and what it said at its login, or at its last COM_CHANGE_USER. */
 export class ClientIdentity implements LoginState {
@@ -31,11 +30,7 @@ export class ClientIdentity implements LoginState {
   }
 
   get poolCapabilities(): number {
-    const capabilities = this.capabilities & POOL_CAPABILITIES;
-    // On MariaDB SHOW VARIABLES fails on a session with it (its own rewriting names a schema), so none could be followed.
-    return this.#upstream.facts?.info.flavor === 'mariadb'
-      ? capabilities & ~Capability.NoSchema
-      : capabilities;
+    return this.capabilities & POOL_CAPABILITIES;
   }
 
   /** The profile after the login; null until a session of the account has been seen. */

@@ -2,9 +2,10 @@ import { queryCommand } from '../backend/internal-commands.js';
 import type { LeftoverQuestion, ServerSession } from '../backend/server-session.js';
 import type { OkPacket } from '../protocol/generic-response.js';
 import type { SessionProfile } from '../session/profile.js';
-import { Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
+import { StatementKind, type StatementTraits } from '../sql/traits.js';
 import { Conditions } from './conditions.js';
 import { Count, countAfter, countAfterError } from './found-rows.js';
+import { clearsConditions } from './kept-conditions.js';
 import type { Work } from './work.js';
 
 const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS() LIMIT 1');
@@ -13,43 +14,6 @@ const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS() LIMIT 1');
 const MAX_KEPT_CONDITIONS = 128;
 /** One more than is kept tells that there are too many: after an error nothing else does. */
 const SHOW_WARNINGS = queryCommand(`SHOW WARNINGS LIMIT ${MAX_KEPT_CONDITIONS + 1}`);
-
-/** Statements without warnings of their own after which those of the statement before are gone, on MariaDB too. */
-const CLEARING: ReadonlySet<StatementKind> = new Set([
-  StatementKind.Insert,
-  StatementKind.Replace,
-  StatementKind.Update,
-  StatementKind.Delete,
-  StatementKind.Load,
-  StatementKind.Ddl,
-]);
-
-/** Statements that use no table, most of the time: MariaDB keeps warnings until a statement has one. */
-const TABLELESS: ReadonlySet<StatementKind> = new Set([
-  StatementKind.Empty,
-  StatementKind.Set,
-  StatementKind.SetTransaction,
-  StatementKind.SetRole,
-  StatementKind.SetRoleNone,
-  StatementKind.SetRoleDefault,
-  StatementKind.Do,
-  StatementKind.Use,
-  StatementKind.Begin,
-  StatementKind.Commit,
-  StatementKind.Rollback,
-  StatementKind.RollbackTo,
-  StatementKind.Savepoint,
-  StatementKind.ReleaseSavepoint,
-  StatementKind.UnlockTables,
-  StatementKind.Deallocate,
-  StatementKind.Help,
-]);
-
-/** A SELECT of expressions only; a sequence is a table. */
-function isTableless({ first, holds }: StatementTraits, { sql }: Pick<Work, 'sql'>): boolean {
-  if (first !== StatementKind.Select || (holds & Hold.Sequence) !== 0) return false;
-  return sql !== null && !/\bFROM\b/i.test(sql.toString('latin1'));
-}
 
 /**
  * Whether any client has asked for a FOUND_ROWS() that isn't simply the number of rows it got (after LIMIT with an offset,
@@ -164,15 +128,17 @@ export class Diagnostics {
   }
 
   /** The reply to `work` is over. */
-  replied(session: ServerSession, work: Pick<Work, 'traits' | 'isPrepare' | 'sql'>): void {
+  replied(session: ServerSession, work: Pick<Work, 'traits' | 'isPrepare' | 'sql' | 'choosesSchema'>): void {
     const { traits } = work;
     const mysql = session.info.flavor === 'mysql';
     this.#countRows(session, traits);
+    // The OK to COM_INIT_DB tells of the warnings that were there before, whose ever they are.
+    if (traits === null && work.choosesSchema && !this.#failed) return;
     if (this.#failed || this.#told > 0 || (work.isPrepare && mysql)) {
       if (!this.#failed) this.error = null;
       this.#leaveConditions(session);
     } else if (traits !== null) {
-      this.#conditionsAfter(session, traits, work, mysql);
+      this.#conditionsAfter(session, traits.first, work);
     }
     this.#countFound(session, work, mysql);
   }
@@ -197,27 +163,25 @@ export class Diagnostics {
     this.#conditionsOn = session;
   }
 
-  #conditionsAfter(
-    session: ServerSession,
-    traits: StatementTraits,
-    work: Pick<Work, 'sql'>,
-    mysql: boolean,
-  ): void {
-    const { first, statements } = traits;
+  /** After a statement that had no warnings. */
+  #conditionsAfter(session: ServerSession, first: StatementKind, work: Pick<Work, 'traits' | 'sql'>): void {
     if (first === StatementKind.ShowWarnings || first === StatementKind.ShowErrors) return;
+    const isHere = this.#conditionsOn === session;
     if (first === StatementKind.GetDiagnostics) {
       // One that asks for a condition which does not exist adds one.
-      if (this.#conditionsOn === session) this.#leaveConditions(session);
+      if (isHere) this.#leaveConditions(session);
       return;
     }
-    if (mysql || (statements === 1 && CLEARING.has(first))) {
+    if (session.info.flavor === 'mysql') {
       this.#clearConditions(session);
       return;
     }
-    // What was there may have been kept.
-    if (this.#conditionsOn === session) {
+    if (this.#conditions === Conditions.NONE && !isHere) return;
+    const clears = clearsConditions(work);
+    if (clears === true) this.#clearConditions(session);
+    else if (isHere) {
       if (this.#conditions !== Conditions.NONE) this.#leaveConditions(session);
-    } else if (this.#conditions !== Conditions.NONE && !TABLELESS.has(first) && !isTableless(traits, work)) {
+    } else if (clears === null) {
       this.#clearConditions(null);
     }
   }

@@ -1,4 +1,4 @@
-import { Flag, StatementKind } from '../sql/traits.js';
+import { Flag, StatementKind, type StatementTraits } from '../sql/traits.js';
 import type { Work } from './work.js';
 
 /** What a statement makes of FOUND_ROWS(). */
@@ -38,7 +38,7 @@ const FROM = /\bFROM\b/i;
 const VALUES = /^\s*VALUES\b/i;
 const ONE_TABLE_DELETED = /^\s*DELETE\s+(?:(?:LOW_PRIORITY|QUICK|IGNORE)\s+)*FROM\b/i;
 const USING = /\bUSING\b/i;
-const ONE_TABLE_UPDATED = /^\s*UPDATE\b(?:(?!\bJOIN\b)[^,])*?\bSET\b/i;
+const ONE_TABLE_UPDATED = /^\s*UPDATE\b(?:(?!JOIN\b)[^,])*?\bSET\b/i;
 const QUERY = /\bSELECT\b/i;
 
 /** Longer texts are not looked through. */
@@ -60,8 +60,8 @@ export function countAfter(
   mysql: boolean,
 ): Count {
   if (traits === null) return Count.Kept;
-  if (traits.statements !== 1) return Count.Unlikely;
   const { first, flags } = traits;
+  if (traits.statements !== 1) return countAfterAll(traits, sql, rows, mysql);
   switch (first) {
     case StatementKind.Select:
       if ((flags & Flag.UsesCalcFoundRows) !== 0) return Count.Likely;
@@ -104,6 +104,33 @@ export function countAfter(
     default:
       return Count.Kept;
   }
+}
+
+/** Statements that have no query in them, unless the text says SELECT. */
+const QUERYLESS: ReadonlySet<StatementKind> = new Set([
+  StatementKind.Set,
+  StatementKind.SetTransaction,
+  StatementKind.Use,
+  StatementKind.Begin,
+  StatementKind.Commit,
+  StatementKind.Rollback,
+  StatementKind.Savepoint,
+]);
+
+/** Several statements: the last that counts. */
+function countAfterAll(
+  { each }: StatementTraits,
+  sql: Buffer | null,
+  rows: number | null,
+  mysql: boolean,
+): Count {
+  const last = each.at(-1);
+  if (last === undefined) return Count.Unlikely;
+  const isPlain =
+    last.first === StatementKind.Select && (last.flags & (COUNTS_ELSE | Flag.UsesCalcFoundRows)) === 0;
+  if (isPlain && rows !== null) return Count.Rows;
+  const isQueryless = each.every((one) => QUERYLESS.has(one.first)) && (mysql || says(sql, QUERY) === false);
+  return isQueryless ? Count.Kept : Count.Unlikely;
 }
 
 /** As {@link countAfter}, of a statement that failed. @param late something of its reply was sent before */

@@ -92,7 +92,6 @@ export function readLeftovers(session: ServerSession, done: () => void = () => {
     done();
     return;
   }
-  session.lastBorrower = null;
   runInternal(
     session,
     questions.map(({ command }) => command),

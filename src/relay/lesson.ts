@@ -100,7 +100,6 @@ export class Lesson {
     if (!this.#isPlain || !ended || this.#packets.length === 0) return false;
     if (this.#answers.find(this.#ground, this.#text, 0, this.#text.length) !== null) return false;
     readLeftovers(session);
-    session.lastBorrower = null;
     runInternal(session, [readVariables(session.info)], ([shown], lost) => {
       if (lost !== null) return;
       const { conditions } = left;

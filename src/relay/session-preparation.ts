@@ -153,7 +153,6 @@ export class SessionPreparation {
   /** The session has what no statement can take away: another client's user variables. */
   #resetFirst(session: ServerSession, work: Work): void {
     readLeftovers(session);
-    session.lastBorrower = null;
     this.#services.upstream.reset(session, this.#account, (error) => {
       if (error === null) {
         if (this.#host.goesOn(session)) this.prepare(session, work);

@@ -99,7 +99,6 @@ export function restoreSession(
     session.trackersArmed = false;
     steps.push({ command: queryCommand(target.trackers.setStatement), apply: NOTHING });
   }
-  session.lastBorrower = null;
   if (steps.length === 0) {
     // Two profiles that differ in nothing a session could be told.
     session.profile = target.profile;

@@ -85,7 +85,6 @@ export function settleSession(
     }
     readLeftovers(session);
   }
-  session.lastBorrower = null;
   if (questions.length === 0) {
     ledger.settled();
     done({ refused: null, lost: false });

@@ -146,7 +146,6 @@ export class SessionLedger {
     row: readonly (bigint | null)[] | null = null,
     endsRows = false,
   ): void {
-    this.#status(ok.status);
     if (ok.lastInsertId !== 0n) {
       this.toldInsertId = ok.lastInsertId;
       if (effects.insertId === InsertIdEffect.Inserts) this.insertIdChanged = true;
@@ -169,6 +168,8 @@ export class SessionLedger {
    * @param explained - whether the bare flag says nothing new
    */
   reported(ok: OkPacket, effects: StatementEffects, explained = effects.explainsStateChange): void {
+    // An ERR has no status: without autocommit, a statement that fails may have begun a transaction.
+    this.#status(ok.status);
     const report = ok.session;
     if (report === null) return;
     if (!effects.ignoresVariableReports) {

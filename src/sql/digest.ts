@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import { SqlLexer } from './lexer.js';
 import type { LexerContext } from './lexer-context.js';
 import { Token, type TokenSink } from './tokens.js';
@@ -321,9 +320,4 @@ export function digestText(bytes: Uint8Array, context: LexerContext, maxLength =
   // Half a character may be left.
   const cut = `${text} `.slice(0, maxLength - MORE.length).replace(/[\ud800-\udbff]$/, '');
   return cut + MORE;
-}
-
-/** 16 hexadecimal digits that stand for a digest, the same in every process. */
-export function digestHash(text: string): string {
-  return createHash('sha256').update(text).digest('hex').slice(0, 16);
 }

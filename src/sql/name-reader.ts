@@ -5,7 +5,7 @@ import { Hold, MAX_LISTED_CHANGES, type StateChange, type TableName } from './tr
 import { Word } from './words.js';
 
 /** A table that cannot be told: it may be any. */
-export const ANY_TABLE: TableName = { schema: null, name: null };
+const ANY_TABLE: TableName = { schema: null, name: null };
 
 /** Adds to the list, or notes that it is too long. */
 export function addChange(s: StatementState, change: StateChange): void {

@@ -36,8 +36,10 @@ await forEachServer(t, async (t, server) => {
       queryCommand("SET SESSION session_track_system_variables='', wait_timeout=77, @a=1"),
     ]);
     session.trackersArmed = false;
+    session.lastBorrower = {};
     t.equal(await reset(session), null);
     t.ok(session.trackersArmed);
+    t.equal(session.lastBorrower, null, 'whose warnings would be those of what was read now');
     const [reply] = await callInternal(session, [queryCommand('SET SESSION wait_timeout=78')]);
     t.ok(reply?.ok?.session?.variables.some(([name, value]) => name === 'wait_timeout' && value === '78'));
   });

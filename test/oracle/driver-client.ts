@@ -9,7 +9,7 @@ import type { RawLogin } from '../support/raw-client.js';
 import { CONNECTION_LOST, type OracleClient } from './client.js';
 import type { Operation, Parameter } from './model.js';
 import { type Names, spell, unspell } from './names.js';
-import { flagNames, withoutStatementId } from './observe.js';
+import { columnLine, flagNames, withoutStatementId } from './observe.js';
 
 /** Without what the raw clients do not say either: else the two would need sessions of their own. */
 const FLAGS = ['PS_MULTI_RESULTS', '-FOUND_ROWS', '-IGNORE_SPACE', '-QUERY_ATTRIBUTES', '-CONNECT_ATTRS'];
@@ -179,10 +179,18 @@ function header(value: unknown): string {
 }
 
 function columns(fields: readonly FieldPacket[]): string[] {
-  return fields.map(
-    ({ name, columnType, columnLength, characterSet, flags, decimals, schema, table, orgTable, orgName }) =>
-      `column: ${name} (${schema}.${table}, ${orgTable}.${orgName}) type ${columnType} charset ${characterSet} length ${columnLength} flags ${String(flags)} decimals ${decimals}`,
-  );
+  return fields.map((field) => {
+    const line = columnLine({
+      name: field.name,
+      origin: `${field.schema}.${field.table}, ${field.orgTable}.${field.orgName}`,
+      type: field.columnType ?? -1,
+      charset: field.characterSet ?? -1,
+      length: field.columnLength ?? -1,
+      flags: Number(field.flags),
+      decimals: field.decimals ?? -1,
+    });
+    return `column: ${line}`;
+  });
 }
 
 function lines(rows: readonly unknown[]): string[] {

@@ -217,6 +217,7 @@ export function withoutStatementId(message: string): string {
       /^Unbekannter Prepared-Statement-Handler \((\d+)\) .*? (\w+) angegeben$/,
       'Unknown prepared statement handler ($1) given to $2',
     )
+    .replace(/^Falsche Argumente f.*?r (mysqld_stmt_\w+)$/, 'Incorrect arguments to $1')
     .replace(/(handler|statement) \(\d+\)/, '$1 (id)');
 }
 
@@ -242,10 +243,25 @@ function definition(payload: Buffer, isBinary: boolean): { line: string; type: n
   const type = reader.uint8();
   const flags = reader.uint16() & (isBinary ? ~BINARY_FLAG : ~0);
   const decimals = reader.uint8();
-  return {
-    type,
-    line: `${name} (${schema}.${table}, ${originalTable}.${originalName}) type ${type} charset ${charset} length ${length} flags ${flags} decimals ${decimals}`,
-  };
+  const origin = `${schema}.${table}, ${originalTable}.${originalName}`;
+  return { type, line: columnLine({ name: String(name), origin, type, charset, length, flags, decimals }) };
+}
+
+/** Of SHOW WARNINGS: they have the character set that results had when the proxy read them for the client. */
+const CONDITION_TEXTS: ReadonlySet<string> = new Set(['Level', 'Message']);
+
+export function columnLine(column: {
+  readonly name: string;
+  readonly origin: string;
+  readonly type: number;
+  readonly charset: number;
+  readonly length: number;
+  readonly flags: number;
+  readonly decimals: number;
+}): string {
+  const { name, origin, type, charset, length, flags, decimals } = column;
+  const text = CONDITION_TEXTS.has(name) ? 'text' : `charset ${charset} length ${length}`;
+  return `${name} (${origin}) type ${type} ${text} flags ${flags} decimals ${decimals}`;
 }
 
 function textRow(payload: Buffer): (Buffer | null)[] {

@@ -97,6 +97,26 @@ await forEachServer(t, async (t, server) => {
     await b.end();
   });
 
+  await t.test('without autocommit, what fails may have begun a transaction', async (t) => {
+    const a = await world.connect();
+    const direct = await world.direct();
+    await direct.run('CREATE TABLE begun(id INT PRIMARY KEY)');
+    await direct.run('INSERT INTO begun VALUES(1)');
+    for (const one of [direct, a]) {
+      await one.run('SET autocommit=0');
+      t.match(await one.error('INSERT INTO begun VALUES(1)'), { errno: 1062 });
+    }
+    const [trx] = await server.query<{ n: number }>(
+      'SELECT COUNT(*) AS n FROM information_schema.innodb_trx WHERE trx_rows_locked > 0',
+    );
+    t.equal(Number(trx?.n), 2, 'they keep the lock on the row that is there');
+    t.equal(await world.proxy.metric('mybouncer_holds', 'reason="transaction"'), 1);
+    await a.run('ROLLBACK');
+    t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+    await a.end();
+    await direct.end();
+  });
+
   await t.test('LAST_INSERT_ID()', async (t) => {
     const a = await world.connect();
     const b = await world.connect();

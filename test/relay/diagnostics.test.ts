@@ -105,6 +105,7 @@ await forEachServer(
     await t.test('inside larger statements', (t) => embedded(t, world));
     await t.test('GET DIAGNOSTICS', (t) => getDiagnostics(t, world));
     await t.test('asked for while it is being read', (t) => whileRead(t, world));
+    await t.test('COM_INIT_DB tells of nothing new', (t) => initDb(t, world));
     await t.test('more warnings than are kept', (t) => manyWarnings(t, world));
     await t.test('more warnings than are kept, and then an error', (t) => manyBeforeError(t, world));
     await t.test('CONNECTION_ID() is what the greeting said', (t) => ownIds(t, world));
@@ -181,6 +182,27 @@ async function whileRead(t: Test, world: Proxied): Promise<void> {
   }
   client.destroy();
   other.destroy();
+}
+
+async function initDb(t: Test, world: Proxied): Promise<void> {
+  const { proxy, server, schema } = world;
+  const login = (url: string): Promise<RawClient> => RawClient.login(loginOf(url, { capabilities: CLASSIC }));
+  const [direct, client, other] = await Promise.all([
+    login(server.url(schema)),
+    login(proxy.url),
+    login(proxy.url),
+  ]);
+  const shown: string[][] = [];
+  for (const one of [direct, client]) {
+    // Setting it again on a session that another client has had leaves a warning on MySQL.
+    await one.must('SET profiling_history_size=10');
+    await one.query('SELECT nothing');
+    await other.must('INSERT IGNORE INTO t(id) VALUES(1)');
+    await one.command(Command.InitDb, schema, 'packet');
+    shown.push((await one.query('SHOW WARNINGS')).map(hex));
+  }
+  t.strictSame(shown[1], shown[0]);
+  for (const each of [direct, client, other]) each.destroy();
 }
 
 /** The table as it was. */

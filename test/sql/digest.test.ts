@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import t from 'tap';
-import { digestHash, digestText } from '../../src/sql/digest.js';
+import { digestText } from '../../src/sql/digest.js';
 import { contexts, texts } from './arbitraries.js';
 import { mariadb, mysql } from './describe.js';
 
@@ -81,13 +81,6 @@ t.test('long ones are cut', async (t) => {
   t.equal(digest(rows(2000)), 'INSERT INTO t VALUES (...), ...');
   t.equal(digest(rows(20_000)), 'INSERT INTO t VALUES (...), ...', 'and more than is read');
   t.equal(digest(`SELECT ${Array(5000).fill('1').join(', ')}`), 'SELECT ?, ...');
-});
-
-t.test('a hash of it', async (t) => {
-  t.match(digestHash('SELECT ?'), /^[0-9a-f]{16}$/);
-  t.equal(digestHash('SELECT ?'), digestHash(digest('SELECT 5')));
-  t.not(digestHash('SELECT ?'), digestHash('SELECT a'));
-  t.equal(digestHash(''), 'e3b0c44298fc1c14');
 });
 
 const gap = fc.constantFrom(' ', '\n', '\t', ' /* zq9 */ ', '-- zq9\n', '/*!999999 zq9 */');

@@ -91,6 +91,15 @@ function values(random: Random): Parameter[] {
   return [random.pick(VALUES), random.pick(VALUES), random.pick(VALUES)];
 }
 
+function typeOf(value: Parameter): string {
+  return value !== null && typeof value === 'object' ? (Object.keys(value)[0] ?? '') : typeof value;
+}
+
+/** Others of the same types: MySQL settles them with the first execute (`ps.types-change` is about that). */
+function alike(random: Random, first: readonly Parameter[]): Parameter[] {
+  return first.map((value) => random.pick(VALUES.filter((other) => typeOf(other) === typeOf(value))));
+}
+
 /** What all clients prepare alike, so that they may share a session's statement. */
 const SHARED = [
   'SELECT ? AS x, ? AS y',
@@ -123,11 +132,12 @@ function prepared(
     `ps.${name}`,
     (random) => {
       const statement = random.pick(NAMES);
+      const first = values(random);
       const list: Operation[] = [
         { do: 'prepare', name: statement, sql: expand(random.pick(texts), random) },
-        { do: 'execute', name: statement, values: values(random) },
+        { do: 'execute', name: statement, values: first },
       ];
-      if (random.chance(0.5)) list.push({ do: 'execute', name: statement, values: values(random) });
+      if (random.chance(0.5)) list.push({ do: 'execute', name: statement, values: alike(random, first) });
       if (random.chance(0.3)) list.push({ do: 'close', name: statement });
       return list;
     },
@@ -254,7 +264,10 @@ const COMMANDS: Kind[] = [
     ],
     { weight: 2 },
   ),
-  custom('ps.shared', (random) => sharedStatement(random, (first) => first), { styles: BINARY, weight: 5 }),
+  custom('ps.shared', (random) => sharedStatement(random, (first) => alike(random, first)), {
+    styles: BINARY,
+    weight: 5,
+  }),
   custom('ps.shared-types-change', (random) => sharedStatement(random, () => values(random)), {
     styles: BINARY,
     weight: 5,
@@ -369,6 +382,8 @@ const COMMANDS: Kind[] = [
       { do: 'execute', name, values: [] },
       { do: 'query', sql: 'DROP TABLE changing' },
       { do: 'execute', name, values: [] },
+      // By design: the proxy may have failed to prepare it anew, and no session has that error.
+      { do: 'query', sql: 'SELECT 1 FROM (SELECT 1 AS x) AS t' },
     ],
     { weight: 2 },
   ),

@@ -260,9 +260,10 @@ const MARIADB_ONLY: Kind[] = [
 const MYSQL_ONLY: Kind[] = [
   sql(
     'mysql.hint',
-    'SELECT /*+ SET_VAR(sort_buffer_size = 65536) SET_VAR(sql_mode = ANSI_QUOTES) */ @@sort_buffer_size, @@sql_mode',
+    'SELECT /*+ SET_VAR(sort_buffer_size = 65536) SET_VAR(max_join_size = 99999) */ @@sort_buffer_size, @@max_join_size',
     { only: 'mysql' },
   ),
+  sql('mysql.hint-mode', 'SELECT /*+ SET_VAR(sql_mode = ANSI_QUOTES) */ @@sql_mode', { only: 'mysql' }),
   sql('mysql.hint-update', 'UPDATE /*+ SET_VAR(foreign_key_checks = OFF) */ t1 SET n = <n> WHERE id = 1', {
     only: 'mysql',
   }),
