@@ -8,18 +8,23 @@ import type { Config } from './config/load.js';
 import type { Secret } from './config/secret.js';
 import type { ClientUser } from './config/users.js';
 import { VERSION } from './config/version.js';
+import type { ForkGuard } from './fork-guard/fork-guard.js';
+import { openForkGuard } from './fork-guard/open-fork-guard.js';
 import { AuthExchange } from './frontend/auth-exchange.js';
 import { Frontend } from './frontend/frontend.js';
 import { announcedPlugin } from './frontend/greeter.js';
 import { PasswordHasher } from './frontend/password-hasher.js';
 import { RsaKeys } from './frontend/rsa-keys.js';
 import { type LocalUser, LocalUsers } from './frontend/users.js';
+import { DialLog } from './observability/dial-log.js';
 import { Metrics, type MetricsSource } from './observability/metrics.js';
 import { openFilesLimit, openFilesNeeded } from './observability/open-files.js';
 import { SessionPools } from './pool/session-pools.js';
+import { CatalogueSessions } from './relay/catalogue-sessions.js';
 import { ClientConnection } from './relay/client-connection.js';
 import { ClientRegistry } from './relay/client-registry.js';
 import { type Digest, type HeldSession, HoldRegister } from './relay/hold-register.js';
+import { IdleSessions } from './relay/idle-sessions.js';
 import { Killer } from './relay/killer.js';
 import { LearnedAnswers } from './relay/learned-answers.js';
 import { OutputBuffer } from './relay/output-buffer.js';
@@ -85,11 +90,14 @@ class RunningProxy implements App {
   readonly #accounts = new Map<string, ServerAccount>();
   readonly #accountByUser = new Map<string, ServerAccount>();
   readonly #services: RelayServices;
+  readonly #forks: ForkGuard | null;
   readonly #contact: ServerContact;
+  readonly #catalogueSessions: CatalogueSessions;
   readonly #metrics: Metrics;
   readonly #frontend: Frontend;
   readonly #http: HttpServer | null;
   readonly #idleTick: NodeJS.Timeout;
+  readonly #idleSessions: IdleSessions;
   #stopping: Promise<void> | null = null;
   #killed = false;
   #settle: (error: Error | null) => void = () => {};
@@ -103,29 +111,37 @@ class RunningProxy implements App {
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
     for (const user of config.users) this.#accountByUser.set(user.name, this.#account(user.server));
     const pools = this.#newPools(upstream);
+    const counters = new RelayCounters();
+    const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
+    this.#catalogueSessions = new CatalogueSessions(upstream);
     const holds = new HoldRegister(digest);
     const keys = new RsaKeys();
     const users = new LocalUsers(config.users.map(localUser), new PasswordHasher());
+    this.#forks = openForkGuard({ mode: config.forkGuard, ports: () => this.#tcpPorts(), log });
     this.#services = {
       upstream,
       pools,
-      cleaner: new SessionCleaner(upstream, pools),
+      cleaner: new SessionCleaner(upstream, pools, killer),
       classifier: new StatementClassifier(REMEMBERED_STATEMENTS),
-      killer: new Killer(upstream),
+      killer,
       clients: new ClientRegistry(),
       output: new OutputBuffer(),
       foundRowsUse: { asked: false },
       knownSchemas: new KnownSchemas(),
       learned: new LearnedAnswers(),
       sessionMode: config.poolMode === 'session',
+      finishAbandoned: config.onClientDisconnect === 'finish',
       holds,
       unsafe: this.#newUnsafePolicy(holds, pools),
-      counters: new RelayCounters(),
+      counters,
+      forks: this.#forks,
       routines: this.#newRoutineWatch(routineCheckMs),
       maxPacketSize: config.maxPacketSize,
       observer: {
         commandDone: () => this.#metrics.commands.inc(),
         clientClosed: (connectionId, reason) => log.debug({ client: connectionId, reason }, 'client closed'),
+        socketShared: (shared) =>
+          log.warn(shared, 'two processes use one client connection, opened before a fork: it was closed'),
       },
       accountOf: (name) => this.#accountOf(name),
       authentication: ({ scramble, secure, remote }) => {
@@ -136,7 +152,7 @@ class RunningProxy implements App {
         return new AuthExchange({ users, keys, scramble, announced, secure, host });
       },
     };
-    this.#metrics = new Metrics(metricsSource(this.#services));
+    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks));
     const first = this.#accountOf(config.upstream.user);
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
     this.#frontend = new Frontend({
@@ -155,6 +171,7 @@ class RunningProxy implements App {
     this.#http = config.http === null ? null : this.#newHttpServer(config.http);
     this.#idleTick = setInterval(() => this.#secondPassed(), IDLE_TICK_MS);
     this.#idleTick.unref();
+    this.#idleSessions = new IdleSessions(pools);
   }
 
   get addresses(): { readonly listen: readonly string[]; readonly http: string | null } {
@@ -172,6 +189,8 @@ class RunningProxy implements App {
     } catch (error) {
       this.#http?.stop();
       clearInterval(this.#idleTick);
+      this.#idleSessions.stop();
+      this.#forks?.close();
       throw error;
     }
     this.#checkOpenFiles();
@@ -223,10 +242,13 @@ class RunningProxy implements App {
     for (const { session } of [...pools.sessions()]) pools.retire(session, 'closing');
     await closed;
     routines.stop();
+    this.#forks?.close();
+    await this.#catalogueSessions.close();
     await killer.close();
     this.#http?.stop();
     this.#frontend.destroyLingering();
     clearInterval(this.#idleTick);
+    this.#idleSessions.stop();
     this.#log.info('stopped');
     this.#settle(null);
   }
@@ -249,6 +271,7 @@ class RunningProxy implements App {
 
   #newPools(upstream: Upstream): ServerPools {
     const log = this.#log;
+    const dialLog = new DialLog(log);
     const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
       limit: this.#config.poolSize,
       waitTimeoutMs: this.#config.queryWaitTimeout,
@@ -263,18 +286,19 @@ class RunningProxy implements App {
         };
         return session;
       },
-      close: (session) => SessionCleaner.end(session),
+      close: (session) => this.#services.cleaner.end(session),
       fingerprint: (session) => session.profile,
       distance: profileDistance,
       heldReason: (session) => holdWords(session.borrower?.holds ?? 0)[0] ?? null,
       observer: {
         opened: (pool, session, tookMs) => {
           this.#metrics.opened.inc();
+          dialLog.opened(pool.key);
           log.debug({ pool: pool.key, serverSession: session.connectionId, tookMs }, 'server session opened');
         },
         dialFailed: (pool, error, retryInMs) => {
           this.#metrics.dialFailures.inc();
-          log.warn({ pool: pool.key, error: messageOf(error), retryInMs }, 'cannot open a server session');
+          dialLog.failed(pool.key, messageOf(error), retryInMs);
         },
         refused: (pool, error) => {
           this.#metrics.refusals.inc();
@@ -303,7 +327,7 @@ class RunningProxy implements App {
 
   #newRoutineWatch(intervalMs: number): RoutineWatch {
     return new RoutineWatch({
-      connect: (account) => this.#services.killer.connect(account),
+      connect: (account) => this.#catalogueSessions.connect(account),
       publish: (hazards) => {
         this.#services.classifier.hazards = hazards;
       },
@@ -324,8 +348,13 @@ class RunningProxy implements App {
     });
   }
 
+  #tcpPorts(): readonly number[] {
+    return this.#frontend.addresses.flatMap((address) => (address.kind === 'tcp' ? [address.port] : []));
+  }
+
   #secondPassed(): void {
     for (const client of this.#services.clients) client.secondPassed();
+    this.#services.killer.secondPassed();
   }
 }
 
@@ -348,7 +377,10 @@ function localUser(user: ClientUser): LocalUser {
 
 const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LENGTH);
 
-function metricsSource({ pools, clients, holds, counters, cleaner }: RelayServices): MetricsSource {
+function metricsSource(
+  { pools, clients, holds, counters, cleaner }: RelayServices,
+  forks: ForkGuard | null,
+): MetricsSource {
   return {
     holdsBegun: () => holds.begun(),
     longestHoldSeconds: () => {
@@ -360,6 +392,19 @@ function metricsSource({ pools, clients, holds, counters, cleaner }: RelayServic
     restores: () => counters.restores,
     learnedAnswers: () => counters.learnedAnswers,
     resets: () => cleaner.resets,
+    forkLooks: () =>
+      new Map([
+        ['survey', forks?.surveys ?? 0],
+        ['holders', forks?.examinations ?? 0],
+      ]),
+    unguardedClients: () => forks?.blindClients ?? clients.size,
+    sharedSockets: () => counters.sharedSockets,
+    kills: () =>
+      new Map([
+        ['query', counters.killsSent - counters.killsRepeated],
+        ['repeated', counters.killsRepeated],
+        ['connection', counters.connectionsKilled],
+      ]),
     sessions: () => {
       const { idle, active, dialing, held } = pools.snapshot();
       return { idle, active, dialing, held };

@@ -13,7 +13,9 @@ export const Refusal = {
   Schema: 'schema',
   /** The server (or the account) has no connection left. */
   Capacity: 'capacity',
-  /** Nobody listens, no route, connection lost, server starting or stopping. */
+  /** Nothing listens at the address, or what does hangs up: a server that starts or stops, a balancer without servers. */
+  Nobody: 'nobody',
+  /** No route, no such host. */
   Network: 'network',
   /** Not done within the time given. */
   Timeout: 'timeout',
@@ -43,6 +45,11 @@ export class ServerConnectError extends BouncerError {
   get fatalToWaiters(): boolean {
     return this.refused === Refusal.Credentials || this.refused === Refusal.Schema;
   }
+
+  /** True: no server had work with it, so that it may be tried again soon. */
+  get nobodyThere(): boolean {
+    return this.refused === Refusal.Nobody;
+  }
 }
 
 export interface ServerConnectOptions {
@@ -70,7 +77,7 @@ export interface ConnectedServer {
 }
 
 /** What every server session negotiates. CONNECT_WITH_DB is added with a schema. */
-export const BASE_CAPABILITIES =
+const BASE_CAPABILITIES =
   Capability.LongPassword |
   Capability.LongFlag |
   Capability.Protocol41 |
@@ -83,7 +90,7 @@ export const BASE_CAPABILITIES =
   Capability.DeprecateEof;
 
 /** Capabilities a caller may ask for: they change what statements mean or may do, not how packets look. */
-export const SEMANTIC_CAPABILITIES =
+const SEMANTIC_CAPABILITIES =
   Capability.FoundRows |
   Capability.NoSchema |
   Capability.Odbc |
@@ -182,7 +189,7 @@ const REFUSAL_BY_ERRNO: ReadonlyMap<number, Refusal> = new Map([
   [3118, Refusal.Credentials], // account locked (MySQL)
   [3159, Refusal.Credentials], // account requires a secure transport
   [4151, Refusal.Credentials], // account locked (MariaDB)
-  [1053, Refusal.Network], // shutdown in progress
+  [1053, Refusal.Nobody], // shutdown in progress
 ]);
 
 /** Numbers a client library gives to its own failures. */
@@ -196,7 +203,8 @@ function describeFailure(address: string, failure: LoginFailure): ServerConnectE
   }
   if ('lost' in failure) {
     const text = `Can't connect to server on '${address}' (${lossText(failure.lost)})`;
-    return failed(address, Refusal.Network, ServerError.CannotConnect, text, failure.lost);
+    const refused = isNobodyThere(failure.lost) ? Refusal.Nobody : Refusal.Network;
+    return failed(address, refused, ServerError.CannotConnect, text, failure.lost);
   }
   const { cause } = failure;
   switch ('code' in cause ? cause.code : null) {
@@ -208,6 +216,15 @@ function describeFailure(address: string, failure: LoginFailure): ServerConnectE
       return failed(address, Refusal.Other, ServerHandshake, text, cause);
     }
   }
+}
+
+/** Ends that come at once: a port or a socket's file that nobody listens at, a connection that is closed in the handshake. */
+const NOBODY_THERE: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOENT', 'ECONNRESET', 'EPIPE']);
+
+function isNobodyThere(lost: Error | null): boolean {
+  if (lost === null) return true;
+  if (lost instanceof AggregateError) return lost.errors.every((error) => isNobodyThere(error));
+  return 'code' in lost && NOBODY_THERE.has(lost.code);
 }
 
 function lossText(lost: Error | null): string {

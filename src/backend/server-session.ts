@@ -8,6 +8,7 @@ import type { ServerInfo } from '../session/server-info.js';
 import type { InternalCommand, InternalReply } from './internal-commands.js';
 import type { ServerChannel } from './server-channel.js';
 import { type ServerStatement, StatementCache } from './statement-cache.js';
+import type { ServerAccount } from './upstream.js';
 
 /** The server session ended while something was expected of it, or was found dead. */
 export class SessionLostError extends BouncerError {
@@ -52,6 +53,15 @@ export interface LeftoverOwner {
   lost(session: ServerSession): void;
 }
 
+/** KILLs aimed at the command that a session is running. */
+export interface AimedKills {
+  /**
+   * The command is over. Calls back, at once or later, when none of them can hit what comes next; `harmless` is false when
+   * that will never be known.
+   */
+  commandOver(done: (harmless: boolean) => void): void;
+}
+
 /**
  * A logged-in session on the server whose raw socket is ours. It knows what state the session is in, and which
  * commands are under way (several when they were pipelined); replies come in the order of the commands.
@@ -66,6 +76,8 @@ export class ServerSession {
   /** Follows the reply that is arriving. */
   readonly tracker = new ReplyTracker();
   profile: SessionProfile;
+  /** Whose session it is; null before it is open. */
+  account: ServerAccount | null = null;
   /** What LAST_INSERT_ID() returns here; null when only the server knows. */
   lastInsertId: bigint | null = 0n;
   /** Who has left something here that is not read yet. */
@@ -77,16 +89,17 @@ export class ServerSession {
   role: string | null = null;
   /** Whose statement ran here last: its counts and warnings are still to be had. Null when it was the proxy's own. */
   lastBorrower: object | null = null;
-  /** KILLs aimed at this session that the server has not answered yet: until then it must not get new work. */
-  killsUnderWay = 0;
+  /** Until they can do no more harm, the session must not get new work. */
+  kills: AimedKills | null = null;
+  /** It was ended by us in the midst of a command: the server may not be rid of it for some time yet. */
+  cutOff = false;
   /** It is lent only to clients without a schema: it must never get one, since that can't be taken away again. */
   schemaless = false;
-  /** Called when the last of them was answered. */
-  onKillsAnswered: (() => void) | null = null;
   /** The pool's: called once when the session is gone, but not by {@link close} or {@link quit}. */
   onLost: ((error: SessionLostError) => void) | null = null;
   #current: Exchange | null = null;
   readonly #queue: Exchange[] = [];
+  #begun = 0;
   #closed = false;
 
   constructor(
@@ -122,8 +135,19 @@ export class ServerSession {
     return this.#current !== null;
   }
 
+  /** Commands announced so far: the number of the last one. */
+  get begun(): number {
+    return this.#begun;
+  }
+
+  /** Number of the command whose reply is outstanding; 0 while there is none. */
+  get running(): number {
+    return this.#current === null ? 0 : this.#begun - this.#queue.length;
+  }
+
   /** Announces a command; its bytes are written by the caller, after those of the commands announced before. */
   begin(exchange: Exchange): void {
+    this.#begun++;
     if (this.#current === null) {
       this.#current = exchange;
       this.tracker.begin(exchange.shape);
@@ -147,10 +171,17 @@ export class ServerSession {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.cutOff ||= this.busy;
     this.onLost = null;
     this.channel.destroy();
     this.#abandonExchanges(new SessionLostError('the session was closed'));
     this.#loseLeftovers();
+  }
+
+  /** Cuts the session off as {@link close} does; whoever has borrowed it hears of it as of any loss. */
+  fail(why: string): void {
+    this.cutOff ||= this.busy && !this.#closed;
+    this.#lose(why, null);
   }
 
   /** Ends an idle session in order (COM_QUIT); resolves when the server is rid of it. */

@@ -92,6 +92,7 @@ export class Upstream {
       (capabilities & Capability.MultiStatements) !== 0,
     );
     const session = new ServerSession(channel, info, connectionId, blank, this.options.maxPreparedStatements);
+    session.account = account;
     try {
       await this.#learn(session, account);
     } catch (error) {

@@ -82,7 +82,8 @@ export const KEYS = {
     placeholder: 'DURATION',
     defaultText: '1s',
     summary: 'pause after a server session could not be opened, before the next attempt',
-    detail: 'Meanwhile waiting clients go on waiting, up to `query_wait_timeout`. At least 10ms.',
+    detail:
+      'Longest pause: the first is 50ms, and each is twice the one before. While nothing listens at the address it is at most 100ms, since such an attempt costs the server nothing. Meanwhile waiting clients go on waiting, up to `query_wait_timeout`. At least 10ms.',
     reloadable: true,
   }),
   listen: key(listenAddresses(), {
@@ -119,6 +120,15 @@ export const KEYS = {
     detail: "From 1KiB to 1GiB. The server's own `max_allowed_packet` applies as well.",
     reloadable: true,
   }),
+  fork_guard: key(oneOf(['auto', 'on', 'off']), {
+    group: 'clients',
+    placeholder: 'MODE',
+    defaultText: 'auto',
+    summary: 'look whether two processes have the same client connection open: auto, on or off',
+    detail:
+      'A process that forks with an open connection shares it with its child, and either may read what the other has asked for. On Linux the proxy can see that before it answers, for clients on the same host or in the same pod whose processes it may look at (of the same user, or as root): such a connection is closed with an error that names the processes, and each of them connects anew. `auto`: look where that is possible, and say once where it is not. `on`: the same, but do not start where nothing at all can be seen. `off`: only what shows in the connection itself is noticed, when rows may have gone astray already. It is never closed within a transaction, nor while the client holds a server session.',
+    reloadable: false,
+  }),
   users: keyWithoutDefault(
     z
       .array(userSchema, { error: () => 'must be a list of users, each with a name and a password' })
@@ -151,7 +161,7 @@ export const KEYS = {
     defaultText: '20',
     summary: 'server sessions at most',
     detail:
-      "Keep it below the server's `max_connections`, with room for the proxy's control connection and for others.",
+      "Keep it below the server's `max_connections`, with room for others and for two connections of the proxy's own per server user: one over which statements are killed, and at times one that reads what routines, triggers and views do.",
     reloadable: true,
   }),
   query_wait_timeout: key(duration(1), {
@@ -160,6 +170,15 @@ export const KEYS = {
     defaultText: '5s',
     summary: 'time a client waits for a free server session before it gets an error',
     detail: '',
+    reloadable: true,
+  }),
+  on_client_disconnect: key(oneOf(['kill_query', 'finish']), {
+    group: 'pool',
+    placeholder: 'ACTION',
+    defaultText: 'kill_query',
+    summary: 'what becomes of the statement of a client that goes away: kill_query or finish',
+    detail:
+      '`kill_query`: it is killed, again if it goes on, and after 5s together with its session. A text with a COMMIT in it is never killed; DDL, LOCK TABLES and the like, which commit before they begin, only while they wait for a lock. `finish`: it runs to its end. In both cases its transaction is then rolled back, what else the client held is ended, and the server session serves others.',
     reloadable: true,
   }),
   on_unsafe: key(onUnsafe(), {

@@ -23,8 +23,16 @@ export interface MetricsSource {
   /** Since the start: round trips that restored a client's state, and resets of sessions that clients left. */
   restores(): number;
   resets(): number;
+  /** Since the start: client connections that two processes used, by how it came out. */
+  sharedSockets(): ReadonlyMap<string, number>;
   /** Since the start: commands answered by what the server had answered before. */
   learnedAnswers(): number;
+  /** Since the start: looks at processes for who has a client's connection, by kind. */
+  forkLooks(): ReadonlyMap<string, number>;
+  /** Clients of which the fork guard can see nothing. */
+  unguardedClients(): number;
+  /** Since the start: KILLs sent to the server, by kind. */
+  kills(): ReadonlyMap<string, number>;
 }
 
 /**
@@ -159,6 +167,33 @@ export class Metrics {
       'mybouncer_resets_total',
       'Resets of server sessions that clients left with state on them.',
       source.resets,
+    );
+    countsOf(
+      'mybouncer_kills_total',
+      'KILLs sent to the server: query (the first for a statement), repeated (it went on), connection (sessions of the ' +
+        "proxy's own that were cut off in the midst of a command).",
+      'kind',
+      source.kills,
+    );
+    countsOf(
+      'mybouncer_fork_looks_total',
+      'Looks of the fork guard: survey (at processes made since the last one, for all clients at once), holders (at who has ' +
+        'the connections that a new process has inherited).',
+      'kind',
+      source.forkLooks,
+    );
+    gauge(
+      'mybouncer_unguarded_clients',
+      'Client connections of which the fork guard can see nothing: from other hosts, of other users, in other containers; ' +
+        'all of them where it is off or cannot look.',
+      source.unguardedClients,
+    );
+    countsOf(
+      'mybouncer_shared_sockets_total',
+      'Client connections that were closed because two processes used them, by how it came out: fork_guard (seen before ' +
+        'anything was answered), command_during_reply, sequence_id, inside_packet, quit_during_reply, quit_of_child.',
+      'cause',
+      source.sharedSockets,
     );
     gauge('mybouncer_waiting_requests', 'Requests that wait for a server session.', source.waiting);
     gauge('mybouncer_pool_size', 'Server sessions at most.', source.limit);

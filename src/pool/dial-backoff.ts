@@ -1,11 +1,28 @@
 /** First pause after a failed dial, in ms; it doubles with each further failure. */
 export const FIRST_PAUSE_MS = 50;
 
+/**
+ * Longest pause in ms while nobody answers at all (`nobodyThere: true` of the error): such a dial costs the other side
+ * nothing, and whoever waits is to be served soon after somebody is there again, however long that took.
+ */
+export const PROBE_PAUSE_MS = 100;
+
+/** Dials have been failing. */
+export interface DialTrouble {
+  /** Of the last dial. */
+  readonly error: unknown;
+  /** Dials that failed in a row. */
+  readonly attempts: number;
+  /** Since the first of them failed. */
+  readonly lastedMs: number;
+}
+
 /** Exponential pauses with jitter between failing dials: many proxies must not knock in step. */
 export class DialBackoff {
   readonly #longestMs: number;
   readonly #random: () => number;
   #failures = 0;
+  #failingSince = 0;
   #error: unknown = null;
   #retryAt = Number.NEGATIVE_INFINITY;
 
@@ -24,9 +41,11 @@ export class DialBackoff {
 
   /** @returns the pause in ms, between half and the whole of its exponential value */
   failed(now: number, error: unknown): number {
+    const longest = isNobodyThere(error) ? Math.min(PROBE_PAUSE_MS, this.#longestMs) : this.#longestMs;
     // 2 ** 1024 is Infinity, which min() survives: the counter needs no cap.
-    const whole = Math.min(this.#longestMs, FIRST_PAUSE_MS * 2 ** this.#failures);
+    const whole = Math.min(longest, FIRST_PAUSE_MS * 2 ** this.#failures);
     const pause = whole * (0.5 + 0.5 * this.#random());
+    if (this.#failures === 0) this.#failingSince = now;
     this.#failures++;
     this.#error = error;
     this.#retryAt = now + pause;
@@ -40,10 +59,16 @@ export class DialBackoff {
   }
 
   /**
-   * The last dial error, if it explains why someone who has waited since `time` got nothing: the dial failed
-   * since then, or the pause after it was still going on. An older one says nothing about this wait. Else null.
+   * What is wrong, if it explains why someone who has waited since `time` got nothing: a dial failed since then, or the
+   * pause after it was still going on. An older failure says nothing about this wait. Else null.
    */
-  errorSince(time: number): unknown {
-    return this.#retryAt >= time ? this.#error : null;
+  troubleSince(time: number, now: number): DialTrouble | null {
+    if (this.#failures === 0 || this.#retryAt < time) return null;
+    return { error: this.#error, attempts: this.#failures, lastedMs: now - this.#failingSince };
   }
+}
+
+/** Whether a dial met nobody who could have answered it. */
+function isNobodyThere(error: unknown): boolean {
+  return typeof error === 'object' && error !== null && 'nobodyThere' in error && error.nobodyThere === true;
 }

@@ -1,5 +1,5 @@
 import type { PoolClock } from './clock.js';
-import type { DialBackoff } from './dial-backoff.js';
+import type { DialBackoff, DialTrouble } from './dial-backoff.js';
 import type { SessionPool } from './session-pool.js';
 
 /** A session being opened; it holds the place in the budget that its session will have. */
@@ -80,8 +80,9 @@ export class Dialler<S extends object> {
   }
 
   /** Why dials for this pool have been failing for someone waiting since `time`; null if they have not. */
-  errorSince(pool: SessionPool<S>, time: number): unknown {
-    return pool.backoff.errorSince(time) ?? this.#backoff.errorSince(time);
+  troubleSince(pool: SessionPool<S>, time: number): DialTrouble | null {
+    const now = this.#clock.now();
+    return pool.backoff.troubleSince(time, now) ?? this.#backoff.troubleSince(time, now);
   }
 
   /** Asks the dial under way to give up. */

@@ -1,4 +1,5 @@
 import { BouncerError } from '../errors.js';
+import type { DialTrouble } from './dial-backoff.js';
 
 /** What a pool looked like at the moment a request was refused: the figures an operator asks for first. */
 export interface PoolFigures {
@@ -29,10 +30,11 @@ export class PoolTimeoutError extends PoolError {
   readonly figures: PoolFigures;
   readonly waitedMs: number;
 
-  constructor(figures: PoolFigures, waitedMs: number, lastDialError: unknown) {
+  constructor(figures: PoolFigures, waitedMs: number, trouble: DialTrouble | null) {
+    const why = trouble === null ? '' : `; ${describeTrouble(trouble)}`;
     super(
-      `no free server session in pool ${figures.key} after ${Math.round(waitedMs)} ms: ${describe(figures)}`,
-      lastDialError === null ? undefined : { cause: lastDialError },
+      `no free server session in pool ${figures.key} after ${Math.round(waitedMs)} ms: ${describe(figures)}${why}`,
+      trouble === null ? undefined : { cause: trouble.error },
     );
     this.figures = figures;
     this.waitedMs = waitedMs;
@@ -88,6 +90,11 @@ function describe(figures: PoolFigures): string {
     `(${figures.poolActive} by this pool, ${figures.held} held${held}), ` +
     `${figures.idle} idle, ${figures.dialing} opening, ${figures.retiring} closing, ${figures.waiting} waiting`
   );
+}
+
+function describeTrouble({ attempts, lastedMs }: DialTrouble): string {
+  const times = attempts === 1 ? '1 attempt' : `${attempts} attempts`;
+  return `none could be opened for ${(lastedMs / 1000).toFixed(1)} s (${times})`;
 }
 
 function messageOf(error: unknown): string {

@@ -12,7 +12,8 @@ export interface SessionPoolsOptions<S extends object, K> {
   readonly dialRetryMs: number;
   /**
    * Opens a session. Must settle in bounded time: until it does, no other session can be opened. An error with
-   * `fatalToWaiters: true` is one that waiting cannot mend (access denied, unknown schema).
+   * `fatalToWaiters: true` is one that waiting cannot mend (access denied, unknown schema); one with `nobodyThere: true`
+   * met nobody who could have answered (connection refused), and is tried again soon.
    */
   readonly dial: (target: K, signal: AbortSignal) => Promise<S>;
   /**

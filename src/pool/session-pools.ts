@@ -446,8 +446,9 @@ export class SessionPools<S extends object, K> {
     if (waitTimeoutMs === 0 || first === null || now - first.enqueuedAt < waitTimeoutMs) return;
     const figures = figuresFor(this.snapshot(), pool.key);
     for (const request of this.#lines.overdue(pool, now - waitTimeoutMs)) {
-      const cause = this.#dialler.errorSince(pool, request.enqueuedAt);
-      this.#deliveries.refuse(request, pool, new PoolTimeoutError(figures, now - request.enqueuedAt, cause));
+      const trouble = this.#dialler.troubleSince(pool, request.enqueuedAt);
+      const error = new PoolTimeoutError(figures, now - request.enqueuedAt, trouble);
+      this.#deliveries.refuse(request, pool, error);
     }
   }
 

@@ -161,9 +161,12 @@ export const ServerError = {
   WrongArguments: { errno: 1210, sqlState: 'HY000' },
   UnknownStatement: { errno: 1243, sqlState: 'HY000' },
   NotSupportedYet: { errno: 1235, sqlState: '42000' },
+  NetRead: { errno: 1158, sqlState: '08S01' },
   NetReadInterrupted: { errno: 1159, sqlState: '08S01' },
-  /** A client library's own numbers; sent where MySQL's libraries would raise them themselves. */
+  /** MariaDB's. Drivers and frameworks take it for a connection that is gone, and open another. */
+  ConnectionKilled: { errno: 1927, sqlState: '08S01' },
+  ConnectToForeign: { errno: 1429, sqlState: 'HY000' },
+  /** A client library's own numbers. libmariadb takes an ERR with one of them for malformed, and its text is lost. */
   CannotConnect: { errno: 2003, sqlState: 'HY000' },
-  ServerLost: { errno: 2013, sqlState: '08S01' },
 } as const;
 export type ServerErrorKind = (typeof ServerError)[keyof typeof ServerError];

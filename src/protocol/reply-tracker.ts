@@ -90,7 +90,7 @@ export class ReplyTracker {
   #started = false;
   /** No packet of the reply has been seen yet. */
   #leading = true;
-  #refused = false;
+  #lone = false;
   /** Rows of the result set under way, or of the last one. */
   rows = 0;
   /** Sequence id of the last packet seen, as the server sent it. */
@@ -116,7 +116,12 @@ export class ReplyTracker {
    * (Later packets may be numbered 0 as well, since the numbers wrap.)
    */
   get refused(): boolean {
-    return this.#refused;
+    return this.#lone && this.serverSequence === 0;
+  }
+
+  /** The reply is an ERR and nothing else. */
+  get isLone(): boolean {
+    return this.#lone;
   }
 
   /** Sequence id that the client expects next. */
@@ -138,7 +143,7 @@ export class ReplyTracker {
     this.#carried = 0;
     this.#started = false;
     this.#leading = true;
-    this.#refused = false;
+    this.#lone = false;
     this.rows = 0;
   }
 
@@ -331,7 +336,7 @@ export class ReplyTracker {
     this.#leading = false;
     this.serverSequence = buf[start + 3] as number;
     if (first === Reply.Err) {
-      this.#refused = leading && this.serverSequence === 0;
+      this.#lone = leading;
       if (this.#state === State.AfterColumns)
         this.#shift += sink.columnsEnd(this.serverSequence + this.#shift, true);
       this.#shiftHeader(buf, start);

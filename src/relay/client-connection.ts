@@ -1,50 +1,32 @@
 import type { Socket } from 'node:net';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount } from '../backend/upstream.js';
-import { Capability, HEADER_SIZE, Status } from '../protocol/constants.js';
-import { type ErrPacket, encodeErrPacket, encodeOk, type OkPacket } from '../protocol/generic-response.js';
-import type { ChangeUserCommand } from '../protocol/handshake-change-user.js';
-import { ReplyShape } from '../protocol/reply-tracker.js';
-import type { ToldState } from '../protocol/session-state.js';
+import { Capability, Status } from '../protocol/constants.js';
+import { type ErrPacket, encodeErrPacket, encodeOk } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
-import type { LoginState } from '../session/initial-profile.js';
-import { SCHEMA_CHANGE } from '../session/statement-effects.js';
-import { ChangeUser, type ChangeUserHost } from './change-user.js';
-import { emptyCommand, outOfOrder, packetTooLarge } from './client-errors.js';
-import { ClientIdentity } from './client-identity.js';
-import { ClientInput, StreamKind } from './client-input.js';
+import { CLIENT_GONE, endStatement } from './abandonment.js';
+import { ClientInput } from './client-input.js';
 import type { RegisteredClient } from './client-registry.js';
-import { ClientReply, type ReplyObserver } from './client-reply.js';
+import { ClientReply } from './client-reply.js';
 import { ClientStatements, type PendingPrepare } from './client-statements.js';
-import { type CommandTarget, classifyAgain, dispatch, dispatchLong } from './command-dispatch.js';
-import { CommandEvent } from './command-reader.js';
-import { CommandWork, SendKind } from './command-work.js';
+import { classifyAgain, dispatch } from './command-dispatch.js';
+import { CommandLoop, type CommandLoopHost, Stage } from './command-loop.js';
+import { CommandWork } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
 import { IdleTimeout, idleError } from './idle-timeout.js';
 import type { LearnedAnswer } from './learned-answers.js';
 import type { RelayServices } from './relay-services.js';
+import { ReplyEffects, type ReplyHost } from './reply-effects.js';
+import { SessionStart, type SessionStartHost } from './session-start.js';
 import { VirtualSession } from './virtual-session.js';
 import type { WorkObserver } from './work.js';
 
-const State = {
-  /** The next command may come. */
-  Ready: 0,
-  /** A command is waiting for a session or for its reply. */
-  Busy: 1,
-  /** A long command, or a file, is on its way to the server. */
-  Streaming: 2,
-  ChangingUser: 3,
-  Closed: 4,
-} as const;
-type State = (typeof State)[keyof typeof State];
-
 /**
- * One client: its socket, and which command it has under way. Commands are taken one at a time; what a driver
- * pipelines waits in the reader. What a command means is decided in `command-dispatch`, where it runs in
- * {@link VirtualSession}.
+ * One client: its socket, and what its commands come to. They are taken one at a time by a {@link CommandLoop}; what a
+ * command means is decided in `command-dispatch`, where it runs in {@link VirtualSession}.
  */
 export class ClientConnection
-  implements WorkObserver, ReplyObserver, ChangeUserHost, CommandTarget, RegisteredClient
+  implements WorkObserver, CommandLoopHost, ReplyHost, SessionStartHost, RegisteredClient
 {
   readonly connectionId: number;
   readonly attributes: ReadonlyMap<string, string>;
@@ -59,18 +41,10 @@ export class ClientConnection
   readonly #input: ClientInput;
   readonly #reply: ClientReply;
   readonly #idle = new IdleTimeout();
-  #identity: ClientIdentity;
-  #state: State = State.Busy;
-  /** Where the reply to a login or change of user goes, while that waits for its schema; else 0. */
-  #loginSequence = 0;
-  #changeUser: ChangeUser | null = null;
-  #serverCongested = false;
-  #pumping = false;
+  readonly #effects = new ReplyEffects(this);
+  readonly #loop: CommandLoop;
+  readonly #start: SessionStart;
   #draining = false;
-  /** Of the long command under way, some is still to be read. */
-  #longUnread = false;
-  /** What a long command that has failed is answered with, once it was read to its end. */
-  #failure: ErrPacket | null = null;
 
   constructor(client: ConnectedClient, services: RelayServices) {
     this.#client = client;
@@ -80,11 +54,12 @@ export class ClientConnection
     this.capabilities = client.capabilities;
     this.attributes = client.attributes;
     this.#input = new ClientInput(client.socket, services.maxPacketSize);
-    this.#identity = this.#identify(client.user.name, client);
-    this.#reply = new ClientReply(client.socket, client.capabilities, services.output, this);
+    this.#loop = new CommandLoop(this, client.socket, this.#input);
+    this.#start = new SessionStart(client, services, this);
+    this.#reply = new ClientReply(client.socket, client.capabilities, services.output, this.#effects);
     this.work = new CommandWork(this.#reply, (target) => {
       this.#input.streamCommand(target);
-      this.#stream();
+      this.#loop.stream();
     });
     this.virtual = this.#newVirtualSession();
   }
@@ -93,12 +68,21 @@ export class ClientConnection
     return (this.capabilities & Capability.DeprecateEof) !== 0;
   }
 
+  get closed(): boolean {
+    return this.#loop.stage === Stage.Closed;
+  }
+
+  /** {@link CommandLoopHost} */
+  get loginPending(): boolean {
+    return this.#start.pending;
+  }
+
   get userName(): string {
-    return this.#identity.userName;
+    return this.#start.identity.userName;
   }
 
   get account(): ServerAccount {
-    return this.#identity.account;
+    return this.#start.identity.account;
   }
 
   get serverConnectionId(): number | null {
@@ -111,17 +95,18 @@ export class ClientConnection
     this.services.clients.add(this);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
-    socket.on('end', () => this.close('client closed the connection'));
-    socket.on('close', () => this.close('client closed the connection'));
+    socket.on('end', () => this.close(CLIENT_GONE));
+    socket.on('close', () => this.close(CLIENT_GONE));
     if (this.#client.preface.length > 0) socket.write(this.#client.preface);
     if (this.#client.rest.length > 0) this.#input.reader.push(this.#client.rest);
-    this.#beginLogin(this.#client.sequenceId);
+    this.#loop.sharing.begin();
+    this.#start.begin(this.#client.sequenceId);
     socket.resume();
   }
 
   /** Sends a whole packet. */
   send(packet: Buffer): void {
-    if (this.#state !== State.Closed) this.#socket.write(packet);
+    if (this.#loop.stage !== Stage.Closed) this.#socket.write(packet);
   }
 
   sendErr(err: ErrPacket, sequenceId = 1): void {
@@ -139,7 +124,7 @@ export class ClientConnection
 
   /** Runs what {@link work} was filled with. */
   submit(): void {
-    this.#state = State.Busy;
+    this.#loop.stage = Stage.Busy;
     this.virtual.run(this.work);
   }
 
@@ -153,49 +138,44 @@ export class ClientConnection
 
   /** Keeps the next command waiting until {@link workDone}: for answers that are made here but not at once. */
   suspend(): void {
-    this.#state = State.Busy;
+    this.#loop.stage = Stage.Busy;
+    this.work.answered = false;
   }
 
   /** {@link CommandTarget} */
   resume(buf: Buffer, start: number, end: number): void {
-    if (this.#state !== State.Busy) return;
-    this.#state = State.Ready;
+    if (this.#loop.stage !== Stage.Busy) return;
+    this.#loop.stage = Stage.Ready;
     dispatch(this, buf, start, end);
-    this.#pump();
+    this.#loop.pump();
   }
 
   changeUser(buf: Buffer, start: number, end: number): void {
-    this.#state = State.ChangingUser;
-    this.#changeUser = new ChangeUser(this, this.services.authentication(this.#client));
-    this.#changeUser.begin(buf, start, end, this.capabilities, this.#identity.collation);
+    this.#loop.stage = Stage.ChangingUser;
+    this.#start.changeUser(buf, start, end);
   }
 
-  /** {@link ChangeUserHost} */
-  userChanged(command: ChangeUserCommand, userName: string, sequenceId: number): void {
-    this.#changeUser = null;
-    this.virtual.reset(null);
-    this.virtual.abandon();
+  /** {@link SessionStartHost} */
+  beginAnew(over: () => void): void {
+    this.suspend();
     this.statements.clear();
-    const collation = command.collation ?? this.#identity.collation;
-    this.#identity = this.#identify(userName, {
-      schema: command.schema,
-      capabilities: this.capabilities,
-      collation,
+    this.virtual.reset(null, () => {
+      this.virtual.abandon();
+      if (this.closed) return;
+      this.virtual = this.#newVirtualSession();
+      over();
     });
-    this.virtual = this.#newVirtualSession();
-    this.#beginLogin(sequenceId);
-    this.#pump();
   }
 
-  /** {@link ChangeUserHost}: MySQL ends the connection, MariaDB lets it go on as it was. */
-  userNotChanged(): void {
-    this.#changeUser = null;
-    if (this.services.upstream.facts?.info.flavor !== 'mariadb') {
-      this.end();
-      return;
-    }
-    this.#state = State.Ready;
-    this.#pump();
+  /** {@link SessionStartHost} */
+  welcome(sequenceId: number): void {
+    this.#reply.restart(this.virtual.state.status);
+    this.sendOk(sequenceId);
+  }
+
+  /** {@link SessionStartHost} */
+  ready(): void {
+    if (!this.closed) this.#loop.ready();
   }
 
   /** COM_SET_OPTION. */
@@ -204,50 +184,42 @@ export class ClientConnection
   }
 
   /** COM_RESET_CONNECTION. */
-  resetSession(): void {
+  resetSession(over: () => void): void {
     this.statements.clear();
-    this.virtual.reset(this.#identity.resetProfile(this.virtual.state.profile));
+    this.virtual.reset(this.#start.identity.resetProfile(this.virtual.state.profile), over);
     this.#reply.restart(this.virtual.state.status);
   }
 
   /** {@link WorkObserver} */
   workDone(): void {
-    if (this.#state === State.Closed) return;
-    if (this.#loginSequence !== 0) this.#loginSucceeded();
+    if (this.closed) return;
+    if (this.#start.pending) this.#start.succeeded();
     if (this.virtual.session === null) this.statements.sessionGone();
     this.services.observer.commandDone?.();
     if (this.work.effects.disconnects) {
       this.end();
       return;
     }
-    this.#state = State.Ready;
-    this.#pump();
+    this.ready();
   }
 
   /** {@link WorkObserver} */
   workFailed(err: ErrPacket, sequenceId = 1): void {
-    if (this.#state === State.Closed) return;
+    if (this.closed) return;
     this.pendingPrepare = null;
-    if (this.#loginSequence !== 0) {
-      this.sendErr(err, this.#loginSequence);
-      this.end();
+    if (this.#start.pending) {
+      this.#start.failed(err);
       return;
     }
     if (this.virtual.session === null) this.statements.sessionGone();
-    if (this.#longUnread) {
-      this.#failure = err;
-      this.#input.skipCommand();
-      this.#stream();
-      return;
-    }
-    this.#fail(err, this.work.isLong ? this.#input.replySequence : sequenceId);
-    this.#pump();
+    if (this.#loop.long.failsLater(err)) return;
+    this.fail(err, this.work.isLong ? this.#input.replySequence : sequenceId);
+    this.#loop.pump();
   }
 
-  /** The command is over, and it failed. */
-  #fail(err: ErrPacket, sequenceId: number): void {
-    this.#failure = null;
-    this.#state = State.Ready;
+  /** {@link LongCommandHost} */
+  fail(err: ErrPacket, sequenceId: number): void {
+    this.#loop.stage = Stage.Ready;
     if (this.work.hasReply) this.sendErr(err, sequenceId);
   }
 
@@ -261,70 +233,31 @@ export class ClientConnection
     this.close('the server session was lost in the middle of a reply');
   }
 
-  /** {@link ReplyObserver} */
-  replyOk(ok: OkPacket, rows: number | null, row: readonly (bigint | null)[] | null): void {
-    this.virtual.replyOk(ok, rows, row);
-    const { statement } = this.work;
-    if (statement === null) return;
-    if ((ok.status & Status.CursorExists) !== 0) this.#setCursor(true);
-    if ((ok.status & Status.LastRowSent) !== 0) this.#setCursor(false);
-  }
-
-  /** {@link ReplyObserver} */
-  get told(): ToldState {
-    return this.virtual.told;
-  }
-
-  /** {@link ReplyObserver} */
-  replyErr(errno: number, notExecuted: boolean, sqlState: string): void {
-    this.pendingPrepare = null;
-    this.virtual.replyErr(errno, notExecuted, sqlState);
-  }
-
-  /** {@link ReplyObserver} */
-  statementPrepared(serverId: number, parameters: number): number {
-    const pending = this.pendingPrepare;
-    const { session } = this.virtual;
-    if (pending === null || session === null)
-      throw new TypeError('a statement was prepared that nobody asked for');
-    this.pendingPrepare = null;
-    return this.statements.prepared(pending, this.virtual.state.profile, parameters, serverId, session).id;
-  }
-
-  /** {@link ReplyObserver} */
-  fileRequested(): void {
-    const { session } = this.virtual;
-    if (session === null) throw new TypeError('a file was requested without a session');
+  /** {@link ReplyHost} */
+  fileRequested(session: ServerSession): void {
+    if (this.closed) {
+      // Nobody is there to send it, and a KILL does not always end the wait (MariaDB).
+      this.virtual.abandonInside();
+      return;
+    }
     this.#input.streamFile(session);
-    this.#stream();
+    this.#loop.stream();
   }
 
-  /** {@link ReplyObserver} */
+  /** {@link ReplyHost} */
   replyComplete(): void {
-    if (this.#state === State.Streaming) {
+    if (this.#loop.stage === Stage.Streaming) {
       // The server answered before it had everything: it does not read the rest, or takes it for commands.
       this.close('the server ended a command before it was sent whole');
       return;
     }
+    this.work.answered = this.virtual.session?.tracker.refused !== true;
     this.virtual.replyComplete();
   }
 
-  /** {@link ReplyObserver} */
-  clientCongested(): void {
-    this.virtual.session?.channel.pause();
-    this.#serverCongested = true;
-  }
-
-  /** {@link ReplyObserver} */
+  /** {@link ReplyHost}, {@link WorkObserver} */
   serverDrained(): void {
-    if (this.#state === State.Streaming) this.#pump();
-  }
-
-  #setCursor(open: boolean): void {
-    const { statement } = this.work;
-    if (statement === null) return;
-    this.statements.setCursor(statement, open);
-    this.virtual.state.setHold(HoldReason.Cursor, this.statements.hasCursor);
+    if (this.#loop.stage === Stage.Streaming) this.#loop.pump();
   }
 
   /** {@link RegisteredClient} */
@@ -347,7 +280,7 @@ export class ClientConnection
 
   /** {@link RegisteredClient} */
   secondPassed(): void {
-    if (this.#state !== State.Ready || this.#socket.writableLength > 0) this.#idle.clientSpoke();
+    if (this.#loop.stage !== Stage.Ready || this.#socket.writableLength > 0) this.#idle.clientSpoke();
     else if (this.#idle.secondPassed(this.virtual.state.profile, this.capabilities)) this.#endIdle();
   }
 
@@ -361,22 +294,36 @@ export class ClientConnection
   }
 
   #endIfDrained(): void {
-    const idle = this.#state === State.Ready && (this.virtual.holds & ~HoldReason.SessionMode) === 0;
+    const idle = this.#loop.stage === Stage.Ready && this.holdsNothing;
     if (this.#draining && idle) this.end();
   }
 
   /** Sends what is queued, then closes. */
-  end(): void {
-    if (this.#state === State.Closed) return;
+  end(reason = 'ended'): void {
+    if (this.closed) return;
     this.#socket.end();
-    this.close('ended');
+    this.close(reason);
+  }
+
+  /** COM_QUIT. */
+  quit(): void {
+    this.#leave('quit');
+    this.#loop.sharing.quit();
   }
 
   /** The client has gone, or must go. Its statement is ended, its session cleaned and given back. */
   close(reason: string): void {
-    if (this.#state === State.Closed) return;
-    const inside = this.#state === State.Streaming;
-    this.#state = State.Closed;
+    if (this.closed) return;
+    this.#leave(reason);
+    // What was written before goes out; half-open connections are not kept.
+    if (this.#socket.writableEnded) this.#socket.destroySoon();
+    else this.#socket.destroy();
+  }
+
+  #leave(reason: string): void {
+    const inside = this.#loop.stage === Stage.Streaming;
+    this.#loop.stage = Stage.Closed;
+    this.#loop.sharing.close();
     this.services.clients.remove(this);
     this.services.observer.clientClosed?.(this.connectionId, reason);
     this.#client.release();
@@ -384,164 +331,52 @@ export class ClientConnection
     if (inside) {
       this.virtual.abandonInside();
     } else {
-      const { session } = this.virtual;
-      if (this.#serverCongested) session?.channel.resume();
-      const kill = session !== null && this.virtual.running && !this.work.effects.commits;
-      if (kill) this.services.killer.killQuery(session, this.account, () => {});
+      this.#effects.resumeServer();
+      endStatement(this, reason === CLIENT_GONE);
       this.virtual.abandon();
     }
-    // What was written before goes out; half-open connections are not kept.
-    if (this.#socket.writableEnded) this.#socket.destroySoon();
-    else this.#socket.destroy();
   }
 
-  #identify(userName: string, login: LoginState): ClientIdentity {
-    const { services } = this;
-    return new ClientIdentity(services.upstream, userName, services.accountOf(userName), login);
+  /** {@link WatchedClient} */
+  get holdsNothing(): boolean {
+    return (this.virtual.holds & ~HoldReason.SessionMode) === 0;
+  }
+
+  /** {@link WatchedClient} */
+  endWith(err: ErrPacket, sequenceId: number | null): void {
+    const id = sequenceId ?? this.#loop.errSequence;
+    if (id !== null) this.sendErr(err, id);
+    this.end('two processes used the connection');
   }
 
   #newVirtualSession(): VirtualSession {
-    return new VirtualSession(this.services, this, this.#identity);
-  }
-
-  /** Answers a login at once where its schema is known to exist, else when a session has it. */
-  #beginLogin(sequenceId: number): void {
-    this.#loginSequence = sequenceId;
-    const { account, schema } = this.#identity;
-    const schemaKnown = schema === null || this.services.knownSchemas.has(account, schema);
-    if (schemaKnown && this.virtual.state.learnProfile()) {
-      this.#loginSucceeded();
-      this.#state = State.Ready;
-      this.#pump();
-      return;
-    }
-    this.work.set(SendKind.Nothing, ReplyShape.Ok, SCHEMA_CHANGE, EMPTY, 0, 0);
-    this.work.getsSchema = schema !== null;
-    this.submit();
-  }
-
-  #loginSucceeded(): void {
-    const sequenceId = this.#loginSequence;
-    this.#loginSequence = 0;
-    this.#reply.restart(this.virtual.state.status);
-    const { account, schema } = this.#identity;
-    if (schema !== null) this.services.knownSchemas.add(account, schema);
-    this.sendOk(sequenceId);
+    return new VirtualSession(this.services, this, this.#start.identity);
   }
 
   #onData(chunk: Buffer): void {
-    if (this.#state === State.Closed) return;
+    if (this.closed) return;
     this.#idle.clientSpoke();
-    this.#input.reader.push(chunk);
-    this.#pump();
-    if (this.#state === State.Busy) this.#input.limitBacklog();
+    this.#loop.received(chunk);
   }
 
   #onDrain(): void {
-    if (this.#serverCongested) {
-      this.#serverCongested = false;
-      this.virtual.session?.channel.resume();
-    }
-    if (this.#state === State.Ready) this.#pump();
+    this.#effects.resumeServer();
+    if (this.#loop.stage === Stage.Ready) this.#loop.pump();
   }
 
-  /** Takes commands, or pieces of one, for as long as there are any and nothing is under way. Not re-entrant. */
-  #pump(): void {
-    if (this.#pumping) return;
-    this.#pumping = true;
-    try {
-      let goOn = true;
-      while (goOn) goOn = this.#pumpOnce();
-    } finally {
-      this.#pumping = false;
-    }
+  /** {@link CommandLoopHost} */
+  receive(buf: Buffer, start: number, end: number): void {
+    this.#start.receive(buf, start, end);
+  }
+
+  /** {@link CommandLoopHost} */
+  paused(): void {
     if (this.#draining) this.#endIfDrained();
-    if (this.#state !== State.Ready) return;
-    if (this.#socket.writableNeedDrain) this.#input.limitBacklog();
-    else this.#input.flow();
-  }
-
-  /** Whether there may be more to do at once. */
-  #pumpOnce(): boolean {
-    switch (this.#state) {
-      case State.Closed:
-      case State.Busy:
-        return false;
-      case State.Streaming:
-        return this.#pumpStreamed();
-      case State.ChangingUser:
-        break;
-      case State.Ready:
-        // Who does not read its replies is given no more of them: also those made here would fill the memory.
-        if (this.#socket.writableNeedDrain) return false;
-        break;
-    }
-    const { reader } = this.#input;
-    const event = reader.next();
-    if (event === CommandEvent.None) return false;
-    const { buf, start, end } = reader;
-    if (this.#state === State.ChangingUser) {
-      this.#changeUser?.receive(buf, start, end);
-      return this.#state !== State.ChangingUser;
-    }
-    if (buf[start + 3] !== 0) {
-      this.#outOfOrder(buf[start + 3] as number);
-      return false;
-    }
-    if (event === CommandEvent.LongCommand) this.#beginLong(buf, start, end);
-    else if (end - start === HEADER_SIZE) this.sendErr(emptyCommand());
-    else dispatch(this, buf, start, end);
-    return true;
-  }
-
-  #beginLong(buf: Buffer, start: number, end: number): void {
-    this.#longUnread = true;
-    const err = dispatchLong(this, buf, start, end);
-    if (err === null) return;
-    this.sendErr(err);
-    this.close('a command was too long');
-  }
-
-  #stream(): void {
-    this.#state = State.Streaming;
-    this.#pump();
-  }
-
-  #pumpStreamed(): boolean {
-    const outcome = this.#input.pump();
-    if (outcome === null) return false;
-    if ('tooLarge' in outcome) {
-      this.sendErr(packetTooLarge(outcome.tooLarge), this.#input.replySequence);
-      this.close('packet too large');
-      return false;
-    }
-    if (outcome.done !== StreamKind.File) this.#longUnread = false;
-    this.#state = State.Busy;
-    if (outcome.done === StreamKind.Command) this.#longCommandSent();
-    if (outcome.done === StreamKind.Skipped && this.#failure !== null)
-      this.#fail(this.#failure, this.#input.replySequence);
-    return true;
   }
 
   /** {@link WorkObserver} */
   classifyAgain(): void {
     classifyAgain(this);
-  }
-
-  /** All of a long command is on its way: only now is it known what its text says. */
-  #longCommandSent(): void {
-    const { text } = this.work;
-    if (text !== null) {
-      this.work.traits = text.finish();
-      this.work.effects = this.services.routines.effectsOf(this.work.traits, this.account);
-      this.virtual.state.effectsKnown(this.work.effects);
-    }
-    if (!this.work.hasReply) this.virtual.replyComplete();
-  }
-
-  #outOfOrder(sequenceId: number): void {
-    this.sendErr(outOfOrder(sequenceId), (sequenceId + 1) & 0xff);
-    this.end();
   }
 }
 
@@ -552,5 +387,3 @@ const STATUS_OF_OWN_OK =
   Status.InTransactionReadonly |
   Status.NoBackslashEscapes |
   Status.AnsiQuotes;
-
-const EMPTY = Buffer.alloc(HEADER_SIZE);

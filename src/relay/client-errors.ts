@@ -2,6 +2,7 @@ import { ServerConnectError } from '../backend/connect.js';
 import { type PoolError, PoolTimeoutError } from '../pool/errors.js';
 import { ServerError } from '../protocol/constants.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import type { Opener } from './shared-socket.js';
 
 /** Everything the proxy itself says begins so: a reader of an app's log must see who is speaking. */
 const WHO = 'mybouncer: ';
@@ -16,23 +17,50 @@ export function checkoutError(error: PoolError): ErrPacket {
   if (cause instanceof ServerConnectError) {
     const text =
       error instanceof PoolTimeoutError ? `${error.message}; last attempt: ${cause.message}` : cause.message;
-    return { errno: cause.errno, sqlState: cause.sqlState, message: WHO + text };
+    return clientError(numberOf(cause), text);
   }
   return clientError(ServerError.ConCount, error.message);
+}
+
+/** What clients are told of a server that could not be reached: its own number, where it said anything. */
+export function numberOf({ errno, sqlState }: ServerConnectError): { errno: number; sqlState: string } {
+  return isLibraryError(errno) ? ServerError.ConnectToForeign : { errno, sqlState };
+}
+
+function isLibraryError(errno: number): boolean {
+  return errno >= 2000 && errno < 3000;
 }
 
 /** The session ended under a statement: it may have been executed or not, so it is not sent again. */
 export function lostDuringQuery(why: string): ErrPacket {
   return clientError(
-    ServerError.ServerLost,
+    ServerError.NetRead,
     `Lost connection to MySQL server during query (${why}); the statement may or may not have been executed`,
+  );
+}
+
+/** The session ended under a statement of a transaction that the statement could not have ended. */
+export function lostDuringTransaction(why: string): ErrPacket {
+  return clientError(
+    ServerError.NetRead,
+    `Lost connection to MySQL server during query (${why}); its transaction was not committed. ` +
+      'The connection can be used on',
+  );
+}
+
+/** The session ended before the statement had begun. */
+export function lostBeforeQuery(why: string): ErrPacket {
+  return clientError(
+    ServerError.NetRead,
+    `Lost connection to MySQL server (${why}). This statement was not executed; ` +
+      'the connection can be used on',
   );
 }
 
 /** The session ended between two statements, and with it what the client had on it. */
 export function lostWhileHeld(why: string, what: readonly string[]): ErrPacket {
   return clientError(
-    ServerError.ServerLost,
+    ServerError.NetRead,
     `Lost connection to MySQL server (${why}); gone with it: ${what.join(', ')}. ` +
       'This statement was not executed; the connection can be used on',
   );
@@ -62,9 +90,23 @@ export function emptyCommand(): ErrPacket {
   return clientError(ServerError.MalformedPacket, 'Malformed communication packet: an empty command');
 }
 
-export function outOfOrder(sequenceId: number): ErrPacket {
+/**
+ * Two processes use one connection, which is closed. `kind`: an error that drivers and frameworks answer by connecting anew,
+ * and that libmariadb passes on (it does not a library's own 2006 and 2013).
+ */
+export function socketShared(
+  { pid, program }: Opener,
+  kind: { errno: number; sqlState: string } = ServerError.ConnectionKilled,
+): ErrPacket {
+  const by = pid === null ? '' : ` by pid ${pid.slice(0, MAX_NAME)}`;
+  const named = program === null ? '' : ` (program ${program.slice(0, MAX_NAME)})`;
   return clientError(
-    ServerError.NetPacketsOutOfOrder,
-    `Got packets out of order: a command began with sequence id ${sequenceId}`,
+    kind,
+    `Lost connection to MySQL server: two processes are using this connection: it was opened${by}${named} before a fork; ` +
+      'open connections after the fork, or drop inherited ones there: gunicorn post_fork or uWSGI @postfork with ' +
+      'engine.dispose(close=False) for SQLAlchemy, on_worker_boot for puma (threads: one connection each)',
   );
 }
+
+/** Characters of what a client says of itself. */
+const MAX_NAME = 64;

@@ -7,6 +7,13 @@ import { FileTarget, type PieceTarget, Progress, SKIP, StreamedInput } from './s
 export const StreamKind = { Command: 0, File: 1, Skipped: 2 } as const;
 export type StreamKind = (typeof StreamKind)[keyof typeof StreamKind];
 
+/** Null: more is to come. Too large: the number of bytes allowed. Out of order: the sequence id. */
+export type StreamOutcome =
+  | { readonly done: StreamKind }
+  | { readonly tooLarge: number }
+  | { readonly outOfOrder: number }
+  | null;
+
 /** Bytes that a client may send ahead before it is made to wait. */
 const MAX_BACKLOG = 256 * 1024;
 
@@ -39,8 +46,8 @@ export class ClientInput {
     this.#begin(StreamKind.Skipped, new StreamedInput(this.reader, SKIP, false, this.#maxPacketSize));
   }
 
-  /** Passes on what is there. Done: what it was. Too large: the number of bytes allowed. Null: more is to come. */
-  pump(): { readonly done: StreamKind } | { readonly tooLarge: number } | null {
+  /** Passes on what is there. */
+  pump(): StreamOutcome {
     const progress = this.#streamed?.pump() ?? Progress.Done;
     switch (progress) {
       case Progress.Starved:
@@ -54,6 +61,8 @@ export class ClientInput {
         return { done: this.#kind };
       case Progress.TooLarge:
         return { tooLarge: this.#maxPacketSize };
+      case Progress.OutOfOrder:
+        return { outOfOrder: this.reader.sequenceId };
     }
   }
 

@@ -16,8 +16,11 @@ export interface ReplyObserver {
    * them, where it was kept ({@link ClientReply.expect}); whole numbers only.
    */
   replyOk(ok: OkPacket, rows: number | null, row: readonly (bigint | null)[] | null): void;
-  /** `notExecuted`: the server refused before it did anything, and the packet was not passed on. */
-  replyErr(errno: number, notExecuted: boolean, sqlState: string): void;
+  /**
+   * `notExecuted`: the server refused before it did anything. `untold`: the client has nothing of the reply yet. Whether
+   * it is to be passed on: only what is untold can be kept back.
+   */
+  replyErr(errno: number, notExecuted: boolean, untold: boolean, sqlState: string): boolean;
   /** Returns the id under which the client will know the statement. */
   statementPrepared(serverId: number, parameters: number): number;
   fileRequested(): void;
@@ -52,6 +55,8 @@ export class ClientReply implements Exchange {
   readonly #output: OutputBuffer;
   readonly #observer: ReplyObserver;
   #session: ServerSession | null = null;
+  /** Something of the reply under way may be on its way to the client. */
+  #flushed = false;
   /** Keeps the first row, where somebody wants to know it. */
   #row: FirstRow | null = null;
   /** Status flags of the last OK: an EOF put in carries them. */
@@ -93,6 +98,7 @@ export class ClientReply implements Exchange {
     this.shape = shape;
     this.#session = session;
     this.#row = row;
+    this.#flushed = false;
   }
 
   span(buf: Buffer, start: number, end: number): void {
@@ -131,10 +137,12 @@ export class ClientReply implements Exchange {
   err(buf: Buffer, start: number, end: number): void {
     if (end - start < HEADER_SIZE + 3) throw new MalformedPacketError('ERR packet ends too early');
     const errno = buf.readUInt16LE(start + HEADER_SIZE + 1);
-    const notExecuted = (this.#session as ServerSession).tracker.refused;
+    const { refused, isLone } = (this.#session as ServerSession).tracker;
     const state = start + HEADER_SIZE + 4;
-    this.#observer.replyErr(errno, notExecuted, buf.toString('latin1', state, state + 5));
-    if (!this.discard && !notExecuted) this.#output.span(buf, start, end, this.#target);
+    const sqlState = buf.toString('latin1', state, state + 5);
+    const passOn = this.#observer.replyErr(errno, refused, isLone || !this.#flushed, sqlState);
+    if (!passOn) this.#output.drop(this.#target);
+    else if (!this.discard) this.#output.span(buf, start, end, this.#target);
   }
 
   columnsEnd(sequenceId: number, rowsFollow: boolean): number {
@@ -163,6 +171,7 @@ export class ClientReply implements Exchange {
   }
 
   chunkEnd(): void {
+    this.#flushed = true;
     this.#flush();
     if (this.#target.writableNeedDrain && !this.discard) this.#observer.clientCongested();
   }

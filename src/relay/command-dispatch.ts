@@ -38,9 +38,11 @@ export interface CommandTarget extends KillClient, PreambleClient {
   resume(buf: Buffer, start: number, end: number): void;
   send(packet: Buffer): void;
   changeUser(buf: Buffer, start: number, end: number): void;
-  resetSession(): void;
+  /** `over`: the client may be told, and send its next command. */
+  resetSession(over: () => void): void;
   setMultiStatements(on: boolean): void;
   close(reason: string): void;
+  quit(): void;
 }
 
 /** Carries out one whole command: `[start, end)`, header included, at least one byte of payload. */
@@ -122,11 +124,14 @@ function local(client: CommandTarget, command: number, buf: Buffer, start: numbe
       client.sendOk();
       return;
     case Command.Quit:
-      client.close('quit');
+      client.quit();
       return;
     case Command.ResetConnection:
-      client.resetSession();
-      client.sendOk();
+      client.suspend();
+      client.resetSession(() => {
+        client.sendOk();
+        client.workDone();
+      });
       return;
     case Command.ChangeUser:
       client.changeUser(buf, start, end);

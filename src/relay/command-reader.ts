@@ -45,6 +45,26 @@ export class CommandReader {
     return this.#unread;
   }
 
+  /**
+   * How many bytes of the packet under way have not come yet; 0 at the end of one, and while not even its length is known.
+   * For the moments when everything whole was taken.
+   */
+  get lacking(): number {
+    if (this.#pieceLeft >= 0) return Math.max(0, this.#pieceLeft - this.#unread);
+    if (this.#unread < HEADER_SIZE) return 0;
+    return Math.max(0, HEADER_SIZE + this.#peekLength() - this.#unread);
+  }
+
+  /** The unread byte at `offset`; -1 while it is not there. */
+  peek(offset: number): number {
+    let at = this.#pos + offset;
+    for (const chunk of this.#chunks) {
+      if (at < chunk.length) return chunk[at] as number;
+      at -= chunk.length;
+    }
+    return -1;
+  }
+
   push(chunk: Buffer): void {
     if (chunk.length === 0) return;
     this.#chunks.push(chunk);

@@ -49,6 +49,8 @@ export class CommandWork implements Work {
   shape: ReplyShape = ReplyShape.Ok;
   /** COM_STMT_SEND_LONG_DATA has no reply. */
   hasReply = true;
+  /** The client has all of its reply. */
+  answered = false;
   /** More of the command follows than `[start, end)`: it is streamed. */
   isLong = false;
   /** Takes in the text of a long statement while it is streamed. */
@@ -106,6 +108,7 @@ export class CommandWork implements Work {
   }
 
   answer(conditions: Conditions, rows: RowsWanted): void {
+    this.answered = true;
     this.#reply.conditions(conditions, { ...rows, binary: this.#kind === SendKind.Execute });
   }
 
@@ -133,6 +136,7 @@ export class CommandWork implements Work {
     this.getsSchema = false;
     this.choosesSchema = false;
     this.hasReply = true;
+    this.answered = false;
     this.isLong = false;
     this.text = null;
   }

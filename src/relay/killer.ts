@@ -1,14 +1,23 @@
-import { InternalCommandError, queryCommand, runInternal } from '../backend/internal-commands.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
-import { BouncerError } from '../errors.js';
+import { systemClock } from '../pool/clock.js';
+import { Ticker } from '../pool/ticker.js';
 import { ServerError } from '../protocol/constants.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import { ControlConnection } from './control-connection.js';
+import type { RelayCounters } from './relay-counters.js';
+import { SessionEnding } from './session-ending.js';
+import { Pursuit, StatementKill } from './statement-kill.js';
 
-/** A KILL that could not be sent. */
-export class KillFailedError extends BouncerError {
-  readonly code = 'KILL_FAILED';
+/** Period in ms of the tick that looks after statements which were killed; it runs only while there are any. */
+const TICK_MS = 10;
+
+export interface KillerLog {
+  warn(fields: object, message: string): void;
 }
+
+/** Something that is looked after until it is over. @returns whether there may be more to do */
+type Pursued = { tick(now: number): boolean };
 
 /**
  * Sends KILLs over a connection of its own, one per server user, which no full pool can starve
@@ -16,76 +25,132 @@ export class KillFailedError extends BouncerError {
  */
 export class Killer {
   readonly #upstream: Upstream;
-  readonly #control = new Map<ServerAccount, Promise<ServerSession>>();
+  readonly #counters: RelayCounters;
+  readonly #retryMs: number;
+  readonly #log: KillerLog;
+  readonly #controls = new Map<ServerAccount, ControlConnection>();
+  readonly #pursued = new Set<Pursued>();
+  readonly #ticker = new Ticker(systemClock, TICK_MS, () => this.#tick());
 
-  constructor(upstream: Upstream) {
+  /** `retryMs`: the longest pause between attempts to open a control connection. */
+  constructor(upstream: Upstream, counters: RelayCounters, retryMs: number, log: KillerLog) {
     this.#upstream = upstream;
+    this.#counters = counters;
+    this.#retryMs = retryMs;
+    this.#log = log;
   }
 
-  /** Opens the control connection of an account, or finds it open. */
-  async connect(account: ServerAccount): Promise<ServerSession> {
-    const control = this.#connection(account);
-    const session = await control;
-    if (!session.closed) return session;
-    // Whoever closed it here has told nobody.
-    if (this.#control.get(account) === control) this.#control.delete(account);
-    return this.#connection(account);
+  /** Opens the control connection of an account, or finds it open. @throws what kept it from being opened */
+  connect(account: ServerAccount): Promise<ServerSession> {
+    return this.#control(account).connect();
+  }
+
+  /** A client of the account's is here: the control connection is to be there before it is needed. */
+  watch(account: ServerAccount): void {
+    if (this.#controls.has(account)) return;
+    this.connect(account).catch(() => {});
+  }
+
+  /** Ends the statement a session is running, if it can be ended by one KILL. */
+  killQuery(session: ServerSession, account: ServerAccount, done: (error: Error | null) => void): void {
+    if (session.running === 0 || session.closed) done(null);
+    else this.#aim(session, account, Pursuit.Once).kill(false, done);
+  }
+
+  /** Nobody waits any more for the command that a session is running: it is ended, whatever that takes. */
+  end(session: ServerSession, account: ServerAccount): void {
+    this.#pursue(session, account, Pursuit.ToTheEnd);
+  }
+
+  /** As {@link end}, but only while the command waits for a lock. */
+  endWaiting(session: ServerSession, account: ServerAccount): void {
+    this.#pursue(session, account, Pursuit.WhileItWaits);
   }
 
   /**
-   * Ends the statement a session is running. Until the server has answered, the session must get no other work: the
-   * KILL may arrive after the statement has ended by itself. `killsUnderWay` sees to that.
+   * Ends a session on the server that was cut off here in the midst of a command: the server would not notice before it
+   * writes. Resolves when the server is rid of it, or won't tell.
    */
-  killQuery(session: ServerSession, account: ServerAccount, done: (error: Error | null) => void): void {
-    session.killsUnderWay++;
-    this.#send(account, `KILL QUERY ${session.connectionId}`, (error) => {
-      session.killsUnderWay--;
-      done(error);
-      if (session.killsUnderWay > 0 || session.closed) return;
-      const { onKillsAnswered } = session;
-      session.onKillsAnswered = null;
-      onKillsAnswered?.();
+  untilGone(session: ServerSession, account: ServerAccount): Promise<void> {
+    return new Promise((resolve) => {
+      const control = this.#control(account);
+      if (!control.isOpen) {
+        resolve();
+        return;
+      }
+      this.#counters.connectionsKilled++;
+      const ending = new SessionEnding(session.connectionId, control, resolve);
+      ending.begin();
+      this.#add(ending);
     });
   }
 
   /** KILL of an id that isn't one of the proxy's clients: the server's own business. */
   forward(statement: string, account: ServerAccount, done: (err: ErrPacket | null) => void): void {
-    this.#send(account, statement, (error) => {
-      if (error === null) done(null);
-      else if (error instanceof InternalCommandError) done(error.err);
-      else done({ ...ServerError.UnknownError, message: `mybouncer: ${error.message}` });
+    this.#control(account).send({
+      statement,
+      patient: false,
+      wanted: () => true,
+      sent: () => {},
+      done: (reply, error) => {
+        if (error === null) done(reply?.err ?? null);
+        else done({ ...ServerError.UnknownError, message: `mybouncer: ${error.message}` });
+      },
     });
   }
 
+  /** Sees to it that the control connections are alive. */
+  secondPassed(): void {
+    for (const control of this.#controls.values()) control.secondPassed();
+  }
+
   async close(): Promise<void> {
-    const open = [...this.#control.values()];
-    this.#control.clear();
-    for (const session of await Promise.allSettled(open)) {
-      if (session.status === 'fulfilled') await session.value.quit();
-    }
+    this.#ticker.stop();
+    await Promise.all([...this.#controls.values()].map((control) => control.close()));
   }
 
-  #send(account: ServerAccount, statement: string, done: (error: Error | null) => void): void {
-    this.#connection(account).then(
-      (session) =>
-        runInternal(session, [queryCommand(statement)], ([reply], lost) => {
-          if (lost !== null) this.#control.delete(account);
-          const err = reply?.err ?? null;
-          done(lost ?? (err === null ? null : new InternalCommandError(err)));
-        }),
-      (cause: unknown) => done(new KillFailedError('no control connection to the server', { cause })),
-    );
+  #pursue(session: ServerSession, account: ServerAccount, pursuit: Pursuit): void {
+    if (session.running === 0 || session.closed) return;
+    const kill = this.#aim(session, account, pursuit);
+    kill.pursue(pursuit);
+    this.#add(kill);
   }
 
-  #connection(account: ServerAccount): Promise<ServerSession> {
-    let control = this.#control.get(account);
+  /** The KILLs aimed at what the session is running, none of which is sent yet where there were none. */
+  #aim(session: ServerSession, account: ServerAccount, pursuit: Pursuit): StatementKill {
+    const { kills } = session;
+    if (kills instanceof StatementKill && kills.isDue) return kills;
+    const kill = new StatementKill(session, this.#control(account), this.#counters, pursuit);
+    session.kills = kill;
+    this.#add(kill);
+    return kill;
+  }
+
+  #add(pursued: Pursued): void {
+    this.#pursued.add(pursued);
+    this.#ticker.keep();
+  }
+
+  #tick(): boolean {
+    const now = performance.now();
+    for (const one of this.#pursued) if (!one.tick(now)) this.#pursued.delete(one);
+    return this.#pursued.size > 0;
+  }
+
+  #control(account: ServerAccount): ControlConnection {
+    let control = this.#controls.get(account);
     if (control === undefined) {
-      control = this.#upstream.open(account, null, 0).then((session) => {
-        session.onLost = () => this.#control.delete(account);
-        return session;
+      control = new ControlConnection({
+        open: () => this.#upstream.open(account, null, 0),
+        retryMs: this.#retryMs,
+        unreachable: (error) => {
+          this.#log.warn(
+            { user: account.user, error: error.message },
+            'no control connection to the server: until there is one, statements of clients that go away are not ended',
+          );
+        },
       });
-      this.#control.set(account, control);
-      control.catch(() => this.#control.delete(account));
+      this.#controls.set(account, control);
     }
     return control;
   }

@@ -3,6 +3,7 @@ import type { StatementClassifier } from '../sql/trait-cache.js';
 import type { Authentication } from './authentication.js';
 import type { ClientRegistry } from './client-registry.js';
 import type { FoundRowsUse } from './diagnostics.js';
+import type { ForkCheck } from './fork-check.js';
 import type { HoldRegister } from './hold-register.js';
 import type { Killer } from './killer.js';
 import type { LearnedAnswers } from './learned-answers.js';
@@ -10,6 +11,7 @@ import type { OutputBuffer } from './output-buffer.js';
 import type { RelayCounters } from './relay-counters.js';
 import type { RoutineWatch } from './routine-watch.js';
 import type { ServerPools, SessionCleaner } from './session-cleaner.js';
+import type { SharedSocket } from './shared-socket.js';
 import type { UnsafePolicy } from './unsafe-policy.js';
 
 /** What identifies a client to an authentication in mid-connection. */
@@ -24,6 +26,8 @@ export interface RelayObserver {
   commandDone?(): void;
   /** A client ended; `reason` says why when it was not its own wish. */
   clientClosed?(connectionId: number, reason: string): void;
+  /** Two processes used a client's connection. */
+  socketShared?(shared: SharedSocket): void;
 }
 
 /** What all clients of one proxy share. */
@@ -41,11 +45,15 @@ export interface RelayServices {
   /** Answers to what clients send when they connect. */
   readonly learned: LearnedAnswers;
   readonly sessionMode: boolean;
+  /** `on_client_disconnect: finish` */
+  readonly finishAbandoned: boolean;
   /** Which clients hold a session, and why. */
   readonly holds: HoldRegister;
   /** `on_unsafe` and `max_held`. */
   readonly unsafe: UnsafePolicy;
   readonly counters: RelayCounters;
+  /** `fork_guard`; null when it is off, or where the system shows nothing of other processes. */
+  readonly forks: ForkCheck | null;
   /** What routines, triggers and views do to sessions. */
   readonly routines: RoutineWatch;
   /** Largest command accepted from a client, in bytes. */

@@ -1,8 +1,10 @@
 import { ServerConnectError } from '../backend/connect.js';
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import { BouncerError } from '../errors.js';
+import { DialBackoff } from '../pool/dial-backoff.js';
 import { ServerError } from '../protocol/constants.js';
 import type { ServerInfo } from '../session/server-info.js';
+import { numberOf } from './client-errors.js';
 import type { Killer } from './killer.js';
 
 /** Clients that came before the server was ever reached, and waited in vain. */
@@ -30,17 +32,18 @@ export class ServerContact {
   readonly #killer: Killer;
   readonly #upstream: Upstream;
   readonly #account: ServerAccount;
-  readonly #retryMs: number;
+  readonly #backoff: DialBackoff;
   readonly #log: ContactLog;
   #timer: NodeJS.Timeout | null = null;
   #stopped = false;
   #lastError: Error | null = null;
 
+  /** @param retryMs - longest pause between two tries */
   constructor(killer: Killer, upstream: Upstream, account: ServerAccount, retryMs: number, log: ContactLog) {
     this.#killer = killer;
     this.#upstream = upstream;
     this.#account = account;
-    this.#retryMs = retryMs;
+    this.#backoff = new DialBackoff(retryMs, Math.random);
     this.#log = log;
   }
 
@@ -57,14 +60,15 @@ export class ServerContact {
       },
       (error: Error) => {
         if (this.#stopped) return;
+        const retryInMs = this.#backoff.failed(performance.now(), error);
         if (error.message !== this.#lastError?.message) {
           this.#log.error(
-            { error: error.message, retryInMs: this.#retryMs },
+            { error: error.message, retryInMs: Math.round(retryInMs) },
             `cannot reach the server: ${error.message}`,
           );
         }
         this.#lastError = error;
-        this.#timer = setTimeout(() => this.start(reached), this.#retryMs);
+        this.#timer = setTimeout(() => this.start(reached), retryInMs);
       },
     );
   }
@@ -87,7 +91,8 @@ export class ServerContact {
 
   #unknown(waitedMs: number): ServerUnknownError {
     const cause = this.#lastError;
-    const { errno, sqlState } = cause instanceof ServerConnectError ? cause : ServerError.CannotConnect;
+    const { errno, sqlState } =
+      cause instanceof ServerConnectError ? numberOf(cause) : ServerError.ConnectToForeign;
     const why = cause?.message ?? 'it has not answered yet';
     return new ServerUnknownError(
       `mybouncer: the server was not reached within ${waitedMs} ms: ${why}`,

@@ -1,6 +1,8 @@
+import { RESET_CONNECTION, runInternal } from '../backend/internal-commands.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { SessionPools } from '../pool/session-pools.js';
+import type { Killer } from './killer.js';
 import { readLeftovers } from './leftovers.js';
 
 /** Why a session was closed instead of given back; log word and metric label. */
@@ -13,6 +15,9 @@ export const CloseReason = {
   /** Got a schema in a pool of sessions without. */
   GotSchema: 'got_schema',
   Lost: 'lost',
+  /** Idle, and about to be closed by the server. */
+  ServerShutdown: 'server_shutdown',
+  WaitTimeout: 'wait_timeout',
 } as const;
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];
 
@@ -34,48 +39,78 @@ export type ServerPools = SessionPools<ServerSession, PoolTarget>;
 export class SessionCleaner {
   readonly #upstream: Upstream;
   readonly #pools: ServerPools;
+  readonly #killer: Killer;
   /** Resets asked for since the start. */
   resets = 0;
 
-  constructor(upstream: Upstream, pools: ServerPools) {
+  constructor(upstream: Upstream, pools: ServerPools, killer: Killer) {
     this.#upstream = upstream;
     this.#pools = pools;
+    this.#killer = killer;
   }
 
-  /** A client that has gone for good has forgotten what it left, so that it is not read. */
-  clean(session: ServerSession, account: ServerAccount): void {
+  /**
+   * A client that has gone for good has forgotten what it left, so that it is not read. `over`: nothing is left of it on
+   * the server.
+   */
+  clean(session: ServerSession, account: ServerAccount, over: () => void = NOBODY): void {
     session.borrower = null;
     readLeftovers(session, () => {
-      if (session.closed) this.close(session, CloseReason.Lost);
-      else this.#reset(session, account);
+      if (session.closed) this.close(session, CloseReason.Lost, over);
+      else this.#reset(session, account, over);
     });
   }
 
   /**
    * What the pool calls to close a session: COM_QUIT where it is idle, after what a client left on it has been read; one
-   * with work under way is cut off, which rolls it back. Resolves when the server is rid of it.
+   * with work under way is cut off and killed, which rolls it back. Resolves when the server is rid of it.
    */
-  static end(session: ServerSession): Promise<void> | undefined {
-    if (session.busy || session.closed) {
-      session.close();
-      return undefined;
+  end(session: ServerSession): Promise<void> | undefined {
+    if (session.busy) session.close();
+    if (session.closed) {
+      const { account, cutOff } = session;
+      return cutOff && account !== null ? this.#killer.untilGone(session, account) : undefined;
     }
     return new Promise((resolve) => {
       readLeftovers(session, () => resolve(session.quit()));
     });
   }
 
-  close(session: ServerSession, reason: CloseReason): void {
+  /** `over`: the server has freed what it held. */
+  close(session: ServerSession, reason: CloseReason, over: () => void = NOBODY): void {
     session.borrower = null;
-    this.#pools.retire(session, reason);
+    if (over === NOBODY || session.closed) {
+      this.#pools.retire(session, reason);
+      over();
+      return;
+    }
+    // MySQL hangs up before it frees anything, so that the end alone would say nothing.
+    readLeftovers(session);
+    session.leftovers = null;
+    runInternal(session, [RESET_CONNECTION], () => {
+      this.#pools.retire(session, reason);
+      over();
+    });
   }
 
-  #reset(session: ServerSession, account: ServerAccount): void {
+  /** The server has said so: whoever got an idle session now would only hear the same. */
+  serverShutsDown(): void {
+    this.#pools.retireIdle(CloseReason.ServerShutdown, () => true);
+  }
+
+  #reset(session: ServerSession, account: ServerAccount, over: () => void): void {
     this.resets++;
     this.#upstream.reset(session, account, (error) => {
-      if (error !== null) this.close(session, CloseReason.ResetFailed);
-      else if (session.misplaced) this.close(session, CloseReason.GotSchema);
-      else this.#pools.checkin(session);
+      if (error !== null) {
+        this.close(session, CloseReason.ResetFailed, over);
+      } else if (session.misplaced) {
+        this.close(session, CloseReason.GotSchema, over);
+      } else {
+        this.#pools.checkin(session);
+        over();
+      }
     });
   }
 }
+
+const NOBODY = (): void => {};

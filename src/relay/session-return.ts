@@ -132,23 +132,25 @@ export class SessionReturn {
 
   /**
    * The client has let the session go, whatever it held. That is ended by a reset, or with the session where a reset is
-   * not enough.
+   * not enough. @returns whether there was anything to end: `over` is called when the server is rid of it
    */
-  abandoned(session: ServerSession): void {
+  abandoned(session: ServerSession, over?: () => void): boolean {
     this.#loan++;
     const { ledger } = this.#state;
     const held = (ledger.holds & ~HoldReason.Diagnostics) !== 0;
     const hides = ledger.mustReset || (ledger.mayHideChanges && session.info.flavor === 'mariadb');
     const untouched = !held && !hides && isSettled(session, ledger);
     if (ledger.mustClose) {
-      this.#services.cleaner.close(session, CloseReason.StateSurvivesReset);
+      this.#services.cleaner.close(session, CloseReason.StateSurvivesReset, over);
     } else if (session.misplaced) {
-      this.#services.cleaner.close(session, CloseReason.GotSchema);
+      this.#services.cleaner.close(session, CloseReason.GotSchema, over);
     } else if (untouched) {
       session.borrower = null;
       this.#services.pools.checkin(session);
+      return false;
     } else {
-      this.#services.cleaner.clean(session, this.#account);
+      this.#services.cleaner.clean(session, this.#account, over);
     }
+    return true;
   }
 }

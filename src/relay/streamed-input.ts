@@ -12,6 +12,8 @@ export const Progress = {
   Done: 2,
   /** The command is larger than the proxy accepts. */
   TooLarge: 3,
+  /** A packet whose sequence id does not continue the one before: it is another sender's, or nobody's. */
+  OutOfOrder: 4,
 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
@@ -33,6 +35,8 @@ export class StreamedInput {
   #size = 0;
   /** The next packet continues this one: if it is empty, it ends that packet and not the file. */
   #continued = false;
+  /** Of the next packet; -1 before the first. */
+  #nextSequence = -1;
 
   /** `limit`: bytes after which it is {@link Progress.TooLarge}. */
   constructor(reader: CommandReader, target: PieceTarget, endsWithEmptyPacket: boolean, limit: number) {
@@ -48,6 +52,11 @@ export class StreamedInput {
       const { buf, start, end, headerLength, last } = reader;
       this.#size += end - start;
       if (this.#size > this.#limit) return Progress.TooLarge;
+      if (headerLength >= 0) {
+        const { sequenceId } = reader;
+        if (this.#nextSequence >= 0 && sequenceId !== this.#nextSequence) return Progress.OutOfOrder;
+        this.#nextSequence = (sequenceId + 1) & 0xff;
+      }
       const flowing = this.#target.piece(buf, start, end, headerLength >= 0);
       const over = this.#endsWithEmptyPacket ? headerLength === 0 && !this.#continued : last;
       if (headerLength >= 0) this.#continued = headerLength === MAX_PACKET_PAYLOAD;

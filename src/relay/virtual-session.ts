@@ -1,15 +1,16 @@
 import type { Borrower, ServerSession, SessionLostError } from '../backend/server-session.js';
 import type { PoolError } from '../pool/errors.js';
+import { ServerError } from '../protocol/constants.js';
 import type { ErrPacket, OkPacket } from '../protocol/generic-response.js';
 import { TOLD_ALL, type ToldState } from '../protocol/session-state.js';
-import { HoldReason, holdWords } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { StatementTraits } from '../sql/traits.js';
-import { checkoutError, lostDuringQuery, lostWhileHeld } from './client-errors.js';
+import { checkoutError } from './client-errors.js';
 import { ClientHold } from './client-hold.js';
 import type { ClientIdentity } from './client-identity.js';
 import { ClientState } from './client-state.js';
 import type { AnswerGround } from './learned-answers.js';
+import { isRepeatable, LostState, lossError, mayRunAgain, Progress } from './lost-command.js';
 import type { RelayServices } from './relay-services.js';
 import { SessionCheckout, type SessionSeeker } from './session-checkout.js';
 import { CloseReason } from './session-cleaner.js';
@@ -19,12 +20,6 @@ import type { Work, WorkObserver } from './work.js';
 
 const Phase = { Idle: 0, Waiting: 1, Restoring: 2, Running: 3, Settling: 4, Gone: 5 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
-
-/** Attempts at one command that provably did not run. */
-const MAX_ATTEMPTS = 3;
-
-/** Holds that stand for something that is lost with the session. */
-const LOSABLE = ~(HoldReason.SessionMode | HoldReason.Diagnostics);
 
 /**
  * What a client takes for its session: state that is carried, and, while it must, one server session that is held.
@@ -44,7 +39,10 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   #work: Work | null = null;
   #attempts = 0;
   #notExecuted = false;
-  #lostState: ErrPacket | null = null;
+  /** What was lost between two commands. */
+  #lostState: LostState | null = null;
+  /** The server has answered that it shuts down: the session under way ends with that. */
+  #shutsDown = false;
   /** Whether a command ends with the settling under way. */
   #settleTells = false;
   /** A command came while the session was being given back. */
@@ -60,6 +58,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     this.#return = new SessionReturn(services, account, this.state, this.#checkout, this);
     this.#hold = new ClientHold(services, host.connectionId, identity);
     services.routines.watch(account);
+    services.killer.watch(account);
   }
 
   /** The session lent to the client at this moment. */
@@ -102,10 +101,10 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     }
     this.#work = work;
     this.#attempts = 0;
-    const lost = this.#lostState;
+    const lost = this.#lostState?.before(work) ?? null;
+    this.#lostState = null;
     if (lost !== null) {
-      this.#lostState = null;
-      this.#fail(lost);
+      this.#fail(lost.err);
       return;
     }
     const refusal = this.#hold.refusal(work.effects, this.holds);
@@ -132,23 +131,30 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     this.state.ok(this.#currentWork(), ok, rows, row);
   }
 
-  replyErr(errno: number, notExecuted: boolean, sqlState: string): void {
-    if (notExecuted) {
-      this.#notExecuted = true;
-      return;
-    }
-    this.state.err(this.#currentWork(), errno, sqlState);
+  /** {@link ReplyObserver.replyErr} */
+  replyErr(errno: number, notExecuted: boolean, untold: boolean, sqlState: string): boolean {
+    const work = this.#currentWork();
+    this.#shutsDown = errno === ServerError.ServerShutdown.errno;
+    const again = (): boolean => isRepeatable(work) && LostState.of(this.holds, '', work) === null;
+    this.#notExecuted = notExecuted || (this.#shutsDown && untold && again());
+    if (this.#notExecuted) return false;
+    this.state.err(work, errno, sqlState);
+    return true;
   }
 
   replyComplete(): void {
     const session = this.#currentSession();
-    if (!this.#notExecuted) {
+    if (this.#shutsDown) this.#services.cleaner.serverShutsDown();
+    if (this.#notExecuted) {
+      session.close();
+      this.#lose(session, 'the server ended the session before it ran the statement');
+    } else if (this.#shutsDown) {
+      this.state.replied(session, this.#currentWork());
+      if (this.#phase !== Phase.Gone) this.settling(true);
+      this.broken(session, 'the server shuts down');
+    } else {
       this.#afterReply(session);
-      return;
     }
-    this.#notExecuted = false;
-    session.close();
-    this.#lose(session, 'the server ended the session before it ran the statement', true);
   }
 
   /** Gives the session back if nothing holds it any more; to be called between commands. */
@@ -158,16 +164,20 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     if (this.holds === 0 || !session.trackersArmed) this.#return.settle(session, this.#currentWork(), false);
   }
 
-  /** COM_RESET_CONNECTION, COM_CHANGE_USER: what was held is cleaned, what was carried forgotten. Between commands. */
-  reset(profile: SessionProfile | null): void {
+  /**
+   * COM_RESET_CONNECTION, COM_CHANGE_USER: what was held is cleaned, what was carried forgotten. Between commands. `over`:
+   * nothing of it is left on the server; the next command comes after that.
+   */
+  reset(profile: SessionProfile | null, over: () => void): void {
     const session = this.#session;
     this.#lostState = null;
     this.#phase = Phase.Idle;
     this.state.left.reset();
     this.#session = null;
     this.#noteHolds();
-    if (session !== null) this.#return.abandoned(session);
+    const takesTime = session !== null && this.#return.abandoned(session, over);
     this.state.restart(profile);
+    if (!takesTime) over();
   }
 
   /** The client has gone. A statement under way is ended by the caller; its session comes back when the reply is over. */
@@ -203,6 +213,8 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   #start(work: Work): void {
     this.#attempts++;
+    this.#notExecuted = false;
+    this.#shutsDown = false;
     if (this.#session !== null) {
       this.#preparation.prepare(this.#session, work);
       return;
@@ -239,7 +251,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   /** {@link PreparationHost} */
   notPrepared(session: ServerSession, err: ErrPacket, stateUnknown: boolean): void {
     if (stateUnknown) {
-      if ((this.holds & LOSABLE) !== 0) {
+      if (LostState.of(this.holds, err.message, this.#work) !== null) {
         this.broken(session, err.message);
         return;
       }
@@ -303,16 +315,23 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   #afterReply(session: ServerSession): void {
     this.state.replied(session, this.#currentWork());
-    if (session.killsUnderWay > 0) {
-      // The KILL may still hit: whatever came next on this session would be its victim.
-      if (this.#phase !== Phase.Gone) this.#phase = Phase.Settling;
-      this.#settleTells = true;
-      session.onKillsAnswered = () => this.#afterReply(session);
-    } else if (this.#phase === Phase.Gone) {
-      this.#leave(session);
-    } else {
-      this.#return.settleOrKeep(session, this.#currentWork());
+    if (session.kills === null) {
+      this.#atRest(session);
+      return;
     }
+    // They may still hit: whatever came next on this session would be their victim.
+    if (this.#phase !== Phase.Gone) this.settling(true);
+    session.kills.commandOver((harmless) => {
+      if (harmless) this.#atRest(session);
+      else this.broken(session, 'a KILL may still be on its way');
+    });
+  }
+
+  #atRest(session: ServerSession): void {
+    // A lost session has been dealt with by sessionLost().
+    if (this.#session !== session) return;
+    if (this.#phase === Phase.Gone) this.#leave(session);
+    else this.#return.settleOrKeep(session, this.#currentWork());
   }
 
   /** {@link ReturnHost} */
@@ -348,39 +367,30 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   }
 
   /** The session has gone; what becomes of the command depends on how far it was. */
-  #lose(session: ServerSession, why: SessionLostError | string, notExecuted = false): void {
+  #lose(session: ServerSession, error: SessionLostError | string): void {
     const phase = this.#phase;
-    const ledger = this.state.ledger;
-    const lostHolds = ledger.holds & LOSABLE;
+    const { ledger } = this.state;
+    const { holds } = ledger;
+    const why = typeof error === 'string' ? error : error.message;
     this.#session = null;
     this.#noteHolds();
     this.state.left.lost(session);
     this.#services.cleaner.close(session, CloseReason.Lost);
     ledger.released();
-    const error = typeof why === 'string' ? why : why.message;
     switch (phase) {
       case Phase.Idle:
-        if (lostHolds !== 0) this.#lostState = lostWhileHeld(error, holdWords(lostHolds));
+        this.#lostState = LostState.of(holds, why, null);
         return;
       case Phase.Waiting:
       case Phase.Restoring:
-        this.#retryOr(lostHolds === 0, () => this.#fail(lostWhileHeld(error, holdWords(lostHolds))));
+        this.#runAgainOrFail(Progress.NotSent, holds, why, session);
         return;
-      case Phase.Running: {
+      case Phase.Running:
         this.state.hasRun(this.#currentWork());
-        const { canRepeat, effects } = this.#currentWork();
-        const started = session.tracker.started && !notExecuted;
-        const repeat = canRepeat && lostHolds === 0 && !started && (notExecuted || effects.repeatable);
-        this.#retryOr(repeat, () => {
-          this.#phase = Phase.Idle;
-          const err = notExecuted ? lostWhileHeld(error, holdWords(lostHolds)) : lostDuringQuery(error);
-          if (started) this.#host.replyBroken(err, session);
-          else this.#host.workFailed(err);
-        });
+        this.#runAgainOrFail(this.#progress(session), holds, why, session);
         return;
-      }
       case Phase.Settling:
-        if (lostHolds !== 0) this.#lostState = lostWhileHeld(error, holdWords(lostHolds));
+        this.#lostState = LostState.of(holds, why, null);
         this.settled(this.#settleTells);
         return;
       case Phase.Gone:
@@ -389,9 +399,26 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     }
   }
 
-  #retryOr(safe: boolean, otherwise: () => void): void {
-    if (safe && this.#attempts < MAX_ATTEMPTS) this.#start(this.#currentWork());
-    else otherwise();
+  /** Of the command that is running. */
+  #progress(session: ServerSession): Progress {
+    if (this.#notExecuted) return Progress.Refused;
+    return session.tracker.started ? Progress.Replying : Progress.Sent;
+  }
+
+  #runAgainOrFail(progress: Progress, holds: number, why: string, session: ServerSession): void {
+    const work = this.#currentWork();
+    const lost = LostState.of(holds, why, work);
+    if (mayRunAgain(work, progress, lost, this.#attempts)) {
+      this.#start(work);
+      return;
+    }
+    const err = lossError(work, progress, why, lost);
+    if (progress !== Progress.Replying) {
+      this.#fail(err);
+      return;
+    }
+    this.#phase = Phase.Idle;
+    this.#host.replyBroken(err, session);
   }
 
   #fail(err: ErrPacket): void {

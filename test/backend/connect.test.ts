@@ -313,15 +313,16 @@ await forEachPrivateServer(
       const down = await refusal(connectServer(options(tcp(server))));
       t.match(down, {
         errno: 2003,
-        refused: 'network',
+        refused: 'nobody',
+        nobodyThere: true,
         fatalToWaiters: false,
         cause: { code: 'ECONNREFUSED' },
       });
       t.match(down.message, `Can't connect to server on '127.0.0.1:${server.port}' (connect ECONNREFUSED`);
       const names = await refusal(connectServer(options({ host: 'localhost', port: server.port })));
-      t.match(names, { refused: 'network', message: /localhost:\d+' \(connect ECONNREFUSED/ });
+      t.match(names, { refused: 'nobody', message: /localhost:\d+' \(connect ECONNREFUSED/ });
       const local = await refusal(connectServer(options({ socketPath: server.socketPath })));
-      t.match(local, { refused: 'network', address: server.socketPath });
+      t.match(local, { refused: 'nobody', address: server.socketPath });
       await server.start();
     });
   },
@@ -354,13 +355,13 @@ t.test('peers that are no MySQL server', async (t) => {
   t.test('one that hangs up', async (t) => {
     const address = await stranger(t, (socket) => socket.end());
     t.match(await refusal(connectServer(options(address))), {
-      refused: 'network',
+      refused: 'nobody',
       message: /closed the connection/,
     });
   });
   t.test('one that resets', async (t) => {
     const address = await stranger(t, (socket) => socket.resetAndDestroy());
-    t.match(await refusal(connectServer(options(address))), { refused: 'network' });
+    t.match(await refusal(connectServer(options(address))), { refused: 'nobody' });
   });
   const rubbish: [string, Buffer][] = [
     ['text', Buffer.from('HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n'.repeat(10))],

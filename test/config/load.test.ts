@@ -57,10 +57,12 @@ t.test('defaults', async (t) => {
     maxClientConn: 10_000,
     clientLoginTimeout: 10_000,
     maxPacketSize: 1_073_741_824,
+    forkGuard: 'auto',
     users: [],
     poolMode: 'transaction',
     poolSize: 20,
     queryWaitTimeout: 5_000,
+    onClientDisconnect: 'kill_query',
     onUnsafe: HOLDS,
     maxHeld: 1,
     maxPreparedStatements: 200,
@@ -105,6 +107,11 @@ const VALUES: Readonly<
     ['1M', 1_048_576],
     ['1GiB', 1_073_741_824],
   ],
+  fork_guard: [
+    ['off', 'off'],
+    ['on', 'on'],
+    ['auto', 'auto'],
+  ],
   pool_mode: [
     ['session', 'session'],
     ['transaction', 'transaction'],
@@ -119,6 +126,11 @@ const VALUES: Readonly<
     ['1s', 1_000],
     ['24d', 2_073_600_000],
     ['3s', 3_000],
+  ],
+  on_client_disconnect: [
+    ['finish', 'finish'],
+    ['kill_query', 'kill_query'],
+    ['finish', 'finish'],
   ],
   on_unsafe: [
     ['error', unsafe('error')],

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import t from 'tap';
 
-import { DialBackoff, FIRST_PAUSE_MS } from '../../src/pool/dial-backoff.js';
+import { DialBackoff, FIRST_PAUSE_MS, PROBE_PAUSE_MS } from '../../src/pool/dial-backoff.js';
 
 t.test('doubles up to its cap and starts over after a success', async (t) => {
   const backoff = new DialBackoff(1_000, () => 1);
@@ -31,14 +31,35 @@ t.test('jitter keeps a pause between half and the whole', async () => {
   );
 });
 
-t.test('tells an error only to those whose wait it explains', async (t) => {
+t.test('where nobody answers, pauses stay short', async (t) => {
+  const nobody = Object.assign(new Error('connect ECONNREFUSED'), { nobodyThere: true });
+  const backoff = new DialBackoff(1_000, () => 1);
+  t.same(
+    Array.from({ length: 4 }, () => backoff.failed(0, nobody)),
+    [50, 100, 100, PROBE_PAUSE_MS],
+  );
+  t.equal(backoff.failed(0, new Error('too many connections')), 800, 'somebody has answered');
+  t.equal(backoff.failed(0, nobody), 100);
+  const quick = new DialBackoff(20, () => 1);
+  t.equal(quick.failed(0, nobody), 20, 'the cap holds for these, too');
+});
+
+t.test('tells what is wrong only to those whose wait it explains', async (t) => {
   const backoff = new DialBackoff(1_000, () => 1);
   const error = new Error('refused');
-  t.equal(backoff.errorSince(0), null);
+  t.equal(backoff.troubleSince(0, 0), null);
   backoff.failed(100, error);
-  t.equal(backoff.errorSince(20), error, 'waited when it failed');
-  t.equal(backoff.errorSince(120), error, 'came while dialling paused');
-  t.equal(backoff.errorSince(151), null, 'came later');
+  const first = { error, attempts: 1, lastedMs: 20 };
+  t.same(backoff.troubleSince(20, 120), first, 'waited when it failed');
+  t.same(backoff.troubleSince(120, 120), first, 'came while dialling paused');
+  t.equal(backoff.troubleSince(151, 160), null, 'came later');
+  const other = new Error('too many connections');
+  backoff.failed(300, other);
+  t.same(
+    backoff.troubleSince(301, 350),
+    { error: other, attempts: 2, lastedMs: 250 },
+    'since the first failed',
+  );
   backoff.succeeded();
-  t.equal(backoff.errorSince(20), null);
+  t.equal(backoff.troubleSince(20, 350), null);
 });

@@ -251,6 +251,7 @@ t.test('when the server could not be reached, the timeout says why', async (t) =
   }
   t.equal(a.refusal.cause, refused);
   t.equal(b.refusal.cause, refused, 'also for a key that was not dialled: all dialling paused');
+  t.match(a.refusal.message, /, 1 waiting; none could be opened for 0\.5 s \(\d attempts\)$/);
   t.same(world.server.dials, []);
 });
 

@@ -311,15 +311,19 @@ async function changedUnderWay(t: Test, server: TestServer): Promise<void> {
 async function inDoubt(t: Test, server: TestServer): Promise<void> {
   const schema = await server.createDatabase();
   const user = await server.createUser();
-  // One session for clients and one that looks: whoever takes the second one's place keeps the proxy from looking.
-  await server.query(`ALTER USER '${user.user}'@'%' WITH MAX_USER_CONNECTIONS 2`);
+  // One session for clients, the control connection, and one that looks: whoever takes its place keeps the proxy from looking.
+  await server.query(`ALTER USER '${user.user}'@'%' WITH MAX_USER_CONNECTIONS 3`);
   const proxy = await startProxy(t, { upstream: user.url(schema), flags: ['--pool-size', '1'] });
   const world = new ProxiedUser(t, server, proxy, schema, user);
   const [author, client] = [await world.connect(), await world.connect()];
   await author.run('CREATE TABLE doubted(a INT)');
   const pooled = await sessionOf(client);
-  for (const { id } of await world.sessions()) if (id !== pooled) await server.query(`KILL ${id}`);
-  await eventually('there is room', async () => (await world.sessions()).length === 1);
+  const others = (await world.sessions()).map(({ id }) => id).filter((id) => id !== pooled);
+  for (const id of others) await server.query(`KILL ${id}`);
+  await eventually('only the control connection was opened again', async () => {
+    const ids = (await world.sessions()).map(({ id }) => id);
+    return ids.length === 2 && ids.every((id) => !others.includes(id));
+  });
   const direct = await world.directAsUser();
   await author.run(
     "CREATE TRIGGER doubted BEFORE INSERT ON doubted FOR EACH ROW DO GET_LOCK('mybouncer_routine_doubted', 0)",

@@ -3,6 +3,7 @@ import { callInternal, queryCommand } from '../../src/backend/internal-commands.
 import type { ServerSession } from '../../src/backend/server-session.js';
 import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
 import { Killer } from '../../src/relay/killer.js';
+import { RelayCounters } from '../../src/relay/relay-counters.js';
 import { RoutineWatch, type RoutineWatchOptions } from '../../src/relay/routine-watch.js';
 import { HoldReason } from '../../src/session/hold-reason.js';
 import { ProfileRegistry } from '../../src/session/profile.js';
@@ -135,7 +136,7 @@ await forEachServer(t, async (t, server) => {
   });
 
   await t.test('a reading that takes too long ends with its session', async (t) => {
-    const killer = new Killer(upstream);
+    const killer = new Killer(upstream, new RelayCounters(), 1_000, { warn: () => {} });
     t.teardown(() => killer.close());
     const stuck = await killer.connect(own);
     const sleeps = callInternal(stuck, [queryCommand('DO SLEEP(60)')]).catch(() => {});

@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap';
 import { type ProxyProcess, startProxy } from '../support/proxy.js';
 import { forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
-import { Gunicorn, repeat, withPython } from './support/python.js';
+import { Gunicorn, repeat } from './support/python.js';
+import { withStack } from './support/stack.js';
 
 const DJANGO = {
   name: 'Django with mysqlclient under gunicorn',
@@ -75,8 +76,8 @@ async function countsOnlyTheView(t: Test, interpreter: string, server: PrivateTe
   t.equal(rows.length, REQUESTS, 'one statement a request');
 }
 
-await withPython(t, DJANGO, (t, interpreter) =>
-  forEachPrivateServer(t, (t, server) => countsOnlyTheView(t, interpreter, server), {
+await withStack(t, DJANGO, (t, { python }) =>
+  forEachPrivateServer(t, (t, server) => countsOnlyTheView(t, python, server), {
     extraArgs: ['--general-log=1', '--log-output=TABLE'],
     timeout: 110_000,
   }),

@@ -44,6 +44,8 @@ export interface RawLogin {
   readonly collation?: number;
   /** The greeting's own unless given. */
   readonly plugin?: string;
+  /** Connect attributes; none unless given. */
+  readonly attributes?: Readonly<Record<string, string>>;
 }
 
 /** An ERR packet where none was wanted. */
@@ -239,14 +241,16 @@ export class RawClient {
     const greeting = parseGreeting(first);
     this.greeting = greeting;
     const plugin = login.plugin ?? greeting.plugin;
+    const { attributes } = login;
     this.send(
       encodeResponse({
         user: login.user,
-        capabilities: this.capabilities | Capability.PluginAuth,
+        capabilities: this.capabilities | Capability.PluginAuth | (attributes ? Capability.ConnectAttrs : 0),
         collation: login.collation ?? 45,
         plugin,
         authResponse: responseOf(plugin, login.password, greeting.scramble),
         ...(login.schema ? { schema: login.schema } : {}),
+        ...(attributes ? { attributes: Object.entries(attributes) } : {}),
       }),
       1,
     );

@@ -4,6 +4,7 @@ import { type FileResult, FileRunner } from './run-file.js';
 import { fileReport, summary } from './run-report.js';
 
 const TAP = import.meta.resolve('tap');
+const SHOW = import.meta.resolve('./show.js');
 
 /** What a test file may do, and what must be made of it. */
 const FILES = {
@@ -18,10 +19,13 @@ const FILES = {
   'too-few.mjs': `t.plan(2); t.pass('x');`,
   'hangs.mjs': `t.test('hang', async () => { await new Promise(() => setInterval(() => {}, 1000)); });`,
   'later.mjs': `t.equal(1, 2, { todo: 'later' }); t.pass('x');`,
+  'shows.mjs': `t.test('a', async (t) => { show(t, 'one\\ntwo'); t.comment('hidden'); await t.test('b', async (t) => { show(t, 'three # 100%s'); t.pass('1'); }); }); show(t, 'four'); console.log('| hidden');`,
+  'shows-and-fails.mjs': `show(t, 'five'); t.fail('2');`,
 } as const;
 
 t.test('every way in which a file can end is counted', async (t) => {
-  const files = Object.entries(FILES).map(([name, text]) => [name, `import t from '${TAP}';\n${text}\n`]);
+  const imports = `import t from '${TAP}';\nimport { show } from '${SHOW}';\n`;
+  const files = Object.entries(FILES).map(([name, text]) => [name, `${imports}${text}\n`]);
   const folder = t.testdir(Object.fromEntries(files));
   const results = new Map<string, FileResult>();
   const runner = new FileRunner(process.env, 3);
@@ -56,10 +60,18 @@ t.test('every way in which a file can end is counted', async (t) => {
   expect('too-few.mjs', 1, 1, 0, /test count\(1\) != plan\(2\)/);
   expect('hangs.mjs', 0, 2, 0, /did not end within its time/);
   expect('later.mjs', 1, 0, 1, /^ok/);
+  expect(
+    'shows.mjs',
+    1,
+    0,
+    0,
+    /^ok +shows\.mjs: 1 passed.*\n {4}\| one\n {4}\| two\n {4}\| three # 100%s\n {4}\| four$/,
+  );
+  expect('shows-and-fails.mjs', 0, 1, 0, /^FAILED shows-and-fails.*\n {4}\| five\n {4}not ok: 2/);
 
   const all = summary([...results.values()]);
   t.equal(all.ok, false);
-  t.match(all.text, /\n7 passed, 10 failed, 2 skipped$/);
+  t.match(all.text, /\n8 passed, 11 failed, 2 skipped$/);
   t.match(all.text, /skipped, no MySQL: passes\.mjs\n/);
   t.match(all.text, /failed: fails\.mjs: outer > inner > numbers\n/);
 });

@@ -1,4 +1,5 @@
 import { Spawn } from 'tap';
+import { SHOWN } from './show.js';
 
 const ORPHAN = new URL('run-orphan.js', import.meta.url).href;
 
@@ -13,6 +14,8 @@ export interface FileResult {
   readonly failures: readonly Failure[];
   /** Why tests were skipped, once for each. */
   readonly skips: readonly string[];
+  /** Lines of what tests gave to `show()`, in their order. */
+  readonly shown: readonly string[];
   /** What the file printed besides its results. */
   readonly output: string;
   readonly seconds: number;
@@ -45,7 +48,20 @@ function fileFault(file: Spawn): string | null {
   return file.results?.ok === true ? null : 'is not ok, though no assertion failed';
 }
 
-function summarize(name: string, file: Spawn, output: string, seconds: number): FileResult {
+type Parser = Spawn['parser'];
+
+/** Gathers what tests, and tests within them, gave to `show()`. */
+function gatherShown(parser: Parser, shown: string[]): void {
+  const mark = `# ${SHOWN}`;
+  parser.on('comment', (line) => {
+    if (line.startsWith(mark)) shown.push(line.slice(mark.length).trimEnd());
+  });
+  parser.on('child', (child) => gatherShown(child, shown));
+}
+
+type Heard = Pick<FileResult, 'output' | 'shown' | 'seconds'>;
+
+function summarize(name: string, file: Spawn, heard: Heard): FileResult {
   const failures = file.lists.fail.map((result): Failure => {
     // Each name stands behind the whole path of its parent.
     const path = result.fullname.split(' > ').slice(1);
@@ -60,8 +76,7 @@ function summarize(name: string, file: Spawn, output: string, seconds: number): 
     skipped: file.counts.skip + file.counts.todo,
     failures,
     skips: [...new Set(file.lists.skip.map((result) => String(result.skip)))],
-    output,
-    seconds,
+    ...heard,
   };
 }
 
@@ -88,6 +103,8 @@ export class FileRunner {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...this.#env, TAP_TIMEOUT: String(this.#timeoutSeconds) },
     });
+    const shown: string[] = [];
+    gatherShown(file.parser, shown);
     let output = '';
     file.parser.on('extra', (text) => {
       output += text;
@@ -102,7 +119,7 @@ export class FileRunner {
     this.#running.add(file);
     await new Promise<void>((done) => file.runMain(done));
     this.#running.delete(file);
-    return summarize(name, file, output, (performance.now() - begin) / 1000);
+    return summarize(name, file, { output, shown, seconds: (performance.now() - begin) / 1000 });
   }
 
   /** Kills what runs. */

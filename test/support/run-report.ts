@@ -1,5 +1,6 @@
 import { inspect } from 'node:util';
 import type { Failure, FileResult } from './run-file.js';
+import { SHOWN } from './show.js';
 
 function indent(text: string, by: string): string {
   return text
@@ -27,13 +28,14 @@ function counts({ passed, failed, skipped }: Pick<FileResult, 'passed' | 'failed
   return `${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`;
 }
 
-/** One line for a file that passed; everything known about one that did not. */
+/** One line for a file that passed, and what it has to show; everything known about one that did not. */
 export function fileReport(result: FileResult): string {
   const mark = result.failed > 0 ? 'FAILED' : 'ok';
   const line = `${mark.padEnd(6)} ${result.name}: ${counts(result)} (${result.seconds.toFixed(1)} s)`;
-  if (result.failed === 0) return line;
+  const shown = result.shown.map((text) => indent(`${SHOWN}${text}`, '    '));
+  if (result.failed === 0) return [line, ...shown].join('\n');
   const printed = result.output.trim() === '' ? [] : ['    it printed:', indent(result.output, '      ')];
-  return [line, ...result.failures.map(failureText), ...printed, ''].join('\n');
+  return [line, ...shown, ...result.failures.map(failureText), ...printed, ''].join('\n');
 }
 
 export interface Summary {

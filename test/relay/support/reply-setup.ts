@@ -123,8 +123,9 @@ export class Notes implements ReplyObserver {
     ]);
   }
 
-  replyErr(errno: number, notExecuted: boolean): void {
+  replyErr(errno: number, notExecuted: boolean): boolean {
     this.list.push(['err', errno, notExecuted]);
+    return !notExecuted;
   }
 
   statementPrepared(serverId: number, parameters: number): number {

@@ -1,5 +1,6 @@
 """Ends gunicorn when the test that started it has gone, however it went: then the other end of its input closes."""
 
+import importlib
 import os
 import signal
 import threading
@@ -13,3 +14,11 @@ def _watch():
 
 def on_starting(server):
     threading.Thread(target=_watch, daemon=True).start()
+
+
+def post_fork(server, worker):
+    # MODULE:FUNCTION, for apps with something to do in each worker.
+    hook = os.environ.get("MYBOUNCER_TEST_POST_FORK")
+    if hook:
+        module, function = hook.split(":")
+        getattr(importlib.import_module(module), function)()

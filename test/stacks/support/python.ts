@@ -1,41 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
-import { projectFolder, succeeds } from '../../clients/conformance.js';
-
-/** Tried in this order: an interpreter that is not the distribution's own may lack its modules. */
-const INTERPRETERS = ['/usr/bin/python3', 'python3'];
-
-/** An interpreter that has these modules; null where there is none. */
-export async function pythonWith(modules: readonly string[]): Promise<string | null> {
-  for (const interpreter of INTERPRETERS) {
-    if (await succeeds([interpreter, '-c', modules.map((module) => `import ${module}`).join(';')]))
-      return interpreter;
-  }
-  return null;
-}
-
-/** The folder of the Python sources, which are not compiled to where the tests run. */
-export function stackFolder(): string {
-  return join(projectFolder(), 'test/stacks');
-}
-
-/** Runs a test where a stack is installed. Elsewhere it is a skip that says what to install; in CI, a failure. */
-export async function withPython(
-  t: Test,
-  stack: { readonly name: string; readonly modules: readonly string[]; readonly packages: string },
-  run: (t: Test, interpreter: string) => Promise<void>,
-): Promise<void> {
-  const interpreter = await pythonWith(stack.modules);
-  const missing = `${stack.name} is missing: install ${stack.packages}`;
-  const skip = interpreter === null && process.env['CI'] !== 'true';
-  await t.test(stack.name, skip ? { skip: missing } : { timeout: 240_000 }, async (t) => {
-    if (interpreter === null) t.fail(missing);
-    else await run(t, interpreter);
-  });
-}
+import { stackFolder } from './stack.js';
 
 export interface GunicornOptions {
   readonly interpreter: string;

@@ -1,0 +1,115 @@
+import { Worker } from 'node:worker_threads';
+import type { InspectorThread } from './inspector-worker.js';
+import type {
+  Clientele,
+  Holder,
+  Inheritance,
+  InspectorOptions,
+  Located,
+  Report,
+  Request,
+  Sought,
+  Survey,
+  Suspicion,
+} from './messages.js';
+
+export interface InspectorEvents {
+  /** Processes with clients' sockets that no survey has found in time. */
+  late(inherited: readonly Inheritance[]): void;
+  /** The thread has ended by itself: there will be no more answers. */
+  failed(error: Error): void;
+}
+
+type Pending =
+  | { readonly kind: 'survey'; readonly done: (survey: Survey) => void }
+  | { readonly kind: 'locate'; readonly done: (located: readonly Located[]) => void }
+  | { readonly kind: 'examine'; readonly done: (holders: readonly (readonly Holder[])[]) => void };
+
+/** The thread that looks at processes. It does not keep the process alive. */
+export class InspectorClient {
+  readonly #options: () => InspectorOptions;
+  readonly #events: InspectorEvents;
+  readonly #pending = new Map<number, Pending>();
+  #worker: Worker | null = null;
+  #serial = 0;
+  #ended = false;
+
+  /** @param options Read when the thread starts. */
+  constructor(options: () => InspectorOptions, events: InspectorEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  /** Starts the thread, which takes tens of milliseconds: the first question would wait for it. May be repeated. */
+  start(): void {
+    if (!this.#ended) this.#worker ??= this.#start();
+  }
+
+  /** {@link Inspector.survey} */
+  survey(clients: Clientele, done: (survey: Survey) => void): void {
+    const serial = ++this.#serial;
+    this.#pending.set(serial, { kind: 'survey', done });
+    this.#send({ kind: 'survey', serial, clients });
+  }
+
+  /** {@link Inspector.missing} */
+  missing(ids: readonly number[]): void {
+    this.#send({ kind: 'missing', ids });
+  }
+
+  /** {@link Inspector.locate} */
+  locate(sought: readonly Sought[], done: (located: readonly Located[]) => void): void {
+    const serial = ++this.#serial;
+    this.#pending.set(serial, { kind: 'locate', done });
+    this.#send({ kind: 'locate', serial, sought });
+  }
+
+  /** {@link findHolders} */
+  examine(suspicions: readonly Suspicion[], done: (holders: readonly (readonly Holder[])[]) => void): void {
+    const serial = ++this.#serial;
+    this.#pending.set(serial, { kind: 'examine', done });
+    this.#send({ kind: 'examine', serial, suspicions });
+  }
+
+  close(): void {
+    this.#ended = true;
+    this.#pending.clear();
+    void this.#worker?.terminate();
+  }
+
+  #send(request: Request): void {
+    if (this.#ended) return;
+    this.start();
+    this.#worker?.postMessage(request);
+  }
+
+  #start(): Worker {
+    const workerData: InspectorThread = { options: this.#options() };
+    const worker = new Worker(new URL('./inspector-worker.js', import.meta.url), { workerData });
+    worker.unref();
+    worker.on('message', (report: Report) => this.#onReport(report));
+    worker.on('error', (error) => this.#onEnd(error));
+    worker.on('exit', (code) => this.#onEnd(new Error(`the thread has ended with ${code}`)));
+    return worker;
+  }
+
+  #onEnd(error: Error): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#pending.clear();
+    this.#events.failed(error);
+  }
+
+  #onReport(report: Report): void {
+    if (this.#ended) return;
+    if (report.kind === 'late') {
+      this.#events.late(report.inherited);
+      return;
+    }
+    const pending = this.#pending.get(report.serial);
+    this.#pending.delete(report.serial);
+    if (pending?.kind === 'survey' && report.kind === 'survey') pending.done(report.survey);
+    if (pending?.kind === 'locate' && report.kind === 'locate') pending.done(report.located);
+    if (pending?.kind === 'examine' && report.kind === 'examine') pending.done(report.holders);
+  }
+}

@@ -1,0 +1,54 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import { findHolders } from './holder-search.js';
+import { Inspector } from './inspector.js';
+import type { InspectorOptions, Report, Request } from './messages.js';
+import { BootClock, Newcomers } from './newcomers.js';
+import { LastProcessId } from './process-ids.js';
+
+/** Where an {@link Inspector} works. */
+export type InspectorThread = { readonly options: InspectorOptions };
+
+/** How often ids are looked at again that had no process, in ms. */
+const FIRST_AGAIN_MS = 2;
+const THEN_AGAIN_MS = 20;
+
+const port = parentPort;
+const ids = LastProcessId.open();
+if (port !== null && ids !== null) {
+  const { options } = workerData as InspectorThread;
+  const clock = new BootClock();
+  const inspector = new Inspector(options, new Newcomers(ids, clock, options.origin));
+  let timer: NodeJS.Timeout | null = null;
+  const lookAgain = (): void => {
+    timer = null;
+    const inherited = inspector.lookAgain();
+    if (inherited.length > 0) report({ kind: 'late', inherited });
+    if (inspector.hasUnborn) timer = setTimeout(lookAgain, THEN_AGAIN_MS);
+  };
+  const report = (message: Report): void => port.postMessage(message);
+  const again = (): void => {
+    if (timer === null && inspector.hasUnborn) timer = setTimeout(lookAgain, FIRST_AGAIN_MS);
+  };
+  port.on('message', (request: Request) => {
+    switch (request.kind) {
+      case 'survey':
+        report({ kind: 'survey', serial: request.serial, survey: inspector.survey(request.clients) });
+        again();
+        break;
+      case 'missing':
+        inspector.missing(request.ids);
+        again();
+        break;
+      case 'locate':
+        void inspector
+          .locate(request.sought)
+          .then((located) => report({ kind: 'locate', serial: request.serial, located }));
+        break;
+      case 'examine': {
+        const { serial, suspicions } = request;
+        report({ kind: 'examine', serial, holders: findHolders(suspicions, clock) });
+        break;
+      }
+    }
+  });
+}

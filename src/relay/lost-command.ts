@@ -1,0 +1,124 @@
+import type { ErrPacket } from '../protocol/generic-response.js';
+import { HoldReason, holdWords } from '../session/hold-reason.js';
+import { Flag, StatementKind } from '../sql/traits.js';
+import { lostBeforeQuery, lostDuringQuery, lostDuringTransaction, lostWhileHeld } from './client-errors.js';
+import type { Work } from './work.js';
+
+/** What a command's fate depends on. */
+export type LosableWork = Pick<Work, 'canRepeat' | 'effects' | 'traits' | 'isPrepare' | 'choosesSchema'>;
+
+/** How far a command was when its session was lost. */
+export const Progress = {
+  NotSent: 'not_sent',
+  /** It was sent, and the server has said that it did not run it. */
+  Refused: 'refused',
+  /** All of it was sent, and nothing came back: it may have been executed or not. */
+  Sent: 'sent',
+  /** The client has part of the reply. */
+  Replying: 'replying',
+} as const;
+export type Progress = (typeof Progress)[keyof typeof Progress];
+
+/** How often a command that was not run is tried in all; between two tries it waits for a session, as at first. */
+const MAX_ATTEMPTS = 10;
+
+/** How often one is that was sent and may have been executed: a statement that ends its server must not end it again and again. */
+const MAX_SENT = 2;
+
+/** Holds that stand for something that is lost with the session. */
+const LOSABLE = ~(HoldReason.SessionMode | HoldReason.Diagnostics);
+
+/** What a client has lost together with its session, and has not been told yet. */
+export class LostState {
+  readonly #holds: number;
+  readonly #why: string;
+
+  private constructor(holds: number, why: string) {
+    this.#holds = holds;
+    this.#why = why;
+  }
+
+  /** Null where nothing was lost that `work`, the command under way or the next one, would not have ended itself. */
+  static of(holds: number, why: string, work: LosableWork | null): LostState | null {
+    const lost = holds & LOSABLE & ~endedBy(work);
+    return lost === 0 ? null : new LostState(lost, why);
+  }
+
+  /** What is lost for a client whose next command is this. */
+  before(work: LosableWork): LostState | null {
+    return LostState.of(this.#holds, this.#why, work);
+  }
+
+  /** To be told in place of a command that was not run. */
+  get err(): ErrPacket {
+    return lostWhileHeld(this.#why, holdWords(this.#holds));
+  }
+
+  get hasTransaction(): boolean {
+    return (this.#holds & HoldReason.Transaction) !== 0;
+  }
+}
+
+/** Reasons for a hold whose end is all that a command asks for: with the session they have ended. */
+function endedBy(work: LosableWork | null): number {
+  const traits = work?.traits ?? null;
+  if (traits === null || traits.statements !== 1) return 0;
+  switch (traits.first) {
+    case StatementKind.Rollback:
+      return HoldReason.Transaction;
+    case StatementKind.UnlockTables:
+      return HoldReason.TableLock;
+    default:
+      return 0;
+  }
+}
+
+/** Whether a command whose session is lost is run on another one, `attempts` having been made. */
+export function mayRunAgain(
+  work: LosableWork,
+  progress: Progress,
+  lost: LostState | null,
+  attempts: number,
+): boolean {
+  if (lost !== null) return false;
+  switch (progress) {
+    case Progress.NotSent:
+      return attempts < MAX_ATTEMPTS;
+    case Progress.Refused:
+      return attempts < MAX_ATTEMPTS && work.canRepeat;
+    case Progress.Sent:
+      return attempts < MAX_SENT && isRepeatable(work);
+    case Progress.Replying:
+      return false;
+  }
+}
+
+/** Whether nobody can tell that a command was executed once, or twice, or begun on a session that is gone. */
+export function isRepeatable({ canRepeat, effects, traits, isPrepare, choosesSchema }: LosableWork): boolean {
+  if (!canRepeat) return false;
+  if (effects.repeatable || isPrepare || choosesSchema) return true;
+  if (traits === null || traits.statements !== 1) return false;
+  switch (traits.first) {
+    // Where there was no transaction: none has begun, or nothing has happened in it, or there was nothing to end.
+    case StatementKind.Begin:
+    case StatementKind.Commit:
+    case StatementKind.Rollback:
+    case StatementKind.UnlockTables:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/** What a client is told in place of the reply to a command that is not run again. */
+export function lossError(
+  work: LosableWork,
+  progress: Progress,
+  why: string,
+  lost: LostState | null,
+): ErrPacket {
+  if (progress === Progress.NotSent || progress === Progress.Refused)
+    return lost?.err ?? lostBeforeQuery(why);
+  const ends = work.traits === null || (work.traits.flags & (Flag.EndsTransaction | Flag.Undecidable)) !== 0;
+  return lost?.hasTransaction === true && !ends ? lostDuringTransaction(why) : lostDuringQuery(why);
+}

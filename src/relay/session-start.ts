@@ -1,0 +1,131 @@
+import { HEADER_SIZE } from '../protocol/constants.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
+import type { ChangeUserCommand } from '../protocol/handshake-change-user.js';
+import { ReplyShape } from '../protocol/reply-tracker.js';
+import type { LoginState } from '../session/initial-profile.js';
+import { SCHEMA_CHANGE } from '../session/statement-effects.js';
+import { ChangeUser, type ChangeUserHost } from './change-user.js';
+import { ClientIdentity } from './client-identity.js';
+import { type CommandWork, SendKind } from './command-work.js';
+import type { ConnectedClient } from './connected-client.js';
+import type { RelayServices } from './relay-services.js';
+import type { VirtualSession } from './virtual-session.js';
+
+/** The connection whose session begins. */
+export interface SessionStartHost {
+  readonly work: CommandWork;
+  readonly virtual: VirtualSession;
+  /** The client has gone. */
+  readonly closed: boolean;
+  send(packet: Buffer): void;
+  sendErr(err: ErrPacket, sequenceId: number): void;
+  submit(): void;
+  end(): void;
+  /** Another user's session takes the place of the one there was. `over`: nothing of that is left on the server. */
+  beginAnew(over: () => void): void;
+  /** The client is logged in; it waits for the OK. */
+  welcome(sequenceId: number): void;
+  /** The client has its answer: its next command may come. */
+  ready(): void;
+}
+
+/** Who a client is, and the beginning of its session: answers its login and each COM_CHANGE_USER. */
+export class SessionStart implements ChangeUserHost {
+  readonly #client: ConnectedClient;
+  readonly #services: RelayServices;
+  readonly #host: SessionStartHost;
+  #identity: ClientIdentity;
+  /** Where the reply to a login or change of user goes, while that waits for its schema; else 0. */
+  #sequence = 0;
+  #changeUser: ChangeUser | null = null;
+
+  constructor(client: ConnectedClient, services: RelayServices, host: SessionStartHost) {
+    this.#client = client;
+    this.#services = services;
+    this.#host = host;
+    this.#identity = this.#identify(client.user.name, client);
+  }
+
+  get identity(): ClientIdentity {
+    return this.#identity;
+  }
+
+  /** Whether the client still waits to hear that it is logged in. */
+  get pending(): boolean {
+    return this.#sequence !== 0;
+  }
+
+  /** Answers a login at once where its schema is known to exist, else when a session has it. */
+  begin(sequenceId: number): void {
+    this.#sequence = sequenceId;
+    const host = this.#host;
+    const { account, schema } = this.#identity;
+    const schemaKnown = schema === null || this.#services.knownSchemas.has(account, schema);
+    if (schemaKnown && host.virtual.state.learnProfile()) {
+      this.succeeded();
+      host.ready();
+      return;
+    }
+    host.work.set(SendKind.Nothing, ReplyShape.Ok, SCHEMA_CHANGE, EMPTY, 0, 0);
+    host.work.getsSchema = schema !== null;
+    host.submit();
+  }
+
+  /** A session has the schema. */
+  succeeded(): void {
+    const sequenceId = this.#sequence;
+    this.#sequence = 0;
+    const { account, schema } = this.#identity;
+    if (schema !== null) this.#services.knownSchemas.add(account, schema);
+    this.#host.welcome(sequenceId);
+  }
+
+  /** The schema is not to be had, or no session. */
+  failed(err: ErrPacket): void {
+    this.#host.sendErr(err, this.#sequence);
+    this.#host.end();
+  }
+
+  /** `[start, end)`: COM_CHANGE_USER. */
+  changeUser(buf: Buffer, start: number, end: number): void {
+    this.#changeUser = new ChangeUser(this, this.#services.authentication(this.#client));
+    this.#changeUser.begin(buf, start, end, this.#client.capabilities, this.#identity.collation);
+  }
+
+  /** The client's next packet while its user changes. */
+  receive(buf: Buffer, start: number, end: number): void {
+    this.#changeUser?.receive(buf, start, end);
+  }
+
+  /** {@link ChangeUserHost} */
+  send(packet: Buffer): void {
+    this.#host.send(packet);
+  }
+
+  /** {@link ChangeUserHost} */
+  userChanged(command: ChangeUserCommand, userName: string, sequenceId: number): void {
+    this.#changeUser = null;
+    if (this.#host.closed) return;
+    this.#identity = this.#identify(userName, {
+      schema: command.schema,
+      capabilities: this.#client.capabilities,
+      collation: command.collation ?? this.#identity.collation,
+    });
+    this.#host.beginAnew(() => this.begin(sequenceId));
+  }
+
+  /** {@link ChangeUserHost}: MySQL ends the connection, MariaDB lets it go on as it was. */
+  userNotChanged(): void {
+    this.#changeUser = null;
+    if (this.#host.closed) return;
+    if (this.#services.upstream.facts?.info.flavor === 'mariadb') this.#host.ready();
+    else this.#host.end();
+  }
+
+  #identify(userName: string, login: LoginState): ClientIdentity {
+    const services = this.#services;
+    return new ClientIdentity(services.upstream, userName, services.accountOf(userName), login);
+  }
+}
+
+const EMPTY = Buffer.alloc(HEADER_SIZE);

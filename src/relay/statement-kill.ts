@@ -1,0 +1,206 @@
+import { InternalCommandError, type InternalReply } from '../backend/internal-commands.js';
+import type { AimedKills, ServerSession } from '../backend/server-session.js';
+import type { ControlConnection, ControlLostError } from './control-connection.js';
+import type { RelayCounters } from './relay-counters.js';
+
+/** How far a statement is pursued. */
+export const Pursuit = {
+  /** One KILL: what goes on after it may. */
+  Once: 'once',
+  /** KILL after KILL, in the end of the connection. */
+  ToTheEnd: 'to_the_end',
+  /** It is left at work, and killed where it waits for a lock. */
+  WhileItWaits: 'while_it_waits',
+} as const;
+export type Pursuit = (typeof Pursuit)[keyof typeof Pursuit];
+
+/** First pause before a statement that goes on is killed again, in ms; it doubles, up to the longest. */
+const FIRST_PAUSE_MS = 20;
+const LONGEST_PAUSE_MS = 100;
+/** Looks at a statement that may be at work for hours. */
+const LONGEST_LOOK_PAUSE_MS = 1_000;
+
+/** A statement that goes on for this long after it was first killed is ended together with its session, in ms. */
+const KILL_CONNECTION_AFTER_MS = 5_000;
+
+/** Locks for which DDL waits before it has begun, as both servers call them. */
+const WAITS_FOR_LOCK = /^(Waiting for (?!commit lock).*\b(lock|flush)\b|User lock)/i;
+
+/**
+ * The KILLs aimed at one command of one session. KILL QUERY names a session and hits whatever runs there: so none is sent
+ * unless the command is still running, and until the server has answered all that were, the session gets nothing else to do.
+ */
+export class StatementKill implements AimedKills {
+  readonly #session: ServerSession;
+  readonly #control: ControlConnection;
+  readonly #counters: RelayCounters;
+  /** Its number: {@link ServerSession.running}. */
+  readonly #command: number;
+  #pursuit: Pursuit;
+  /** Sent, and not answered. */
+  #unanswered = 0;
+  /** Sent, waiting to be sent, or a look that is. */
+  #underWay = 0;
+  /** One may have been sent of which no answer will come: it can hit at any time. */
+  #uncertain = false;
+  #attempts = 0;
+  #firstAnswerAt = 0;
+  #nextAt = 0;
+  #pause = FIRST_PAUSE_MS;
+  #onHarmless: ((harmless: boolean) => void) | null = null;
+  /** What is to be done once the command has begun. */
+  #onBegun: (() => void)[] = [];
+
+  /** Aimed at the command that was sent over `session` last. */
+  constructor(session: ServerSession, control: ControlConnection, counters: RelayCounters, pursuit: Pursuit) {
+    this.#session = session;
+    this.#control = control;
+    this.#counters = counters;
+    // What is running may be a question of the proxy's own that was asked before.
+    this.#command = session.begun;
+    this.#pursuit = pursuit;
+  }
+
+  /** Whether the command is running or will be. */
+  get isDue(): boolean {
+    const { running, closed } = this.#session;
+    return !closed && running !== 0 && running <= this.#command;
+  }
+
+  get #isRunning(): boolean {
+    return !this.#session.closed && this.#session.running === this.#command;
+  }
+
+  begin(): void {
+    if (this.#pursuit !== Pursuit.WhileItWaits) this.kill(true, () => {});
+    else if (this.#isRunning) this.#look();
+  }
+
+  /** From now on it is pursued further than before. */
+  pursue(pursuit: Pursuit): void {
+    this.#pursuit = pursuit;
+    if (this.#underWay === 0) this.begin();
+  }
+
+  /** Also for one KILL more than the pursuit has. `patient`: it waits for a control connection. */
+  kill(patient: boolean, done: (error: Error | null) => void): void {
+    const counters = this.#counters;
+    if (!this.isDue) {
+      done(null);
+      return;
+    }
+    if (!this.#isRunning) {
+      this.#onBegun.push(() => this.kill(patient, done));
+      return;
+    }
+    this.#send(`KILL QUERY ${this.#session.connectionId}`, patient, {
+      isKill: true,
+      sent: () => {
+        counters.killsSent++;
+        if (this.#attempts++ > 0) counters.killsRepeated++;
+      },
+      done: (reply, error) => done(error ?? (reply?.err ? new InternalCommandError(reply.err) : null)),
+    });
+  }
+
+  /** {@link AimedKills} */
+  commandOver(done: (harmless: boolean) => void): void {
+    this.#onHarmless = done;
+    this.#settle();
+  }
+
+  /** To be called every few milliseconds. @returns whether there may be more to do */
+  tick(now: number): boolean {
+    if (this.#onBegun.length > 0 && (this.#isRunning || !this.isDue))
+      for (const begun of this.#onBegun.splice(0)) begun();
+    if (!this.isDue) return false;
+    if (this.#onBegun.length > 0) return true;
+    if (this.#pursuit === Pursuit.Once && this.#underWay === 0) return false;
+    if (this.#underWay > 0 || now < this.#nextAt) return true;
+    if (this.#pursuit === Pursuit.WhileItWaits) this.#look();
+    else if (now - this.#firstAnswerAt < KILL_CONNECTION_AFTER_MS) this.kill(true, () => {});
+    else this.#killConnection();
+    return true;
+  }
+
+  #killConnection(): void {
+    this.#send(`KILL ${this.#session.connectionId}`, true, {
+      isKill: true,
+      sent: () => {
+        this.#session.cutOff = true;
+      },
+      done: () => {
+        if (this.#isRunning) this.#session.fail('its statement went on when it was killed');
+      },
+    });
+  }
+
+  #look(): void {
+    const { connectionId, info } = this.#session;
+    // The one in MySQL's information_schema fails while anybody runs a statement whose bytes are no text.
+    const list =
+      info.flavor === 'mysql' ? 'performance_schema.processlist' : 'information_schema.PROCESSLIST';
+    this.#send(`SELECT STATE FROM ${list} WHERE ID = ${connectionId}`, true, {
+      isKill: false,
+      sent: () => {},
+      done: (reply) => {
+        if (WAITS_FOR_LOCK.test(reply?.rows[0]?.[0] ?? '')) this.kill(true, () => {});
+      },
+    });
+  }
+
+  #send(
+    statement: string,
+    patient: boolean,
+    {
+      isKill,
+      sent,
+      done,
+    }: {
+      readonly isKill: boolean;
+      sent(): void;
+      done(reply: InternalReply | null, error: ControlLostError | null): void;
+    },
+  ): void {
+    this.#underWay++;
+    this.#control.send({
+      statement,
+      patient,
+      wanted: () => {
+        if (this.#isRunning) return true;
+        this.#underWay--;
+        done(null, null);
+        return false;
+      },
+      sent: () => {
+        if (isKill) this.#unanswered++;
+        sent();
+      },
+      done: (reply, error) => {
+        this.#underWay--;
+        if (isKill && (error === null || error.wasSent)) this.#unanswered--;
+        if (isKill && error?.wasSent === true) this.#uncertain = true;
+        this.#scheduleNext();
+        done(reply, error);
+        this.#settle();
+      },
+    });
+  }
+
+  #scheduleNext(): void {
+    const now = performance.now();
+    if (this.#firstAnswerAt === 0) this.#firstAnswerAt = now;
+    this.#nextAt = now + this.#pause;
+    const longest = this.#pursuit === Pursuit.WhileItWaits ? LONGEST_LOOK_PAUSE_MS : LONGEST_PAUSE_MS;
+    this.#pause = Math.min(this.#pause * 2, longest);
+  }
+
+  /** A KILL that waits for the control connection does not count: it will find that the command is over. */
+  #settle(): void {
+    const done = this.#onHarmless;
+    if (done === null || this.#unanswered > 0) return;
+    this.#onHarmless = null;
+    if (this.#session.kills === this) this.#session.kills = null;
+    done(!this.#uncertain);
+  }
+}
