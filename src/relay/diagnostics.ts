@@ -1,5 +1,6 @@
 import { queryCommand } from '../backend/internal-commands.js';
 import type { LeftoverQuestion, ServerSession } from '../backend/server-session.js';
+import { Status } from '../protocol/constants.js';
 import type { OkPacket } from '../protocol/generic-response.js';
 import type { SessionProfile } from '../session/profile.js';
 import { StatementKind, type StatementTraits } from '../sql/traits.js';
@@ -51,6 +52,8 @@ export class Diagnostics {
   #affected = 0n;
   #rows: number | null = null;
   #hasOk = false;
+  /** Its rows are still to be fetched: nobody has counted them here. */
+  #hasCursor = false;
 
   constructor(use: FoundRowsUse) {
     this.#use = use;
@@ -102,6 +105,7 @@ export class Diagnostics {
   ok(ok: OkPacket, rows: number | null): void {
     this.#hasOk = true;
     this.#rows = rows;
+    this.#hasCursor = (ok.status & Status.CursorExists) !== 0;
     if (ok.warnings > this.#told) this.#told = ok.warnings;
     this.#affected = ok.affectedRows;
   }
@@ -190,7 +194,7 @@ export class Diagnostics {
     const { rows, serverSequence } = session.tracker;
     const count = this.#failed
       ? countAfterError(work, this.error?.errno ?? 0, rows > 0 || serverSequence !== 1, mysql)
-      : countAfter(work, this.#rows, mysql);
+      : countAfter(work, this.#hasCursor ? null : this.#rows, mysql);
     switch (count) {
       case Count.Kept:
         return;

@@ -140,7 +140,9 @@ export function countAfterError(
   late: boolean,
   mysql: boolean,
 ): Count {
-  if (traits === null || NOT_BEGUN.has(errno)) return Count.Kept;
+  if (traits === null) return Count.Kept;
+  if (traits.statements !== 1) return late ? Count.Unlikely : Count.Kept;
+  if (NOT_BEGUN.has(errno)) return Count.Kept;
   switch (traits.first) {
     case StatementKind.Call:
     case StatementKind.Execute:

@@ -103,10 +103,10 @@ export const ROUTINE_KINDS: readonly Kind[] = [
       "CALL p_dynamic('SET @a = 17')",
       "CALL p_dynamic('SET SESSION time_zone = ''-05:30''')",
       "CALL p_dynamic('CREATE TEMPORARY TABLE tmp2 (a INT)')",
-      "CALL p_dynamic('nonsense')",
     ],
     { opens: [Hold.Session, Hold.Temporary], weight: 2 },
   ),
+  sql('call.dynamic-no-sql', "CALL p_dynamic('nonsense')", SESSION),
   sequence('call.counts', ['CALL p_counts()', 'SELECT FOUND_ROWS(), ROW_COUNT()'], SESSION),
   sequence('call.role', ['SET ROLE {role}', 'CALL p_role()', 'SELECT CURRENT_ROLE()'], {
     opens: [Hold.Session, Hold.Role],

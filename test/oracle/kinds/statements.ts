@@ -346,10 +346,10 @@ const QUERIES: Kind[] = [
     'ddl.routine-replaced',
     [
       'DROP PROCEDURE IF EXISTS p_again',
-      'CREATE PROCEDURE p_again() SELECT 1',
+      'CREATE PROCEDURE p_again() SELECT COUNT(*) FROM t3',
       'CALL p_again()',
       'DROP PROCEDURE p_again',
-      "CREATE PROCEDURE p_again() DO GET_LOCK('l2_{tag}', 0)",
+      "CREATE PROCEDURE p_again() BEGIN DECLARE x INT; SELECT COUNT(*) INTO x FROM t3; DO GET_LOCK('l2_{tag}', 0); END",
       'CALL p_again()',
       "SELECT IS_USED_LOCK('l2_{tag}') = CONNECTION_ID()",
     ],
