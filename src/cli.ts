@@ -162,8 +162,17 @@ function printer(command: CommandName): (() => string) | null {
     case 'serve':
     case 'sandbox':
     case 'check':
+    case 'doctor':
       return null;
   }
+}
+
+async function diagnose(settings: Settings): Promise<number> {
+  const { examine } = await import('./doctor/doctor.js');
+  const { findingLines, Level } = await import('./doctor/finding.js');
+  const findings = await examine(settings);
+  print(findingLines(findings));
+  return findings.some(({ level }) => level === Level.Fail) ? EXIT.fault : EXIT.clean;
 }
 
 async function dispatch(invocation: Invocation, env: Env): Promise<number> {
@@ -175,6 +184,7 @@ async function dispatch(invocation: Invocation, env: Env): Promise<number> {
     return EXIT.clean;
   }
   const settings = load(invocation, env);
+  if (command === 'doctor') return diagnose(settings);
   if (command !== 'check') return serve(settings);
   print(settings.upstream === null ? 'ok: no upstream is set, so a sandbox would be started\n' : 'ok\n');
   return EXIT.clean;

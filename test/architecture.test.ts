@@ -9,7 +9,7 @@ import t from 'tap';
  */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   main: ['cli'],
-  cli: ['app', 'config', 'observability', 'sandbox'],
+  cli: ['app', 'doctor', 'config', 'observability', 'sandbox'],
   app: [
     'admin',
     'frontend',
@@ -24,6 +24,8 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
     'sql',
     'protocol',
   ],
+  // The frontend's listener tells whether an address is free.
+  doctor: ['frontend', 'backend', 'fork-guard', 'observability', 'session', 'protocol', 'config'],
   admin: ['observability'],
   frontend: ['relay', 'pool', 'backend', 'session', 'sql', 'protocol'],
   relay: ['pool', 'backend', 'session', 'sql', 'protocol'],

@@ -88,7 +88,7 @@ t.test('help and version', async (t) => {
     t.ok(own.includes(envNames(key).join(' or ')), `${key}: its variables`);
     if (defaultText !== null) t.ok(own.includes(`default: ${defaultText},`), `${key}: its default`);
   }
-  t.match(text, /sandbox .* check /);
+  t.match(text, /sandbox .* check .* doctor /);
   t.same(await run(['-h']), help);
   t.equal((await run(['help'])).stdout, help.stdout);
   for (const args of [

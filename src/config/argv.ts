@@ -17,6 +17,7 @@ import { suggest } from './suggest.js';
 const COMMANDS = {
   sandbox: 'start a throwaway database server, with the proxy in front of it',
   check: 'check the configuration, print ok or every mistake, and exit',
+  doctor: 'look whether it will work here: the server, its accounts, this machine; and exit',
 } as const;
 const PRINTERS = {
   schema: 'print the JSON schema of the configuration file',
@@ -132,8 +133,9 @@ Examples:
   mybouncer mysql://app:secret@db:3306/shop     listen on 127.0.0.1:6033, with the same user and password
   mybouncer --config mybouncer.yaml             everything from a file
   DATABASE_URL=mysql://... mybouncer            beside an app that has the variable already
+  mybouncer doctor mysql://app:secret@db/shop   look at everything that matters, and say what to do about it
 
-Exit code: 0 after a clean stop, 1 after a fault, 2 for bad usage or configuration.
+Exit code: 0 after a clean stop, 1 after a fault (of doctor: something fails), 2 for bad usage or configuration.
 `;
 
 function buildProgram(
@@ -171,7 +173,7 @@ function readArguments(command: CommandName, words: readonly string[], problems:
   const complain = (message: string): void => void problems.push({ source: 'argument', key: null, message });
   if (more.length > 0) complain(`only one upstream URL can be given, and here are ${words.length} arguments`);
   if (word === undefined) return null;
-  if (command !== 'serve' && command !== 'check') {
+  if (command !== 'serve' && command !== 'check' && command !== 'doctor') {
     if (more.length === 0) complain(`the command ${command} takes none`);
     return null;
   }

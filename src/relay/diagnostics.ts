@@ -52,6 +52,8 @@ export class Diagnostics {
   #affected = 0n;
   #rows: number | null = null;
   #hasOk = false;
+  /** One of its results had rows, or might have had. */
+  #hadRows = false;
   /** Its rows are still to be fetched: nobody has counted them here. */
   #hasCursor = false;
 
@@ -99,12 +101,14 @@ export class Diagnostics {
     this.#told = 0;
     this.#failed = false;
     this.#hasOk = false;
+    this.#hadRows = false;
   }
 
   /** An OK of its reply; `rows` of the result set that it ends, null when it ends none. */
   ok(ok: OkPacket, rows: number | null): void {
     this.#hasOk = true;
     this.#rows = rows;
+    if (rows !== null) this.#hadRows = true;
     this.#hasCursor = (ok.status & Status.CursorExists) !== 0;
     if (ok.warnings > this.#told) this.#told = ok.warnings;
     this.#affected = ok.affectedRows;
@@ -192,8 +196,9 @@ export class Diagnostics {
 
   #countFound(session: ServerSession, work: Pick<Work, 'traits' | 'sql'>, mysql: boolean): void {
     const { rows, serverSequence } = session.tracker;
+    const late = work.traits?.statements === 1 ? rows > 0 || serverSequence !== 1 : this.#hadRows;
     const count = this.#failed
-      ? countAfterError(work, this.error?.errno ?? 0, rows > 0 || serverSequence !== 1, mysql)
+      ? countAfterError(work, this.error?.errno ?? 0, late, mysql)
       : countAfter(work, this.#hasCursor ? null : this.#rows, mysql);
     switch (count) {
       case Count.Kept:

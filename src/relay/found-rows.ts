@@ -133,7 +133,7 @@ function countAfterAll(
   return isQueryless ? Count.Kept : Count.Unlikely;
 }
 
-/** As {@link countAfter}, of a statement that failed. @param late something of its reply was sent before */
+/** As {@link countAfter}, of a statement that failed. @param late rows may have been counted: something of its reply was sent before, and with several statements a result */
 export function countAfterError(
   { traits }: Pick<Work, 'traits'>,
   errno: number,

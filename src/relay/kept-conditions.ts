@@ -41,6 +41,7 @@ const WITH_TABLE: ReadonlySet<StatementKind> = new Set([
 ]);
 
 const FROM = /\bFROM\s+(?!DUAL\b)/i;
+const PREPARED = /\bFROM\s+(['"])(\s*SELECT\b.*)\1\s*;?\s*$/is;
 const DEFINES_ON_TABLE =
   /^\s*(?:(?!DROP\s+(?:TRIGGER|EVENT))\w+\s.*?\b(?:TABLE|VIEW|INDEX|SEQUENCE|TRIGGER|EVENT)|TRUNCATE)\b/is;
 const DEFINES_ELSE =
@@ -75,6 +76,10 @@ export function clearsConditions({ traits, sql }: Pick<Work, 'traits' | 'sql'>):
       return DEFINES_ON_TABLE.test(text) ? true : null;
     case StatementKind.Show:
       return !SHOW_TABLELESS.test(text);
+    case StatementKind.Prepare: {
+      const [, , prepared] = PREPARED.exec(text) ?? [];
+      return prepared === undefined ? null : FROM.test(prepared);
+    }
     case StatementKind.Explain:
       return FROM.test(text) || !/\bSELECT\b/i.test(text);
     default:

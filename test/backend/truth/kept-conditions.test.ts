@@ -93,7 +93,7 @@ await forEachServer(t, async (t, server) => {
       continue;
     }
     const told = clearsConditions({ traits: traitsOf(sql, mariadb()), sql: Buffer.from(sql) });
-    if (told === null) t.match(sql, /^(PREPARE|EXECUTE)|; SELECT \* FROM/, 'the text does not tell');
+    if (told === null) t.match(sql, /^EXECUTE|; SELECT \* FROM/, 'the text does not tell');
     else t.equal(told, !kept, sql);
   }
 });

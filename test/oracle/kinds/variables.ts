@@ -21,7 +21,7 @@ const SHARED: Readonly<Record<string, readonly string[]>> = {
   join_buffer_size: ['65536', 'DEFAULT'],
   tmp_table_size: ['1048576', 'DEFAULT'],
   max_heap_table_size: ['1048576', 'DEFAULT'],
-  max_error_count: ['0', '1', '64'],
+  max_error_count: ['2', '1', '64'],
   max_join_size: ['1000', 'DEFAULT'],
   default_storage_engine: ["'MyISAM'", "'InnoDB'", 'InnoDB'],
   default_week_format: ['0', '1', '3'],

@@ -1,0 +1,96 @@
+import { connectServer } from '../backend/connect.js';
+import { callInternal, queryCommand } from '../backend/internal-commands.js';
+import type { ServerSession } from '../backend/server-session.js';
+import { ServerAccount, Upstream } from '../backend/upstream.js';
+import { type Address, formatAddress } from '../config/address.js';
+import type { Config } from '../config/load.js';
+import { VERSION } from '../config/version.js';
+import { Collation } from '../protocol/constants.js';
+import { ProfileRegistry } from '../session/profile.js';
+import type { ServerInfo } from '../session/server-info.js';
+
+/** The server and the accounts that a configuration names. Its sessions are opened in the same way as the proxy's own. */
+export class ServerSite {
+  readonly config: Config;
+  /** As it is shown. */
+  readonly address: string;
+  /** Each once, the upstream's own first. */
+  readonly accounts: readonly ServerAccount[];
+  readonly #upstream: Upstream;
+
+  constructor(config: Config) {
+    this.config = config;
+    this.address = formatAddress(config.upstream.address);
+    this.accounts = accountsOf(config);
+    this.#upstream = new Upstream(
+      {
+        address: serverAddress(config.upstream.address),
+        connectTimeoutMs: config.serverConnectTimeout,
+        maxPreparedStatements: config.maxPreparedStatements,
+        attributes: { program_name: 'mybouncer doctor', program_version: VERSION, _pid: String(process.pid) },
+      },
+      new ProfileRegistry(),
+    );
+  }
+
+  /** Connections that the proxy may have open at once: the sessions of the pool, and its own ones. */
+  get connectionsNeeded(): number {
+    return this.config.poolSize + OWN_CONNECTIONS * this.accounts.length;
+  }
+
+  /** Session-scoped variables that are carried from session to session; 0 before the first session was opened. */
+  get carriedVariables(): number {
+    return this.#upstream.facts?.variableNames.size ?? 0;
+  }
+
+  /** Logs in, and out again. @throws ServerConnectError */
+  async logIn(account: ServerAccount): Promise<{ readonly info: ServerInfo; readonly tookMs: number }> {
+    const { address, connectTimeoutMs, attributes } = this.#upstream.options;
+    const { user, password } = account;
+    const began = performance.now();
+    const { channel, info } = await connectServer({
+      address,
+      user,
+      password,
+      schema: null,
+      capabilities: 0,
+      collation: Collation.Utf8mb4GeneralCi,
+      connectTimeoutMs,
+      attributes,
+    });
+    const tookMs = performance.now() - began;
+    await new Promise<void>((resolve) => channel.quit(resolve));
+    return { info, tookMs };
+  }
+
+  /** @throws ServerConnectError | InternalCommandError | SessionLostError */
+  open(account: ServerAccount): Promise<ServerSession> {
+    return this.#upstream.open(account, null, 0);
+  }
+}
+
+/** Per account: one that carries KILLs, and at times one over which definitions are read. */
+export const OWN_CONNECTIONS = 2;
+
+function accountsOf({ upstream, users }: Config): ServerAccount[] {
+  const accounts = new Map<string, ServerAccount>();
+  const logins = users.map(({ server }) => server);
+  // The one that serves the upstream's own name is the first that the proxy itself tries.
+  const first = users.find(({ name }) => name === upstream.user)?.server ?? upstream;
+  for (const { user, password } of [first, ...logins]) {
+    const text = password.reveal();
+    const key = JSON.stringify([user, text]);
+    if (!accounts.has(key)) accounts.set(key, new ServerAccount(user, () => text));
+  }
+  return [...accounts.values()];
+}
+
+function serverAddress(address: Address): { host: string; port: number } | { socketPath: string } {
+  return address.kind === 'tcp' ? { host: address.host, port: address.port } : { socketPath: address.path };
+}
+
+/** The first row. @throws InternalCommandError | SessionLostError */
+export async function firstRow(session: ServerSession, sql: string): Promise<readonly (string | null)[]> {
+  const [reply] = await callInternal(session, [queryCommand(sql)]);
+  return reply?.rows[0] ?? [];
+}
