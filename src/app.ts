@@ -353,8 +353,12 @@ class RunningProxy implements App {
   }
 
   #secondPassed(): void {
-    for (const client of this.#services.clients) client.secondPassed();
-    this.#services.killer.secondPassed();
+    const { clients, killer } = this.#services;
+    for (const client of clients) {
+      client.secondPassed();
+      killer.watch(client.account);
+    }
+    killer.secondPassed();
   }
 }
 
@@ -396,6 +400,7 @@ function metricsSource(
       new Map([
         ['survey', forks?.surveys ?? 0],
         ['holders', forks?.examinations ?? 0],
+        ['hurried', forks?.hurried ?? 0],
       ]),
     unguardedClients: () => forks?.blindClients ?? clients.size,
     sharedSockets: () => counters.sharedSockets,
@@ -404,6 +409,7 @@ function metricsSource(
         ['query', counters.killsSent - counters.killsRepeated],
         ['repeated', counters.killsRepeated],
         ['connection', counters.connectionsKilled],
+        ['not_sent', counters.killsNotSent],
       ]),
     sessions: () => {
       const { idle, active, dialing, held } = pools.snapshot();

@@ -58,7 +58,10 @@ export class ServerFacts {
   /** Session-scoped variables that the profile may carry. */
   readonly variableNames: ReadonlySet<string>;
   readonly collations: CollationTable;
-  /** One statement whose first value changes when any carried variable has another value; the second is the role. */
+  /**
+   * One statement whose first value changes when any carried variable has another value; the second is the role, the
+   * third which server it is ({@link ServerSession.server}).
+   */
   readonly checksum: InternalCommand;
 
   constructor(info: ServerInfo, variableNames: ReadonlySet<string>, collations: CollationTable) {
@@ -68,7 +71,7 @@ export class ServerFacts {
     const values = [...variableNames].map((name) => `IFNULL(@@session.${name},'<null>')`);
     // MySQL 9 has no MD5() any more.
     this.checksum = queryCommand(
-      `SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256), CURRENT_ROLE() LIMIT 1`,
+      `SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256), CURRENT_ROLE(), ${IDENTITY[info.flavor]} LIMIT 1`,
     );
   }
 
@@ -103,6 +106,12 @@ export class ServerFacts {
     return variables;
   }
 }
+
+/** Copies of one data directory have the same UUID, containers of one machine the same name or the same port. */
+const IDENTITY = {
+  mysql: "CONCAT_WS(' ',@@hostname,@@port,@@server_id,@@datadir,@@server_uuid)",
+  mariadb: "CONCAT_WS(' ',@@hostname,@@port,@@server_id,@@datadir)",
+} as const;
 
 const MARIADB_COLLATIONS =
   'SELECT ID, FULL_COLLATION_NAME, CHARACTER_SET_NAME FROM information_schema.COLLATION_CHARACTER_SET_APPLICABILITY';

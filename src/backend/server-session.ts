@@ -53,6 +53,11 @@ export interface LeftoverOwner {
   lost(session: ServerSession): void;
 }
 
+/** Seconds since the start, roughly; somebody else's timer advances it. */
+export interface SecondsClock {
+  readonly seconds: number;
+}
+
 /** KILLs aimed at the command that a session is running. */
 export interface AimedKills {
   /**
@@ -75,6 +80,7 @@ export class ServerSession {
   readonly statements: StatementCache;
   /** Follows the reply that is arriving. */
   readonly tracker = new ReplyTracker();
+  readonly #clock: SecondsClock;
   profile: SessionProfile;
   /** Whose session it is; null before it is open. */
   account: ServerAccount | null = null;
@@ -85,6 +91,8 @@ export class ServerSession {
   borrower: Borrower | null = null;
   /** False while the trackers are as a client set its own: nothing is to be relied on then. */
   trackersArmed = true;
+  /** What tells the server from others that the same address may lead to; null before it was asked. */
+  server: string | null = null;
   /** CURRENT_ROLE() when it was opened, which no reset brings back. */
   role: string | null = null;
   /** Whose statement ran here last: its counts and warnings are still to be had. Null when it was the proxy's own. */
@@ -100,6 +108,7 @@ export class ServerSession {
   #current: Exchange | null = null;
   readonly #queue: Exchange[] = [];
   #begun = 0;
+  #begunAt = 0;
   #closed = false;
 
   constructor(
@@ -108,7 +117,9 @@ export class ServerSession {
     connectionId: number,
     profile: SessionProfile,
     maxPreparedStatements: number,
+    clock: SecondsClock = { seconds: 0 },
   ) {
+    this.#clock = clock;
     this.channel = channel;
     this.info = info;
     this.connectionId = connectionId;
@@ -145,9 +156,15 @@ export class ServerSession {
     return this.#current === null ? 0 : this.#begun - this.#queue.length;
   }
 
+  /** How long ago the last command was announced, in s, within one. */
+  get secondsAtWork(): number {
+    return this.#clock.seconds - this.#begunAt;
+  }
+
   /** Announces a command; its bytes are written by the caller, after those of the commands announced before. */
   begin(exchange: Exchange): void {
     this.#begun++;
+    this.#begunAt = this.#clock.seconds;
     if (this.#current === null) {
       this.#current = exchange;
       this.tracker.begin(exchange.shape);

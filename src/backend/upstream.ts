@@ -56,6 +56,7 @@ export class Upstream {
   facts: ServerFacts | null = null;
   /** The server's defaults of `session_track_…`: what a client's own are at first. */
   trackers = new ClientTrackers(new Map());
+  readonly #clock = { seconds: 0 };
   readonly #baselines = new Map<string, Baseline>();
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
 
@@ -68,6 +69,11 @@ export class Upstream {
   whenKnown(callback: (info: ServerInfo) => void): void {
     if (this.facts !== null) callback(this.facts.info);
     else this.#waiting.push(callback);
+  }
+
+  /** Sessions know by this how long they have been at work. */
+  secondPassed(): void {
+    this.#clock.seconds++;
   }
 
   /**
@@ -91,7 +97,8 @@ export class Upstream {
       schema,
       (capabilities & Capability.MultiStatements) !== 0,
     );
-    const session = new ServerSession(channel, info, connectionId, blank, this.options.maxPreparedStatements);
+    const { maxPreparedStatements } = this.options;
+    const session = new ServerSession(channel, info, connectionId, blank, maxPreparedStatements, this.#clock);
     session.account = account;
     try {
       await this.#learn(session, account);
@@ -170,6 +177,7 @@ export class Upstream {
   async #readBaseline(session: ServerSession, facts: ServerFacts): Promise<Baseline> {
     const [reply] = await callInternal(session, [facts.checksum]);
     session.role = reply?.rows[0]?.[1] ?? null;
+    session.server = reply?.rows[0]?.[2] ?? null;
     return new Promise((resolve, reject) => {
       this.#baselineOf(session, facts, reply, (baseline, error) => {
         if (baseline !== null) resolve(baseline);

@@ -1,5 +1,6 @@
 import type { InspectorClient } from './inspector-client.js';
 import type { Located } from './messages.js';
+import { programImage } from './program-images.js';
 import type { SocketWatch, WatchedClient } from './socket-watch.js';
 
 /** Why nothing can be seen of a client's processes. */
@@ -15,14 +16,14 @@ export type OnBlind = (reason: BlindReason, client: WatchedClient) => void;
 
 /** The shortest pause between two rounds, and how much of the time they may take: it is only for the record. */
 const PAUSE_MS = 1_000;
+/** Before the first round after a while without any. */
+const SOON_MS = 20;
 const MAX_SHARE = 0.02;
 /** Clients looked for in one round, at most; the others wait for the next one. */
 const ROUND = 2_000;
 /** How long places are remembered, in ms. */
 const MEMORY_MS = 600_000;
 const MAX_REMEMBERED = 10_000;
-/** Processes that a survey verifies on the way, at most. */
-const MAX_FRESH = 64;
 
 /**
  * Finds out which clients can be looked at. Nothing waits for it: a client is taken for one that can be until it is known to
@@ -35,10 +36,9 @@ export class ClientPlaces {
   readonly #onBlind: OnBlind;
   readonly #told = new Set<BlindReason>();
   readonly #waiting = new Set<SocketWatch>();
-  /** Processes that were right about their ids, and the address that they came from. */
-  readonly #seen = new Map<number, string | null>();
-  /** Those of them that have new clients since the last survey. */
-  readonly #fresh = new Set<number>();
+  /** Processes that were right about their ids: the address that they came from, and the image that they ran. */
+  readonly #seen = new Map<number, { readonly address: string | null; readonly image: string }>();
+  #notBefore = 0;
   #underway = 0;
   readonly #elsewhere = new Set<string>();
   #forgetAt = performance.now() + MEMORY_MS;
@@ -54,22 +54,22 @@ export class ClientPlaces {
     const { claimedPid, address } = watch.client;
     if (address === null && !unixTold) this.#setBlind(watch, 'unix');
     else if (address !== null && this.#elsewhere.has(address)) this.#setBlind(watch, 'elsewhere');
-    else if (!this.#isSeen(claimedPid, address)) {
+    else {
+      // An id may be another process's by now, which runs another program, or the same one once more.
+      watch.claimedImage = claimedPid === null ? null : programImage(claimedPid);
+      const seen = claimedPid === null ? undefined : this.#seen.get(claimedPid);
+      if (seen !== undefined && seen.address === address && seen.image === watch.claimedImage) {
+        watch.images = [seen.image];
+        return;
+      }
       this.#waiting.add(watch);
-      this.#next(PAUSE_MS);
+      this.#next(Math.max(SOON_MS, this.#notBefore - performance.now()));
     }
   }
 
-  /** All clients have a place, once those are looked at that {@link takeFresh} gives. */
+  /** All clients have a place. */
   get complete(): boolean {
     return this.#waiting.size === 0 && this.#underway === 0;
-  }
-
-  /** Processes with new clients: an id may be another process's by now. */
-  takeFresh(): number[] {
-    const pids = [...this.#fresh];
-    this.#fresh.clear();
-    return pids;
   }
 
   forget(watch: SocketWatch): void {
@@ -80,13 +80,6 @@ export class ClientPlaces {
   close(): void {
     this.#closed = true;
     if (this.#timer !== null) clearTimeout(this.#timer);
-  }
-
-  #isSeen(claimedPid: number | null, address: string | null): boolean {
-    if (claimedPid === null || this.#seen.get(claimedPid) !== address) return false;
-    if (this.#fresh.size >= MAX_FRESH && !this.#fresh.has(claimedPid)) return false;
-    this.#fresh.add(claimedPid);
-    return true;
   }
 
   #next(pauseMs: number): void {
@@ -108,17 +101,23 @@ export class ClientPlaces {
     this.#inspector.locate(sought, (located) => {
       watches.forEach((watch, i) => {
         const result = located[i];
-        if (result !== undefined && !watch.isClosed) this.#placed(watch, result);
+        if (result !== undefined) this.#placed(watch, result);
       });
       this.#underway = 0;
       this.#timer = null;
-      this.#next(Math.max(PAUSE_MS, (performance.now() - begun) / MAX_SHARE));
+      const pause = Math.max(PAUSE_MS, (performance.now() - begun) / MAX_SHARE);
+      this.#notBefore = performance.now() + pause;
+      this.#next(pause);
     });
   }
 
-  #placed(watch: SocketWatch, { socketSeen, pids }: Located): void {
+  #placed(watch: SocketWatch, { socketSeen, pids, images }: Located): void {
     const { claimedPid, address } = watch.client;
-    if (claimedPid !== null && pids.includes(claimedPid)) this.#seen.set(claimedPid, address);
+    const image = watch.claimedImage;
+    if (claimedPid !== null && image !== null && pids.includes(claimedPid) && images.includes(image))
+      this.#seen.set(claimedPid, { address, image });
+    if (watch.isClosed) return;
+    if (images.length > 0) watch.images = images;
     if (pids.length > 0) return;
     if (!socketSeen && address !== null && !isLoopback(address)) this.#elsewhere.add(address);
     this.#setBlind(watch, socketSeen ? 'hidden' : 'elsewhere');

@@ -13,7 +13,7 @@ export interface ClientSocket {
 }
 
 /**
- * Which client a socket belongs to. The kernel's tables are long, and take milliseconds each: they are read when first asked for,
+ * Which client a socket belongs to. The kernel's tables are long, and take milliseconds each, or hundreds: they are read aside,
  * once for each network namespace, and forgotten with this object.
  */
 export class ClientSockets {
@@ -29,9 +29,20 @@ export class ClientSockets {
     this.#ss = ss;
   }
 
-  among(pid: number, sockets: OpenSockets): ClientSocket[] {
+  /** Reads the table that a process is in. */
+  async load(pid: number | 'self'): Promise<void> {
+    if (this.#ports.size === 0) return;
+    const namespace = pid === 'self' ? this.#own : networkNamespace(pid);
+    if (namespace === null || this.#tcp.has(namespace) || this.#tcp.size >= MAX_NAMESPACES) return;
+    const isOwn = namespace === this.#own;
+    this.#tcp.set(namespace, await readTcpTables(isOwn ? 'self' : pid, this.#ports, isOwn));
+  }
+
+  /** Of a process whose table has been loaded; null when it has ended since, or there is no table of it. */
+  among(pid: number, sockets: OpenSockets): ClientSocket[] | null {
     if (sockets.size === 0) return [];
     const tcp = this.#tcpOf(pid);
+    if (tcp === null && this.#ports.size > 0) return null;
     const found: ClientSocket[] = [];
     for (const [inode, fd] of sockets) {
       const endpoint = tcp?.get(inode) ?? this.#unixPeers()?.get(inode);
@@ -40,27 +51,17 @@ export class ClientSockets {
     return found;
   }
 
-  /** Inode by endpoint, in our network namespace and those of the processes asked about so far. */
-  inodes(): Map<string, string> {
-    this.#tcpOf('self');
-    const inodes = new Map<string, string>();
+  /** Endpoint by inode, of all that has been loaded. */
+  endpoints(): Map<string, string> {
+    const endpoints = new Map(this.#unixPeers());
     for (const table of this.#tcp.values())
-      for (const [inode, endpoint] of table) inodes.set(endpoint, inode);
-    for (const [inode, endpoint] of this.#unixPeers() ?? []) inodes.set(endpoint, inode);
-    return inodes;
+      for (const [inode, endpoint] of table) endpoints.set(inode, endpoint);
+    return endpoints;
   }
 
-  #tcpOf(pid: number | 'self'): ReadonlyMap<string, string> | null {
-    if (this.#ports.size === 0) return null;
-    const namespace = pid === 'self' ? this.#own : networkNamespace(pid);
-    if (namespace === null) return null;
-    const known = this.#tcp.get(namespace);
-    if (known !== undefined) return known;
-    if (this.#tcp.size >= MAX_NAMESPACES) return null;
-    const isOwn = namespace === this.#own;
-    const table = readTcpTables(isOwn ? 'self' : pid, this.#ports, isOwn);
-    this.#tcp.set(namespace, table);
-    return table;
+  #tcpOf(pid: number): ReadonlyMap<string, string> | null {
+    const namespace = networkNamespace(pid);
+    return namespace === null ? null : (this.#tcp.get(namespace) ?? null);
   }
 
   #unixPeers(): ReadonlyMap<string, string> | null {

@@ -6,7 +6,7 @@ import type { Holder, IdRange, Inheritance, Survey } from './messages.js';
 import { originOf } from './newcomers.js';
 import { ownSocketInode } from './open-sockets.js';
 import { LastProcessId } from './process-ids.js';
-import { readStat } from './process-stat.js';
+import { isMissing, readStat } from './process-stat.js';
 import {
   type Finding,
   SINGLE,
@@ -37,6 +37,14 @@ const AT_ONCE_MS = 100;
 const ANSWER_WITHIN_MS = 1_500;
 /** Between two looks at a process that is too young to be judged, in ms. */
 const AGAIN_MS = 25;
+/** Between two surveys that no command has asked for, in ms: so that the next one has few ids to look at. */
+const UNASKED_MS = 50;
+/** What a client waits for doubts at most that are not of its own program, in ms, once they have cost too much. */
+const HURRY_MS = 10;
+/** So much time for doubts is nothing to hurry for, in ms; and how much of it is forgotten in a millisecond. */
+const PATIENCE_MS = 100;
+const LEAK = 0.1;
+const MAX_INNOCENT = 4_096;
 
 /**
  * Tells whether the sockets of clients on this machine are held by several processes: forked from one another, they would read
@@ -48,6 +56,11 @@ const AGAIN_MS = 25;
  * seen whoever its parent is by now, no way of forking goes unnoticed (grandchildren, daemons that forked twice, parents that
  * have ended). What the commands of a client must wait for is a survey that began after they were read.
  *
+ * Where new processes have sockets that nobody knows yet, the kernel's tables tell whose they are, which can take long. Only
+ * clients of the same program wait for that as long as for anything else, and those whose program is not known yet, while the new
+ * process runs one of which nothing is known either. When doubts have taken long lately, the latter do not wait longer than
+ * {@link HURRY_MS} for programs that were doubted for nothing before: a fork may then go unnoticed until the tables are read.
+ *
  * It does not see: processes of a pid namespace that is not ours or below ours; descriptors of other users' processes,
  * unless we are root; sockets handed over without a fork (SCM_RIGHTS); a process forked while a command of another thread
  * of its parent is under way, as long as that command lasts.
@@ -57,6 +70,8 @@ export class ForkGuard implements WatchHost {
   /** Since the start: surveys, and looks at the holders of clients' sockets. */
   surveys = 0;
   examinations = 0;
+  /** Clients that were served before all doubts were resolved. */
+  hurried = 0;
   readonly #ids: LastProcessId;
   readonly #inspector: InspectorClient;
   readonly #places: ClientPlaces;
@@ -68,6 +83,14 @@ export class ForkGuard implements WatchHost {
   readonly #suspicious = new Set<SocketWatch>();
   #unixClients = 0;
   #logins = 0;
+  #doubts: Doubt[] = [];
+  /** Images that were doubted before, for nothing. */
+  readonly #innocent = new Set<string>();
+  #resolvingSince: number | null = null;
+  #spentMs = 0;
+  #spentAt = 0;
+  #hurry: NodeJS.Timeout | null = null;
+  #unasked: NodeJS.Timeout | null = null;
   #generation = 1;
   #lastId: number;
   #readAt: number;
@@ -83,7 +106,10 @@ export class ForkGuard implements WatchHost {
     this.#lastId = origin.id;
     this.#readAt = performance.now();
     this.#inspector = new InspectorClient(() => ({ ports: options.ports(), ss: this.#ss, origin }), {
-      late: (inherited) => this.#inherited(inherited, null),
+      late: (inherited, doubts) => {
+        this.#inherited(inherited, null);
+        this.#doubt(doubts);
+      },
       failed: (error) => {
         this.#fail();
         options.onFailed(error);
@@ -116,6 +142,7 @@ export class ForkGuard implements WatchHost {
     this.#logins++;
     if (client.address === null) this.#unixClients++;
     this.#places.place(watch, this.#ss !== null);
+    this.#unasked ??= setInterval(() => this.#surveyUnasked(), UNASKED_MS).unref();
     return watch;
   }
 
@@ -123,6 +150,8 @@ export class ForkGuard implements WatchHost {
     this.#failed = true;
     this.#inspector.close();
     this.#places.close();
+    this.#stopUnasked();
+    if (this.#hurry !== null) clearTimeout(this.#hurry);
     if (this.#deadline !== null) clearTimeout(this.#deadline);
     this.#ids.close();
   }
@@ -153,6 +182,7 @@ export class ForkGuard implements WatchHost {
     const missing: number[] = [];
     for (let id = from + 1; id <= upTo; id++) {
       const stat = readStat(id);
+      if (stat === null && !isMissing(id)) return false;
       if (stat === null) missing.push(id);
       else if (stat.forkedOnly && !stat.isThread) return false;
     }
@@ -168,8 +198,14 @@ export class ForkGuard implements WatchHost {
     }
     this.#asking.add(watch);
     this.#deadline ??= setTimeout(() => this.#overdue(), ANSWER_WITHIN_MS);
-    if (generation === this.cleared) this.#examineSoon(watch);
-    else if (this.#surveying === null) this.#survey();
+    if (generation === this.cleared) {
+      if (watch.isSuspicious) this.#examineSoon(watch);
+      else this.#hurrySoon();
+    } else if (this.#surveying === null) this.#survey();
+  }
+
+  #isCleared(watch: SocketWatch): boolean {
+    return watch.askedGeneration <= this.cleared;
   }
 
   /** {@link WatchHost} */
@@ -180,6 +216,7 @@ export class ForkGuard implements WatchHost {
     this.#asking.delete(watch);
     this.#suspicious.delete(watch);
     this.#places.forget(watch);
+    if (this.#watches.size === 0) this.#stopUnasked();
   }
 
   #survey(): void {
@@ -190,15 +227,15 @@ export class ForkGuard implements WatchHost {
       unix: this.#unixClients > 0,
       logins: this.#logins,
       placed: places.complete,
-      pids: places.takeFresh(),
     };
     this.#inspector.survey(clients, (survey) => this.#surveyed(survey));
   }
 
-  #surveyed({ range, inherited }: Survey): void {
+  #surveyed({ range, inherited, doubts }: Survey): void {
     const asked = this.#surveying ?? 0;
     this.#surveying = null;
     this.#inherited(inherited, range);
+    this.#doubt(doubts);
     const id = this.#ids.read();
     if (id === range.upTo) {
       // It has seen more than was asked for.
@@ -208,12 +245,92 @@ export class ForkGuard implements WatchHost {
     } else {
       this.cleared = asked;
     }
+    this.#answerAsking();
+  }
+
+  #answerAsking(): void {
     for (const watch of [...this.#asking]) {
       if (!watch.isAsked) continue;
       if (watch.askedGeneration > this.cleared) {
         if (this.#surveying === null) this.#survey();
       } else if (watch.isSuspicious) this.#examineSoon(watch);
+      else if (this.isDoubtful(watch)) this.#hurrySoon();
       else this.#answer(watch, SINGLE);
+    }
+  }
+
+  #surveyUnasked(): void {
+    if (this.#failed || this.#surveying !== null) return;
+    if (this.generation() !== this.cleared) this.#survey();
+  }
+
+  #stopUnasked(): void {
+    if (this.#unasked !== null) clearInterval(this.#unasked);
+    this.#unasked = null;
+  }
+
+  /** {@link WatchHost} */
+  isDoubtful(watch: SocketWatch): boolean {
+    for (const doubt of this.#doubts) if (concerns(doubt, watch)) return true;
+    return false;
+  }
+
+  #doubt(images: readonly string[]): void {
+    for (const image of images) this.#doubts.push({ image, survey: this.surveys });
+    if (this.#doubts.length > 0) this.#resolve();
+  }
+
+  #resolve(): void {
+    if (this.#resolvingSince !== null || this.#failed) return;
+    this.#resolvingSince = performance.now();
+    const resolved = new Set(this.#doubts);
+    this.#inspector.resolve(({ inherited, innocent }) => {
+      this.#spent();
+      this.#resolvingSince = null;
+      if (this.#innocent.size >= MAX_INNOCENT) this.#innocent.clear();
+      for (const image of innocent) this.#innocent.add(image);
+      this.#inherited(inherited, null);
+      this.#doubts = this.#doubts.filter((doubt) => !resolved.has(doubt));
+      this.#answerAsking();
+      if (this.#doubts.length > 0) this.#resolve();
+    });
+  }
+
+  /** What doubts have cost lately, in ms. */
+  #spent(): number {
+    const now = performance.now();
+    const since = this.#resolvingSince ?? now;
+    const cost = now - Math.max(since, this.#spentAt);
+    this.#spentMs = Math.max(0, this.#spentMs - (now - this.#spentAt) * LEAK) + cost;
+    this.#spentAt = now;
+    return this.#spentMs;
+  }
+
+  /** Whether a doubt is of a client's own program, as far as that is known. */
+  #isSuspect(doubt: Doubt, watch: SocketWatch): boolean {
+    if (!concerns(doubt, watch)) return false;
+    if (watch.images !== null || watch.claimedImage === doubt.image) return true;
+    return !this.#innocent.has(doubt.image);
+  }
+
+  #hurrySoon(): void {
+    this.#hurry ??= setTimeout(() => this.#hurryUp(), HURRY_MS);
+  }
+
+  /** Serves those that have waited for what is hardly theirs. */
+  #hurryUp(): void {
+    this.#hurry = null;
+    const isSlow = this.#spent() > PATIENCE_MS;
+    const now = performance.now();
+    for (const watch of [...this.#asking]) {
+      if (!watch.isAsked || !this.#isCleared(watch) || watch.isSuspicious) continue;
+      if (!this.isDoubtful(watch)) this.#answer(watch, SINGLE);
+      else if (this.#doubts.some((doubt) => this.#isSuspect(doubt, watch))) continue;
+      else if (!isSlow || now - watch.askedAt < HURRY_MS) this.#hurrySoon();
+      else {
+        this.hurried++;
+        this.#answer(watch, SINGLE);
+      }
     }
   }
 
@@ -282,7 +399,7 @@ export class ForkGuard implements WatchHost {
     for (const watch of this.#asking) {
       const left = watch.askedAt + ANSWER_WITHIN_MS - now;
       if (left > 0) {
-        this.#deadline = setTimeout(() => this.#overdue(), left);
+        this.#deadline ??= setTimeout(() => this.#overdue(), left);
         return;
       }
       this.#suspicious.delete(watch);
@@ -294,6 +411,18 @@ export class ForkGuard implements WatchHost {
     this.#failed = true;
     for (const watch of [...this.#asking]) this.#answer(watch, UNKNOWN);
   }
+}
+
+/** A new process with sockets that may be clients', and the surveys that had been asked for by then. */
+interface Doubt {
+  readonly image: string;
+  readonly survey: number;
+}
+
+function concerns(doubt: Doubt, watch: SocketWatch): boolean {
+  // Who logged in later than that has made its own connection.
+  if (watch.blind || watch.loginSurvey > doubt.survey) return false;
+  return watch.images === null || watch.images.includes(doubt.image);
 }
 
 /** Null for a socket that has just been closed. */

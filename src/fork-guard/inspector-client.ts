@@ -8,6 +8,7 @@ import type {
   Located,
   Report,
   Request,
+  Resolved,
   Sought,
   Survey,
   Suspicion,
@@ -15,13 +16,14 @@ import type {
 
 export interface InspectorEvents {
   /** Processes with clients' sockets that no survey has found in time. */
-  late(inherited: readonly Inheritance[]): void;
+  late(inherited: readonly Inheritance[], doubts: readonly string[]): void;
   /** The thread has ended by itself: there will be no more answers. */
   failed(error: Error): void;
 }
 
 type Pending =
   | { readonly kind: 'survey'; readonly done: (survey: Survey) => void }
+  | { readonly kind: 'resolve'; readonly done: (resolved: Resolved) => void }
   | { readonly kind: 'locate'; readonly done: (located: readonly Located[]) => void }
   | { readonly kind: 'examine'; readonly done: (holders: readonly (readonly Holder[])[]) => void };
 
@@ -50,6 +52,13 @@ export class InspectorClient {
     const serial = ++this.#serial;
     this.#pending.set(serial, { kind: 'survey', done });
     this.#send({ kind: 'survey', serial, clients });
+  }
+
+  /** {@link Inspector.resolve} */
+  resolve(done: (resolved: Resolved) => void): void {
+    const serial = ++this.#serial;
+    this.#pending.set(serial, { kind: 'resolve', done });
+    this.#send({ kind: 'resolve', serial });
   }
 
   /** {@link Inspector.missing} */
@@ -103,12 +112,13 @@ export class InspectorClient {
   #onReport(report: Report): void {
     if (this.#ended) return;
     if (report.kind === 'late') {
-      this.#events.late(report.inherited);
+      this.#events.late(report.inherited, report.doubts);
       return;
     }
     const pending = this.#pending.get(report.serial);
     this.#pending.delete(report.serial);
     if (pending?.kind === 'survey' && report.kind === 'survey') pending.done(report.survey);
+    if (pending?.kind === 'resolve' && report.kind === 'resolve') pending.done(report.resolved);
     if (pending?.kind === 'locate' && report.kind === 'locate') pending.done(report.located);
     if (pending?.kind === 'examine' && report.kind === 'examine') pending.done(report.holders);
   }

@@ -21,8 +21,8 @@ if (port !== null && ids !== null) {
   let timer: NodeJS.Timeout | null = null;
   const lookAgain = (): void => {
     timer = null;
-    const inherited = inspector.lookAgain();
-    if (inherited.length > 0) report({ kind: 'late', inherited });
+    const { inherited, doubts } = inspector.lookAgain();
+    if (inherited.length + doubts.length > 0) report({ kind: 'late', inherited, doubts });
     if (inspector.hasUnborn) timer = setTimeout(lookAgain, THEN_AGAIN_MS);
   };
   const report = (message: Report): void => port.postMessage(message);
@@ -38,6 +38,11 @@ if (port !== null && ids !== null) {
       case 'missing':
         inspector.missing(request.ids);
         again();
+        break;
+      case 'resolve':
+        void inspector
+          .resolve()
+          .then((resolved) => report({ kind: 'resolve', serial: request.serial, resolved }));
         break;
       case 'locate':
         void inspector

@@ -42,6 +42,8 @@ export interface Located {
   readonly socketSeen: boolean;
   /** Processes that have it; there may be more. */
   readonly pids: readonly number[];
+  /** The program images that they run: see {@link imageOf}. */
+  readonly images: readonly string[];
 }
 
 /** A client's socket that a process has which was forked since the last survey. */
@@ -62,6 +64,14 @@ export interface IdRange {
 export interface Survey {
   readonly range: IdRange;
   readonly inherited: readonly Inheritance[];
+  /** Images of new processes with sockets that may be clients': the tables will tell. */
+  readonly doubts: readonly string[];
+}
+
+export interface Resolved {
+  readonly inherited: readonly Inheritance[];
+  /** Images of those that had no client's socket. */
+  readonly innocent: readonly string[];
 }
 
 /** Of the clients that there are at a survey. */
@@ -72,24 +82,25 @@ export interface Clientele {
   readonly logins: number;
   /** The process of each is known from a {@link Located}, or cannot be seen. */
   readonly placed: boolean;
-  /** Processes that others of them have, which say so and have been seen to be right before. */
-  readonly pids: readonly number[];
 }
 
 export type Request =
   | { readonly kind: 'survey'; readonly serial: number; readonly clients: Clientele }
   /** Ids that were found without a process, to be looked at again: there is no answer but, maybe, a late one. */
   | { readonly kind: 'missing'; readonly ids: readonly number[] }
+  /** To read the tables for all doubts so far. */
+  | { readonly kind: 'resolve'; readonly serial: number }
   | { readonly kind: 'locate'; readonly serial: number; readonly sought: readonly Sought[] }
   | { readonly kind: 'examine'; readonly serial: number; readonly suspicions: readonly Suspicion[] };
 
 export type Report =
   | { readonly kind: 'survey'; readonly serial: number; readonly survey: Survey }
+  | { readonly kind: 'resolve'; readonly serial: number; readonly resolved: Resolved }
   | { readonly kind: 'locate'; readonly serial: number; readonly located: readonly Located[] }
   /** For each suspicion who has the socket: no one else needs to be known where no suspect has it any more. */
   | { readonly kind: 'examine'; readonly serial: number; readonly holders: readonly (readonly Holder[])[] }
   /** Found without being asked: processes whose id was given before they could be seen. */
-  | { readonly kind: 'late'; readonly inherited: readonly Inheritance[] };
+  | { readonly kind: 'late'; readonly inherited: readonly Inheritance[]; readonly doubts: readonly string[] };
 
 /** From when on processes are new. */
 export interface Origin {

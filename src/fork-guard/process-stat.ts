@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 
 /** Of `/proc/<pid>/stat`: see proc_pid_stat(5). */
 export interface ProcessStat {
@@ -67,6 +67,11 @@ export function readProgress(pid: number): string {
   } catch {
     return '';
   }
+}
+
+/** Whether there is no such process or thread, rather than no descriptor left to read of it. */
+export function isMissing(pid: number): boolean {
+  return !existsSync(`/proc/${pid}`);
 }
 
 /** Null when there is no such process or thread, or it may not be seen. */

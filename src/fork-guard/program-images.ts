@@ -11,20 +11,26 @@ const MAX_IMAGES = 4_096;
 export class ProgramImages {
   readonly #known = new Set<string>();
 
-  /** False when there is no such process any more, or it may not be seen. */
-  add(pid: number): boolean {
-    const stat = readStat(pid);
-    if (stat === null) return false;
-    if (this.#known.size < MAX_IMAGES) this.#known.add(imageOf(pid, stat));
-    return true;
+  /** Null when there is no such process any more, or it may not be seen. */
+  add(pid: number): string | null {
+    const image = programImage(pid);
+    if (image !== null && this.#known.size < MAX_IMAGES) this.#known.add(image);
+    return image;
   }
 
   /** Whether a process may have been forked from a client. */
-  mayBe(pid: number, stat: ProcessStat): boolean {
-    return this.#known.size >= MAX_IMAGES || this.#known.has(imageOf(pid, stat));
+  mayBe(image: string): boolean {
+    return this.#known.size >= MAX_IMAGES || this.#known.has(image);
   }
 }
 
-function imageOf(pid: number, { stackStart }: ProcessStat): string {
+/** Null when there is no such process, or it may not be seen. */
+export function programImage(pid: number): string | null {
+  const stat = readStat(pid);
+  return stat === null ? null : imageOf(pid, stat);
+}
+
+/** The same in processes forked from one another without an exec, and in no others. */
+export function imageOf(pid: number, { stackStart }: ProcessStat): string {
   return `${stackStart} ${executable(pid)}`;
 }

@@ -18,6 +18,8 @@ export interface WatchHost {
   generation(): number;
   /** All processes made up to this generation have been looked at. */
   readonly cleared: number;
+  /** Whether a new process may have this client's socket. */
+  isDoubtful(watch: SocketWatch): boolean;
   ask(watch: SocketWatch, generation: number): void;
   forget(watch: SocketWatch): void;
 }
@@ -47,6 +49,10 @@ export class SocketWatch {
   readonly loginSurvey: number;
   /** Nothing can be seen of its processes. */
   blind = false;
+  /** The program images of its processes; null while they are not known. */
+  images: readonly string[] | null = null;
+  /** That of the process that it says it is. */
+  claimedImage: string | null = null;
   readonly #host: WatchHost;
   /** Nothing had been forked since its login, while the generation is this. */
   readonly #loginGeneration: number;
@@ -71,7 +77,8 @@ export class SocketWatch {
     if (this.#suspects === NOBODY) {
       if (this.blind) return true;
       const generation = this.#host.generation();
-      if (generation === this.#host.cleared || generation === this.#loginGeneration) return true;
+      if (generation === this.#loginGeneration) return true;
+      if (generation === this.#host.cleared && !this.#host.isDoubtful(this)) return true;
       this.#ask(onResult, generation);
       return false;
     }

@@ -1,4 +1,5 @@
-import { readFileSync, readlinkSync } from 'node:fs';
+import { readlinkSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { isLoopbackHex, withoutMapping } from './endpoint.js';
 
@@ -54,15 +55,15 @@ export function networkNamespace(pid: number | 'self'): string | null {
 }
 
 /** Of the network namespace of a process: its clients of ours, endpoint by inode. */
-export function readTcpTables(
+export async function readTcpTables(
   pid: number | 'self',
   ports: ReadonlySet<number>,
   ownNamespace: boolean,
-): Map<string, string> {
+): Promise<Map<string, string>> {
   const endpoints = new Map<string, string>();
   for (const table of ['tcp', 'tcp6']) {
     try {
-      const text = readFileSync(`/proc/${pid}/net/${table}`, 'latin1');
+      const text = await readFile(`/proc/${pid}/net/${table}`, 'latin1');
       parseTcpTable(text, ports, ownNamespace, endpoints);
     } catch {
       // Without IPv6 there is no such table, and the process may just have ended.

@@ -4,6 +4,8 @@ import type { Holder } from './messages.js';
 const ASLEEP_MS = 50;
 /** Nor is who has not come to one in this time, in ms, although it has had a processor. */
 const HESITATION_MS = 1_000;
+/** Nor who was asleep so many times, and has run in between. */
+const SLEEPS = 3;
 /** Nor who has used so much processor time. */
 const BUSY_TICKS = 5;
 
@@ -17,6 +19,8 @@ interface Sighting {
   readonly progress: string;
   /** As `performance.now()`. */
   readonly at: number;
+  /** How often it was seen asleep, having run since the time before. */
+  readonly sleeps: number;
 }
 
 /** What was seen of young processes before, by id; for one client. */
@@ -52,8 +56,9 @@ function isSettled(heir: Holder, sightings: Sightings, now: number): boolean {
   if (cpuTicks >= BUSY_TICKS) return true;
   const before = sightings.get(pid);
   if (state !== 'S' || before?.progress !== progress) {
-    sightings.set(pid, { progress, at: now });
-    return state === 'S' && ageMs >= HESITATION_MS;
+    const sleeps = (before?.sleeps ?? 0) + (state === 'S' && before?.progress !== progress ? 1 : 0);
+    sightings.set(pid, { progress, at: now, sleeps });
+    return state === 'S' && (ageMs >= HESITATION_MS || sleeps >= SLEEPS);
   }
   return ageMs >= HESITATION_MS || now - before.at >= ASLEEP_MS;
 }

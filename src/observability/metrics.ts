@@ -171,14 +171,16 @@ export class Metrics {
     countsOf(
       'mybouncer_kills_total',
       'KILLs sent to the server: query (the first for a statement), repeated (it went on), connection (sessions of the ' +
-        "proxy's own that were cut off in the midst of a command).",
+        "proxy's own that were cut off in the midst of a command); and not_sent: the address leads to several servers, and " +
+        'to another one for KILLs than for the statement.',
       'kind',
       source.kills,
     );
     countsOf(
       'mybouncer_fork_looks_total',
       'Looks of the fork guard: survey (at processes made since the last one, for all clients at once), holders (at who has ' +
-        'the connections that a new process has inherited).',
+        'the connections that a new process has inherited), hurried (commands served before it was known whose the ' +
+        'sockets of a new process are, as that took long).',
       'kind',
       source.forkLooks,
     );

@@ -21,7 +21,11 @@ export interface DialTrouble {
 export class DialBackoff {
   readonly #longestMs: number;
   readonly #random: () => number;
+  /** In a row. */
   #failures = 0;
+  /** Of those, the last ones that were of one kind, on which the pause depends. */
+  #alike = 0;
+  #nobodyThere = false;
   #failingSince = 0;
   #error: unknown = null;
   #retryAt = Number.NEGATIVE_INFINITY;
@@ -39,11 +43,20 @@ export class DialBackoff {
     return now >= this.#retryAt;
   }
 
-  /** @returns the pause in ms, between half and the whole of its exponential value */
-  failed(now: number, error: unknown): number {
-    const longest = isNobodyThere(error) ? Math.min(PROBE_PAUSE_MS, this.#longestMs) : this.#longestMs;
+  /**
+   * @param someoneWaits else there is no hurry, even where nobody answers
+   * @returns the pause in ms, between half and the whole of its exponential value
+   */
+  failed(now: number, error: unknown, someoneWaits = true): number {
+    const nobodyThere = isNobodyThere(error);
+    // A server that refuses after an outage has just come up: how long that took says nothing about the refusal.
+    if (nobodyThere !== this.#nobodyThere) this.#alike = 0;
+    this.#nobodyThere = nobodyThere;
+    const probes = nobodyThere && someoneWaits;
+    const longest = probes ? Math.min(PROBE_PAUSE_MS, this.#longestMs) : this.#longestMs;
     // 2 ** 1024 is Infinity, which min() survives: the counter needs no cap.
-    const whole = Math.min(longest, FIRST_PAUSE_MS * 2 ** this.#failures);
+    const whole = Math.min(longest, FIRST_PAUSE_MS * 2 ** this.#alike);
+    this.#alike++;
     const pause = whole * (0.5 + 0.5 * this.#random());
     if (this.#failures === 0) this.#failingSince = now;
     this.#failures++;
@@ -54,6 +67,7 @@ export class DialBackoff {
 
   succeeded(): void {
     this.#failures = 0;
+    this.#alike = 0;
     this.#error = null;
     this.#retryAt = Number.NEGATIVE_INFINITY;
   }

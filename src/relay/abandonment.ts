@@ -25,19 +25,25 @@ export interface AbandonedClient {
 }
 
 /**
- * Ends the statement that a client has left behind. `gone`: the client did so itself, and `on_client_disconnect` has a say;
+ * Ends what runs for a client that has left. `gone`: the client did so itself, and `on_client_disconnect` has a say;
  * else the proxy has closed its connection for cause.
  */
 export function endStatement({ services, account, virtual, work }: AbandonedClient, gone: boolean): void {
   const { session } = virtual;
-  if (session === null || !virtual.running) return;
+  if (session === null || !session.busy) return;
+  if (!virtual.running) {
+    // What the proxy asks before the statement, or behind it, may wait for a lock as well (a table's, to prepare on it).
+    services.killer.end({ session, own: true }, account);
+    return;
+  }
+  const target = { session, own: false };
   if (gone && services.finishAbandoned) return;
   switch (endingOf(work.effects)) {
     case Ending.Kill:
-      services.killer.end(session, account);
+      services.killer.end(target, account);
       return;
     case Ending.KillWaiting:
-      services.killer.endWaiting(session, account);
+      services.killer.endWaiting(target, account);
       return;
     case Ending.Finish:
       return;

@@ -96,7 +96,11 @@ export class ClientConnection
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.close(CLIENT_GONE));
-    socket.on('close', () => this.close(CLIENT_GONE));
+    socket.on('close', () => {
+      this.close(CLIENT_GONE);
+      // Not before: who says goodbye and keeps the socket open has a connection still.
+      this.#client.release();
+    });
     if (this.#client.preface.length > 0) socket.write(this.#client.preface);
     if (this.#client.rest.length > 0) this.#input.reader.push(this.#client.rest);
     this.#loop.sharing.begin();
@@ -257,14 +261,16 @@ export class ClientConnection
 
   /** {@link ReplyHost}, {@link WorkObserver} */
   serverDrained(): void {
-    if (this.#loop.stage === Stage.Streaming) this.#loop.pump();
+    if (this.#loop.stage !== Stage.Streaming) return;
+    this.#input.drained();
+    this.#loop.pump();
   }
 
   /** {@link RegisteredClient} */
   killQuery(done: (error: Error | null) => void): void {
-    const { session } = this.virtual;
-    if (session === null || !this.virtual.running) done(null);
-    else this.services.killer.killQuery(session, this.account, done);
+    const { session, running } = this.virtual;
+    if (session === null) done(null);
+    else this.services.killer.killQuery({ session, own: !running }, this.account, done);
   }
 
   /** {@link RegisteredClient} */
@@ -280,7 +286,9 @@ export class ClientConnection
 
   /** {@link RegisteredClient} */
   secondPassed(): void {
-    if (this.#loop.stage !== Stage.Ready || this.#socket.writableLength > 0) this.#idle.clientSpoke();
+    const ready = this.#loop.stage === Stage.Ready;
+    if (!ready) this.#input.readFurther();
+    if (!ready || this.#socket.writableLength > 0) this.#idle.clientSpoke();
     else if (this.#idle.secondPassed(this.virtual.state.profile, this.capabilities)) this.#endIdle();
   }
 
@@ -326,7 +334,6 @@ export class ClientConnection
     this.#loop.sharing.close();
     this.services.clients.remove(this);
     this.services.observer.clientClosed?.(this.connectionId, reason);
-    this.#client.release();
     this.#reply.discard = true;
     if (inside) {
       this.virtual.abandonInside();

@@ -17,6 +17,13 @@ export type StreamOutcome =
 /** Bytes that a client may send ahead before it is made to wait. */
 const MAX_BACKLOG = 256 * 1024;
 
+/**
+ * What is read of a client that waits, so that its end is seen: bytes each second, and in all. Of one that has more than that
+ * on the way (the kernels' buffers hold up to some MiB, too), the end is not seen before the server goes on.
+ */
+const FURTHER_STEP = 1 << 20;
+const MAX_FURTHER = 8 << 20;
+
 /** A client's side of the stream: commands one by one, and what is passed on piece by piece; makes the socket wait. */
 export class ClientInput {
   readonly reader = new CommandReader();
@@ -24,6 +31,10 @@ export class ClientInput {
   readonly #maxPacketSize: number;
   #streamed: StreamedInput | null = null;
   #kind: StreamKind = StreamKind.Command;
+  /** The server does not take what is streamed. */
+  #congested = false;
+  /** Bytes that may be read although the client is to wait. */
+  #further = 0;
 
   constructor(socket: Socket, maxPacketSize: number) {
     this.#socket = socket;
@@ -48,13 +59,18 @@ export class ClientInput {
 
   /** Passes on what is there. */
   pump(): StreamOutcome {
+    if (this.#congested) {
+      this.#limit(0);
+      return null;
+    }
     const progress = this.#streamed?.pump() ?? Progress.Done;
     switch (progress) {
       case Progress.Starved:
         this.flow();
         return null;
       case Progress.Congested:
-        this.#socket.pause();
+        this.#congested = true;
+        this.#limit(0);
         return null;
       case Progress.Done:
         this.#streamed = null;
@@ -66,6 +82,17 @@ export class ClientInput {
     }
   }
 
+  /** Whether what came is kept until the server takes more. */
+  get congested(): boolean {
+    return this.#congested;
+  }
+
+  /** The server takes more. */
+  drained(): void {
+    this.#congested = false;
+    this.#further = 0;
+  }
+
   /** Sequence id of the reply to the command that was streamed last. */
   get replySequence(): number {
     return (this.reader.sequenceId + 1) & 0xff;
@@ -73,15 +100,31 @@ export class ClientInput {
 
   /** While a command is under way: a client that sends far ahead waits. */
   limitBacklog(): void {
-    if (this.reader.unread > MAX_BACKLOG) this.#socket.pause();
+    this.#limit(MAX_BACKLOG);
   }
 
   flow(): void {
+    this.#further = 0;
     if (this.#socket.isPaused()) this.#socket.resume();
+  }
+
+  /**
+   * A second has passed in which the client's command has not ended. While a socket is paused, neither a FIN nor an RST is seen:
+   * a read shows an RST at once, and a FIN once all before it has been read.
+   */
+  readFurther(): void {
+    if (!this.#socket.isPaused() || this.#further >= MAX_FURTHER) return;
+    this.#further += FURTHER_STEP;
+    this.#socket.resume();
+  }
+
+  #limit(backlog: number): void {
+    if (this.reader.unread >= backlog + this.#further) this.#socket.pause();
   }
 
   #begin(kind: StreamKind, input: StreamedInput): void {
     this.#kind = kind;
     this.#streamed = input;
+    this.#congested = false;
   }
 }

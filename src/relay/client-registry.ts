@@ -1,8 +1,12 @@
+import type { ServerAccount } from '../backend/upstream.js';
+
 /** A connected client, as KILL and the operator see it. */
 export interface RegisteredClient {
   /** Virtual connection id: what the greeting said. */
   readonly connectionId: number;
   readonly userName: string;
+  /** On whose sessions it runs. */
+  readonly account: ServerAccount;
   /** Ends the statement it is running, if any. */
   killQuery(done: (error: Error | null) => void): void;
   /** Closes the connection, with an error for the client where it waits for a reply. */

@@ -139,7 +139,7 @@ export class CommandLoop implements LongCommandLoop {
   /** Whether it came in the midst of another process's packet; the connection is closed then. */
   #isForeign(chunk: Buffer): boolean {
     // What waits behind a command under way is looked at when its turn comes.
-    if (this.stage === Stage.Busy && !this.long.unread) return false;
+    if ((this.stage === Stage.Busy && !this.long.unread) || this.#input.congested) return false;
     return this.sharing.arrivedInside(chunk);
   }
 

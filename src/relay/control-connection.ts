@@ -1,12 +1,13 @@
 import { ServerConnectError } from '../backend/connect.js';
 import {
   callInternal,
+  type InternalCommand,
   type InternalReply,
   PING,
   queryCommand,
   runInternal,
 } from '../backend/internal-commands.js';
-import type { ServerSession } from '../backend/server-session.js';
+import type { ServerSession, SessionLostError } from '../backend/server-session.js';
 import { BouncerError } from '../errors.js';
 import { DialBackoff } from '../pool/dial-backoff.js';
 
@@ -40,6 +41,8 @@ export interface ControlOptions {
   readonly retryMs: number;
   /** It cannot be opened again: told once until it is. */
   unreachable(error: Error): void;
+  /** It leads to another server than a session that is to be killed. */
+  elsewhere(): void;
 }
 
 /** Refused credentials are not tried more often than this without need: accounts are locked by such attempts. */
@@ -47,7 +50,13 @@ const REFUSED_RETRY_MS = 60_000;
 
 /** After so many seconds without work the server is asked for a sign of life, in s; and it has so long to answer. */
 const BEAT_SECONDS = 5;
-const PATIENCE_SECONDS = 10;
+const PATIENCE_SECONDS = 3;
+
+/** Without clients of its account for so many seconds, it is given up. */
+const REST_AFTER_SECONDS = 60;
+
+/** A server that ends ends all connections within this time, in ms. */
+const MOMENT_MS = 100;
 
 /** The server's wait_timeout may be shorter than the beat. A dead proxy's connection is gone after this time, in s. */
 const PREPARE = queryCommand('SET SESSION wait_timeout = 60');
@@ -63,7 +72,10 @@ export class ControlConnection {
   #session: ServerSession | null = null;
   #opening: Promise<ServerSession> | null = null;
   #retry: NodeJS.Timeout | null = null;
+  /** Since the last reply; while nothing is unanswered also since the first command after it was sent. */
   #quietSeconds = 0;
+  #unwatchedSeconds = 0;
+  #resting = false;
   #closed = false;
   #complained = false;
 
@@ -89,6 +101,38 @@ export class ControlConnection {
     return this.#opening;
   }
 
+  /** A client of the account is here; to be called every second while that is so. */
+  watch(): void {
+    this.#unwatchedSeconds = 0;
+    // Its failure is told by #failed().
+    if (this.#resting) this.connect().catch(() => {});
+  }
+
+  /** Whether a KILL sent over it now gets to the server that the session is on; where it is to be opened, that is not known yet. */
+  reaches(session: ServerSession): boolean {
+    const control = this.#session;
+    if (control === null || control.server === session.server) return true;
+    this.#options.elsewhere();
+    return false;
+  }
+
+  /**
+   * Whether the server is still there a moment from now, after something has happened to another session of its. Calls
+   * back at once or later.
+   */
+  checkServer(done: (lives: boolean) => void): void {
+    const { connection } = this;
+    const session = this.#session;
+    if (session === null || connection === null) {
+      done(false);
+      return;
+    }
+    this.#ask(session, PING, (reply) => {
+      if (reply === null || reply.err !== null) done(false);
+      else setTimeout(() => done(this.connection === connection), MOMENT_MS);
+    });
+  }
+
   /** Now, or as soon as there is a connection. */
   send(order: Order): void {
     const session = this.#session;
@@ -107,19 +151,12 @@ export class ControlConnection {
     if (this.#opening === null && isFirst) this.connect().catch(() => {});
   }
 
-  /** Sees to it that the connection is alive. */
-  secondPassed(): void {
+  /** Sees to it that the connection is alive, if it is `needed` or was so within the last minute. */
+  secondPassed(needed: boolean): void {
     const session = this.#session;
-    if (session === null) return;
-    this.#quietSeconds++;
-    if (session.busy) {
-      if (this.#quietSeconds > PATIENCE_SECONDS) session.fail('the server does not answer');
-    } else if (this.#quietSeconds > BEAT_SECONDS) {
-      this.#quietSeconds = 0;
-      runInternal(session, [PING], () => {
-        this.#quietSeconds = 0;
-      });
-    }
+    this.#unwatchedSeconds++;
+    if (this.#unwatchedSeconds > REST_AFTER_SECONDS && !needed) this.#rest();
+    else if (session !== null) this.#feel(session);
   }
 
   /** What was sent before is carried out; what waits is not. */
@@ -132,9 +169,31 @@ export class ControlConnection {
     await session?.quit();
   }
 
+  #feel(session: ServerSession): void {
+    this.#quietSeconds++;
+    if (session.busy) {
+      if (this.#quietSeconds > PATIENCE_SECONDS) session.fail('the server does not answer');
+    } else if (this.#quietSeconds > BEAT_SECONDS) {
+      this.#ask(session, PING, () => {});
+    }
+  }
+
+  /** Until it is needed again. */
+  #rest(): void {
+    const session = this.#session;
+    if (this.#resting || this.#opening !== null || session?.busy === true || this.#waiting.length > 0) return;
+    this.#resting = true;
+    if (this.#retry !== null) clearTimeout(this.#retry);
+    this.#retry = null;
+    this.#session = null;
+    // It never rejects.
+    void session?.quit();
+  }
+
   async #open(): Promise<ServerSession> {
     if (this.#retry !== null) clearTimeout(this.#retry);
     this.#retry = null;
+    this.#resting = false;
     try {
       const session = await this.#options.open();
       await callInternal(session, [PREPARE]).catch((error: unknown) => {
@@ -171,10 +230,10 @@ export class ControlConnection {
   #failed(error: Error): void {
     this.#opening = null;
     if (this.#closed) return;
-    const pause = this.#backoff.failed(performance.now(), error);
     const impatient = this.#waiting.filter(({ patient }) => !patient);
     const patient = this.#waiting.filter((order) => order.patient && order.wanted());
     this.#waiting.splice(0, this.#waiting.length, ...patient);
+    const pause = this.#backoff.failed(performance.now(), error, patient.length > 0);
     const refused = error instanceof ServerConnectError && error.fatalToWaiters;
     const after = refused && patient.length === 0 ? REFUSED_RETRY_MS : pause;
     this.#retry = setTimeout(() => {
@@ -198,12 +257,23 @@ export class ControlConnection {
   #sendOver(session: ServerSession, order: Order): void {
     if (!order.wanted()) return;
     order.sent();
-    this.#quietSeconds = 0;
-    runInternal(session, [queryCommand(order.statement)], ([reply], lost) => {
-      this.#quietSeconds = 0;
+    this.#ask(session, queryCommand(order.statement), (reply, lost) => {
       const error =
         lost === null ? null : new ControlLostError('the control connection was lost', true, { cause: lost });
-      order.done(reply ?? null, error);
+      order.done(reply, error);
+    });
+  }
+
+  #ask(
+    session: ServerSession,
+    command: InternalCommand,
+    done: (reply: InternalReply | null, lost: SessionLostError | null) => void,
+  ): void {
+    // While something is unanswered, one more question is no sign of life.
+    if (!session.busy) this.#quietSeconds = 0;
+    runInternal(session, [command], ([reply], lost) => {
+      this.#quietSeconds = 0;
+      done(reply ?? null, lost);
     });
   }
 }

@@ -48,9 +48,6 @@ const DEFINES_ELSE =
   /^\s*(?:(?:CREATE|ALTER|DROP)\s+(?:OR\s+REPLACE\s+)?(?:PROCEDURE|FUNCTION|USER|ROLE|DATABASE|SCHEMA)|DROP\s+(?:TRIGGER|EVENT)|GRANT|REVOKE)\b/i;
 const SHOW_TABLELESS = /^\s*SHOW\s+(?:FULL\s+)?(?:PROCESSLIST|GRANTS|MASTER\s+STATUS|PRIVILEGES|PROFILES)\b/i;
 
-/** Longer texts are not looked through. */
-const MAX_LOOKED_THROUGH = 1024;
-
 /**
  * Whether MariaDB clears the warnings of the statement before, when this one has none of its own: it does as soon as a table is
  * named. Null where the text does not tell. Measured by test/backend/truth/kept-conditions.test.ts. (MySQL always does.)
@@ -60,8 +57,9 @@ export function clearsConditions({ traits, sql }: Pick<Work, 'traits' | 'sql'>):
   const { first, holds, statements, each } = traits;
   if (statements === 1 && WITH_TABLE.has(first)) return true;
   if ((holds & Hold.Sequence) !== 0) return true;
-  const text = sql === null || sql.length > MAX_LOOKED_THROUGH ? null : sql.toString('latin1');
-  if (text === null) return null;
+  // Only a client that has warnings comes here: a long text may take its time.
+  const text = sql?.toString('latin1');
+  if (text === undefined) return null;
   if (statements !== 1) {
     const isTableless =
       each.length > 0 && each.every((one) => one.first === StatementKind.Select || TABLELESS.has(one.first));

@@ -7,7 +7,7 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 import { ControlConnection } from './control-connection.js';
 import type { RelayCounters } from './relay-counters.js';
 import { SessionEnding } from './session-ending.js';
-import { Pursuit, StatementKill } from './statement-kill.js';
+import { type KillTarget, Pursuit, StatementKill } from './statement-kill.js';
 
 /** Period in ms of the tick that looks after statements which were killed; it runs only while there are any. */
 const TICK_MS = 10;
@@ -30,7 +30,9 @@ export class Killer {
   readonly #log: KillerLog;
   readonly #controls = new Map<ServerAccount, ControlConnection>();
   readonly #pursued = new Set<Pursued>();
+  #toldElsewhere = false;
   readonly #ticker = new Ticker(systemClock, TICK_MS, () => this.#tick());
+  #complainedUnseen = false;
 
   /** `retryMs`: the longest pause between attempts to open a control connection. */
   constructor(upstream: Upstream, counters: RelayCounters, retryMs: number, log: KillerLog) {
@@ -45,26 +47,41 @@ export class Killer {
     return this.#control(account).connect();
   }
 
-  /** A client of the account's is here: the control connection is to be there before it is needed. */
+  /**
+   * A client of the account's is here: the control connection is to be there before it is needed. To be called every
+   * second while that is so.
+   */
   watch(account: ServerAccount): void {
-    if (this.#controls.has(account)) return;
-    this.connect(account).catch(() => {});
+    const control = this.#controls.get(account);
+    if (control === undefined) this.connect(account).catch(() => {});
+    else control.watch();
+  }
+
+  /**
+   * Something happened to a session that its server's end would explain: whether the server is still there. Calls back at
+   * once or later.
+   */
+  checkServer(session: ServerSession, done: (lives: boolean) => void): void {
+    const control = session.account === null ? undefined : this.#controls.get(session.account);
+    if (control === undefined) done(false);
+    else control.checkServer(done);
   }
 
   /** Ends the statement a session is running, if it can be ended by one KILL. */
-  killQuery(session: ServerSession, account: ServerAccount, done: (error: Error | null) => void): void {
+  killQuery(target: KillTarget, account: ServerAccount, done: (error: Error | null) => void): void {
+    const { session } = target;
     if (session.running === 0 || session.closed) done(null);
-    else this.#aim(session, account, Pursuit.Once).kill(false, done);
+    else this.#aim(target, account, Pursuit.Once).kill(false, done);
   }
 
   /** Nobody waits any more for the command that a session is running: it is ended, whatever that takes. */
-  end(session: ServerSession, account: ServerAccount): void {
-    this.#pursue(session, account, Pursuit.ToTheEnd);
+  end(target: KillTarget, account: ServerAccount): void {
+    this.#pursue(target, account, Pursuit.ToTheEnd);
   }
 
   /** As {@link end}, but only while the command waits for a lock. */
-  endWaiting(session: ServerSession, account: ServerAccount): void {
-    this.#pursue(session, account, Pursuit.WhileItWaits);
+  endWaiting(target: KillTarget, account: ServerAccount): void {
+    this.#pursue(target, account, Pursuit.WhileItWaits);
   }
 
   /**
@@ -74,7 +91,7 @@ export class Killer {
   untilGone(session: ServerSession, account: ServerAccount): Promise<void> {
     return new Promise((resolve) => {
       const control = this.#control(account);
-      if (!control.isOpen) {
+      if (!control.isOpen || !control.reaches(session)) {
         resolve();
         return;
       }
@@ -99,9 +116,10 @@ export class Killer {
     });
   }
 
-  /** Sees to it that the control connections are alive. */
+  /** Sees to it that the control connections that are needed are alive. */
   secondPassed(): void {
-    for (const control of this.#controls.values()) control.secondPassed();
+    this.#upstream.secondPassed();
+    for (const control of this.#controls.values()) control.secondPassed(this.#pursued.size > 0);
   }
 
   async close(): Promise<void> {
@@ -109,21 +127,33 @@ export class Killer {
     await Promise.all([...this.#controls.values()].map((control) => control.close()));
   }
 
-  #pursue(session: ServerSession, account: ServerAccount, pursuit: Pursuit): void {
+  #pursue(target: KillTarget, account: ServerAccount, pursuit: Pursuit): void {
+    const { session } = target;
     if (session.running === 0 || session.closed) return;
-    const kill = this.#aim(session, account, pursuit);
+    const kill = this.#aim(target, account, pursuit);
     kill.pursue(pursuit);
     this.#add(kill);
   }
 
   /** The KILLs aimed at what the session is running, none of which is sent yet where there were none. */
-  #aim(session: ServerSession, account: ServerAccount, pursuit: Pursuit): StatementKill {
+  #aim(target: KillTarget, account: ServerAccount, pursuit: Pursuit): StatementKill {
+    const { session } = target;
     const { kills } = session;
     if (kills instanceof StatementKill && kills.isDue) return kills;
-    const kill = new StatementKill(session, this.#control(account), this.#counters, pursuit);
+    const unseen = (why: string): void => this.#unseen(account, why);
+    const kill = new StatementKill(target, this.#control(account), this.#counters, unseen, pursuit);
     session.kills = kill;
     this.#add(kill);
     return kill;
+  }
+
+  #unseen({ user }: ServerAccount, error: string): void {
+    if (this.#complainedUnseen) return;
+    this.#complainedUnseen = true;
+    this.#log.warn(
+      { user, error },
+      'the server does not tell what a statement waits for: DDL of clients that go away is not ended',
+    );
   }
 
   #add(pursued: Pursued): void {
@@ -137,12 +167,24 @@ export class Killer {
     return this.#pursued.size > 0;
   }
 
+  #elsewhere(): void {
+    this.#counters.killsNotSent++;
+    if (this.#toldElsewhere) return;
+    this.#toldElsewhere = true;
+    this.#log.warn(
+      {},
+      'the upstream address leads to several servers: a statement that is to be ended on another one than the control ' +
+        'connection leads to loses its connection instead of being killed, and the server may run it to its end',
+    );
+  }
+
   #control(account: ServerAccount): ControlConnection {
     let control = this.#controls.get(account);
     if (control === undefined) {
       control = new ControlConnection({
         open: () => this.#upstream.open(account, null, 0),
         retryMs: this.#retryMs,
+        elsewhere: () => this.#elsewhere(),
         unreachable: (error) => {
           this.#log.warn(
             { user: account.user, error: error.message },

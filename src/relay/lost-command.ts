@@ -25,6 +25,12 @@ const MAX_ATTEMPTS = 10;
 /** How often one is that was sent and may have been executed: a statement that ends its server must not end it again and again. */
 const MAX_SENT = 2;
 
+/**
+ * A read that was at work for longer than this, in s, may have lost its session because of that: somebody has killed it.
+ * It is sent again only where the server has gone. (A session that was dead before is found to be so at once.)
+ */
+const MAYBE_KILLED_AFTER_SECONDS = 1;
+
 /** Holds that stand for something that is lost with the session. */
 const LOSABLE = ~(HoldReason.SessionMode | HoldReason.Diagnostics);
 
@@ -91,6 +97,11 @@ export function mayRunAgain(
     case Progress.Replying:
       return false;
   }
+}
+
+/** Whether a command that {@link mayRunAgain} must not if the server is still there; `secondsAtWork`: within one. */
+export function mayBeKilled(progress: Progress, secondsAtWork: number): boolean {
+  return progress === Progress.Sent && secondsAtWork > MAYBE_KILLED_AFTER_SECONDS;
 }
 
 /** Whether nobody can tell that a command was executed once, or twice, or begun on a session that is gone. */

@@ -10,6 +10,8 @@ export class RelayCounters {
   killsSent = 0;
   /** Those of them that were sent because a statement went on. */
   killsRepeated = 0;
+  /** Those that were not sent: the session is on another server than the control connection. */
+  killsNotSent = 0;
   /** Sessions of the proxy's own that it had the server end. */
   connectionsKilled = 0;
   /** Client connections that two processes used, by how it came out. */

@@ -93,9 +93,14 @@ export class SessionCleaner {
     });
   }
 
-  /** The server has said so: whoever got an idle session now would only hear the same. */
-  serverShutsDown(): void {
-    this.#pools.retireIdle(CloseReason.ServerShutdown, () => true);
+  /**
+   * A session was told so, or a routine of somebody's has said it (SIGNAL): if it is true, whoever got an idle session now
+   * would only hear the same.
+   */
+  serverShutsDown(session: ServerSession): void {
+    this.#killer.checkServer(session, (lives) => {
+      if (!lives) this.#pools.retireIdle(CloseReason.ServerShutdown, () => true);
+    });
   }
 
   #reset(session: ServerSession, account: ServerAccount, over: () => void): void {

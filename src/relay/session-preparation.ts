@@ -20,8 +20,11 @@ const UNKNOWN = { kind: 'unknown' } as const;
 export interface PreparationHost {
   /** The server is asked something first. */
   preparing(): void;
-  /** The server has answered. Whether the session is still lent to the client, and the client still there. */
-  goesOn(session: ServerSession): boolean;
+  /**
+   * The server has answered. `goOn`, at once or as soon as no KILL can hit what comes next, if the session is still lent to
+   * the client, and the client still there.
+   */
+  answered(session: ServerSession, goOn: () => void): void;
   /** The session is what the client takes for its own: the command may be sent. */
   prepared(session: ServerSession, work: Work): void;
   /** The command has its answer, and was not sent. */
@@ -121,7 +124,7 @@ export class SessionPreparation {
   #fetch(session: ServerSession, work: Work, there: ServerSession): void {
     this.#host.preparing();
     this.#state.left.fetch(session, there, () => {
-      if (this.#host.goesOn(session)) this.prepare(session, work);
+      this.#host.answered(session, () => this.prepare(session, work));
     });
   }
 
@@ -142,9 +145,10 @@ export class SessionPreparation {
       if (lost) return;
       // Also when the client has gone meanwhile: nobody gets it as it is.
       if (stateUnknown) this.#state.ledger.mustReset = true;
-      if (!this.#host.goesOn(session)) return;
-      if (refused !== null) this.#refused(session, refused, stateUnknown);
-      else this.#host.prepared(session, work);
+      this.#host.answered(session, () => {
+        if (refused !== null) this.#refused(session, refused, stateUnknown);
+        else this.#host.prepared(session, work);
+      });
     });
     // Where nothing had to be sent after all, the command is on its way already.
     if (underWay) this.#services.counters.restores++;
@@ -154,11 +158,8 @@ export class SessionPreparation {
   #resetFirst(session: ServerSession, work: Work): void {
     readLeftovers(session);
     this.#services.upstream.reset(session, this.#account, (error) => {
-      if (error === null) {
-        if (this.#host.goesOn(session)) this.prepare(session, work);
-      } else {
-        this.#host.broken(session, error.message);
-      }
+      if (error === null) this.#host.answered(session, () => this.prepare(session, work));
+      else this.#host.broken(session, error.message);
     });
   }
 

@@ -13,8 +13,11 @@ import type { Work } from './work.js';
 export interface ReturnHost {
   /** The server is asked something first. `tell`: {@link SessionReturn.settle}. */
   settling(tell: boolean): void;
-  /** The server has answered. Whether the session is still lent to the client, and the client still there. */
-  goesOn(session: ServerSession): boolean;
+  /**
+   * The server has answered. `goOn`, at once or as soon as no KILL can hit what comes next, if the session is still lent to
+   * the client, and the client still there.
+   */
+  answered(session: ServerSession, goOn: () => void): void;
   /** The session is of no use any more. */
   broken(session: ServerSession, why: string): void;
   /** The session is the client's no longer, and is given to others now. */
@@ -75,8 +78,10 @@ export class SessionReturn {
     settleSession(session, ledger, work.effects, isCurrent, ({ refused, lost }) => {
       // The host hears of a loss from the session.
       if (lost) return;
-      if (refused !== null) this.#host.broken(session, refused.message);
-      else if (this.#host.goesOn(session)) this.#serverHasTold(session, work, tell);
+      this.#host.answered(session, () => {
+        if (refused !== null) this.#host.broken(session, refused.message);
+        else this.#serverHasTold(session, work, tell);
+      });
     });
   }
 
@@ -96,14 +101,10 @@ export class SessionReturn {
     const lesson = tell ? work.lesson : null;
     const { left, profile } = this.#state;
     const asks = lesson?.finish(session, left.diagnostics, profile, () =>
-      this.#giveBackUnlessGone(session, tell),
+      this.#host.answered(session, () => this.#giveBack(session, tell)),
     );
     if (asks === true) this.#host.settling(tell);
-    else this.#giveBackUnlessGone(session, tell);
-  }
-
-  #giveBackUnlessGone(session: ServerSession, tell: boolean): void {
-    if (this.#host.goesOn(session)) this.#giveBack(session, tell);
+    else this.#giveBack(session, tell);
   }
 
   #giveBack(session: ServerSession, tell: boolean): void {
@@ -140,7 +141,10 @@ export class SessionReturn {
     const held = (ledger.holds & ~HoldReason.Diagnostics) !== 0;
     const hides = ledger.mustReset || (ledger.mayHideChanges && session.info.flavor === 'mariadb');
     const untouched = !held && !hides && isSettled(session, ledger);
-    if (ledger.mustClose) {
+    if (session.kills !== null) {
+      // The client has not waited for the proxy's own commands, and a KILL of one may hit whatever comes behind it.
+      this.#services.cleaner.close(session, CloseReason.LeftInside, over);
+    } else if (ledger.mustClose) {
       this.#services.cleaner.close(session, CloseReason.StateSurvivesReset, over);
     } else if (session.misplaced) {
       this.#services.cleaner.close(session, CloseReason.GotSchema, over);

@@ -3,6 +3,16 @@ import type { AimedKills, ServerSession } from '../backend/server-session.js';
 import type { ControlConnection, ControlLostError } from './control-connection.js';
 import type { RelayCounters } from './relay-counters.js';
 
+/** What KILLs are aimed at. */
+export interface KillTarget {
+  readonly session: ServerSession;
+  /**
+   * Not at a client's command, but at what the proxy asks before or behind it. That is several commands at times, each of
+   * which may wait for a lock; and it is short, so it gets a moment to end by itself: a KILL makes its answers useless.
+   */
+  readonly own: boolean;
+}
+
 /** How far a statement is pursued. */
 export const Pursuit = {
   /** One KILL: what goes on after it may. */
@@ -17,6 +27,8 @@ export type Pursuit = (typeof Pursuit)[keyof typeof Pursuit];
 /** First pause before a statement that goes on is killed again, in ms; it doubles, up to the longest. */
 const FIRST_PAUSE_MS = 20;
 const LONGEST_PAUSE_MS = 100;
+/** The proxy's own commands are killed when they take longer, in ms. */
+const OWN_GRACE_MS = 20;
 /** Looks at a statement that may be at work for hours. */
 const LONGEST_LOOK_PAUSE_MS = 1_000;
 
@@ -34,8 +46,13 @@ export class StatementKill implements AimedKills {
   readonly #session: ServerSession;
   readonly #control: ControlConnection;
   readonly #counters: RelayCounters;
-  /** Its number: {@link ServerSession.running}. */
+  /** {@link Killer} */
+  readonly #unseen: (why: string) => void;
+  /** Numbers of the first command and of the last: {@link ServerSession.running}. */
+  readonly #first: number;
   readonly #command: number;
+  /** None is sent earlier. */
+  readonly #notBefore: number;
   #pursuit: Pursuit;
   /** Sent, and not answered. */
   #unanswered = 0;
@@ -51,13 +68,22 @@ export class StatementKill implements AimedKills {
   /** What is to be done once the command has begun. */
   #onBegun: (() => void)[] = [];
 
-  /** Aimed at the command that was sent over `session` last. */
-  constructor(session: ServerSession, control: ControlConnection, counters: RelayCounters, pursuit: Pursuit) {
+  /** Aimed at the command that was sent over the session last. `unseen`: it can't be looked what the command does. */
+  constructor(
+    { session, own }: KillTarget,
+    control: ControlConnection,
+    counters: RelayCounters,
+    unseen: (why: string) => void,
+    pursuit: Pursuit,
+  ) {
     this.#session = session;
     this.#control = control;
     this.#counters = counters;
+    this.#unseen = unseen;
     // What is running may be a question of the proxy's own that was asked before.
+    this.#first = own ? session.running : session.begun;
     this.#command = session.begun;
+    this.#notBefore = own ? performance.now() + OWN_GRACE_MS : 0;
     this.#pursuit = pursuit;
   }
 
@@ -68,7 +94,13 @@ export class StatementKill implements AimedKills {
   }
 
   get #isRunning(): boolean {
-    return !this.#session.closed && this.#session.running === this.#command;
+    const { running, closed } = this.#session;
+    return !closed && running >= this.#first && running <= this.#command;
+  }
+
+  /** Whether the command is running, and has had its time. */
+  get #mayBeHit(): boolean {
+    return this.#isRunning && (this.#notBefore === 0 || performance.now() >= this.#notBefore);
   }
 
   begin(): void {
@@ -78,6 +110,8 @@ export class StatementKill implements AimedKills {
 
   /** From now on it is pursued further than before. */
   pursue(pursuit: Pursuit): void {
+    // What an earlier pursuit has tried is no reason to end the session at once.
+    if (pursuit !== this.#pursuit) this.#firstAnswerAt = 0;
     this.#pursuit = pursuit;
     if (this.#underWay === 0) this.begin();
   }
@@ -89,7 +123,7 @@ export class StatementKill implements AimedKills {
       done(null);
       return;
     }
-    if (!this.#isRunning) {
+    if (!this.#mayBeHit) {
       this.#onBegun.push(() => this.kill(patient, done));
       return;
     }
@@ -111,14 +145,15 @@ export class StatementKill implements AimedKills {
 
   /** To be called every few milliseconds. @returns whether there may be more to do */
   tick(now: number): boolean {
-    if (this.#onBegun.length > 0 && (this.#isRunning || !this.isDue))
+    if (this.#onBegun.length > 0 && (this.#mayBeHit || !this.isDue))
       for (const begun of this.#onBegun.splice(0)) begun();
     if (!this.isDue) return false;
     if (this.#onBegun.length > 0) return true;
     if (this.#pursuit === Pursuit.Once && this.#underWay === 0) return false;
     if (this.#underWay > 0 || now < this.#nextAt) return true;
     if (this.#pursuit === Pursuit.WhileItWaits) this.#look();
-    else if (now - this.#firstAnswerAt < KILL_CONNECTION_AFTER_MS) this.kill(true, () => {});
+    else if (this.#firstAnswerAt === 0 || now - this.#firstAnswerAt < KILL_CONNECTION_AFTER_MS)
+      this.kill(true, () => {});
     else this.#killConnection();
     return true;
   }
@@ -135,6 +170,7 @@ export class StatementKill implements AimedKills {
     });
   }
 
+  /** Between the look and the KILL the lock may be granted: the statement is killed at its beginning then. */
   #look(): void {
     const { connectionId, info } = this.#session;
     // The one in MySQL's information_schema fails while anybody runs a statement whose bytes are no text.
@@ -144,7 +180,12 @@ export class StatementKill implements AimedKills {
       isKill: false,
       sent: () => {},
       done: (reply) => {
-        if (WAITS_FOR_LOCK.test(reply?.rows[0]?.[0] ?? '')) this.kill(true, () => {});
+        const state = reply?.rows[0]?.[0];
+        if (state !== undefined) {
+          if (WAITS_FOR_LOCK.test(state ?? '')) this.kill(true, () => {});
+        } else if (reply !== null && this.#isRunning) {
+          this.#unseen(reply.err?.message ?? 'it does not list the session');
+        }
       },
     });
   }
@@ -167,9 +208,12 @@ export class StatementKill implements AimedKills {
       statement,
       patient,
       wanted: () => {
-        if (this.#isRunning) return true;
+        const isElsewhere = isKill && this.#isRunning && !this.#control.reaches(this.#session);
+        if (this.#isRunning && !isElsewhere) return true;
         this.#underWay--;
         done(null, null);
+        // The id may be a stranger's there.
+        if (isElsewhere) this.#session.fail('it is on another server than the connection for KILLs');
         return false;
       },
       sent: () => {

@@ -10,7 +10,7 @@ import { ClientHold } from './client-hold.js';
 import type { ClientIdentity } from './client-identity.js';
 import { ClientState } from './client-state.js';
 import type { AnswerGround } from './learned-answers.js';
-import { isRepeatable, LostState, lossError, mayRunAgain, Progress } from './lost-command.js';
+import { isRepeatable, LostState, lossError, mayBeKilled, mayRunAgain, Progress } from './lost-command.js';
 import type { RelayServices } from './relay-services.js';
 import { SessionCheckout, type SessionSeeker } from './session-checkout.js';
 import { CloseReason } from './session-cleaner.js';
@@ -18,7 +18,7 @@ import { type PreparationHost, SessionPreparation } from './session-preparation.
 import { type ReturnHost, SessionReturn } from './session-return.js';
 import type { Work, WorkObserver } from './work.js';
 
-const Phase = { Idle: 0, Waiting: 1, Restoring: 2, Running: 3, Settling: 4, Gone: 5 } as const;
+const Phase = { Idle: 0, Waiting: 1, Restoring: 2, Running: 3, Settling: 4, Gone: 5, Learning: 6 } as const;
 type Phase = (typeof Phase)[keyof typeof Phase];
 
 /**
@@ -144,7 +144,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   replyComplete(): void {
     const session = this.#currentSession();
-    if (this.#shutsDown) this.#services.cleaner.serverShutsDown();
+    if (this.#shutsDown) this.#services.cleaner.serverShutsDown(session);
     if (this.#notExecuted) {
       session.close();
       this.#lose(session, 'the server ended the session before it ran the statement');
@@ -186,7 +186,9 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     const phase = this.#phase;
     this.#phase = Phase.Gone;
     if (phase === Phase.Waiting) this.#checkout.cancel();
-    if (phase === Phase.Idle && session !== null) this.#leave(session);
+    // While the proxy learns of routines, it does so elsewhere.
+    const atRest = phase === Phase.Idle || phase === Phase.Learning;
+    if (atRest && session !== null) this.#leave(session);
     if (session === null || phase === Phase.Idle) this.state.left.reset();
   }
 
@@ -235,12 +237,13 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   }
 
   /** {@link PreparationHost}, {@link ReturnHost} */
-  goesOn(session: ServerSession): boolean {
-    // A lost session has been dealt with by sessionLost().
-    if (this.#session !== session) return false;
-    if (this.#phase !== Phase.Gone) return true;
-    this.#leave(session);
-    return false;
+  answered(session: ServerSession, goOn: () => void): void {
+    this.#whenHarmless(session, () => {
+      // A lost session has been dealt with by sessionLost().
+      if (this.#session !== session) return;
+      if (this.#phase === Phase.Gone) this.#leave(session);
+      else goOn();
+    });
   }
 
   /** {@link PreparationHost} */
@@ -279,7 +282,6 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   #lookAgain(session: ServerSession, work: Work, traits: StatementTraits): void {
     const { routines } = this.#services;
     const goOn = (): void => {
-      if (!this.goesOn(session)) return;
       this.#host.classifyAgain();
       const refusal = this.#hold.refusal(work.effects, this.holds);
       if (refusal !== null) this.#refuse(refusal, work);
@@ -289,8 +291,10 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       goOn();
       return;
     }
-    this.preparing();
-    routines.whenKnown(goOn);
+    this.#phase = Phase.Learning;
+    routines.whenKnown(() => {
+      if (this.#session === session && this.#phase === Phase.Learning) goOn();
+    });
   }
 
   #send(session: ServerSession, work: Work): void {
@@ -319,10 +323,18 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       this.#atRest(session);
       return;
     }
-    // They may still hit: whatever came next on this session would be their victim.
     if (this.#phase !== Phase.Gone) this.settling(true);
+    this.#whenHarmless(session, () => this.#atRest(session));
+  }
+
+  /** KILLs that were sent may still hit: whatever came next on this session would be their victim. */
+  #whenHarmless(session: ServerSession, next: () => void): void {
+    if (session.kills === null) {
+      next();
+      return;
+    }
     session.kills.commandOver((harmless) => {
-      if (harmless) this.#atRest(session);
+      if (harmless) next();
       else this.broken(session, 'a KILL may still be on its way');
     });
   }
@@ -383,6 +395,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
         return;
       case Phase.Waiting:
       case Phase.Restoring:
+      case Phase.Learning:
         this.#runAgainOrFail(Progress.NotSent, holds, why, session);
         return;
       case Phase.Running:
@@ -408,17 +421,32 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   #runAgainOrFail(progress: Progress, holds: number, why: string, session: ServerSession): void {
     const work = this.#currentWork();
     const lost = LostState.of(holds, why, work);
-    if (mayRunAgain(work, progress, lost, this.#attempts)) {
-      this.#start(work);
+    const err = lossError(work, progress, why, lost);
+    // A statement whose session was cut off here was to be ended.
+    const isUnwanted = progress === Progress.Sent && session.cutOff;
+    if (!isUnwanted && mayRunAgain(work, progress, lost, this.#attempts)) {
+      if (this.#shutsDown || mayBeKilled(progress, session.secondsAtWork))
+        this.#runAgainLater(work, progress, err, session);
+      else this.#start(work);
       return;
     }
-    const err = lossError(work, progress, why, lost);
     if (progress !== Progress.Replying) {
       this.#fail(err);
       return;
     }
     this.#phase = Phase.Idle;
     this.#host.replyBroken(err, session);
+  }
+
+  /** When it is known whether the server has gone: then no idle session is left, else it may be the statement's fault. */
+  #runAgainLater(work: Work, progress: Progress, err: ErrPacket, session: ServerSession): void {
+    this.#phase = Phase.Restoring;
+    this.#services.killer.checkServer(session, (lives) => {
+      // The client may have gone meanwhile.
+      if (this.#phase === Phase.Gone) return;
+      if (lives && progress === Progress.Sent) this.#fail(err);
+      else this.#start(work);
+    });
   }
 
   #fail(err: ErrPacket): void {

@@ -38,8 +38,21 @@ t.test('where nobody answers, pauses stay short', async (t) => {
     Array.from({ length: 4 }, () => backoff.failed(0, nobody)),
     [50, 100, 100, PROBE_PAUSE_MS],
   );
-  t.equal(backoff.failed(0, new Error('too many connections')), 800, 'somebody has answered');
-  t.equal(backoff.failed(0, nobody), 100);
+  const refused = new Error('too many connections');
+  t.same(
+    Array.from({ length: 4 }, () => backoff.failed(0, refused)),
+    [50, 100, 200, 400],
+    'somebody answers, who has just come up',
+  );
+  t.equal(backoff.troubleSince(0, 0)?.attempts, 8, 'all were in a row');
+  t.same([backoff.failed(0, nobody), backoff.failed(0, nobody)], [50, 100]);
+  const idle = new DialBackoff(1_000, () => 1);
+  t.same(
+    Array.from({ length: 6 }, () => idle.failed(0, nobody, false)),
+    [50, 100, 200, 400, 800, 1_000],
+    'nobody waits',
+  );
+  t.equal(idle.failed(0, nobody), PROBE_PAUSE_MS, 'somebody has come');
   const quick = new DialBackoff(20, () => 1);
   t.equal(quick.failed(0, nobody), 20, 'the cap holds for these, too');
 });

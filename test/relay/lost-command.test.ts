@@ -4,6 +4,7 @@ import {
   type LosableWork,
   LostState,
   lossError,
+  mayBeKilled,
   mayRunAgain,
   Progress,
 } from '../../src/relay/lost-command.js';
@@ -65,6 +66,13 @@ t.test('how often', async (t) => {
   t.equal(mayRunAgain(text('SELECT 1'), Progress.Replying, null, 1), false);
   const lost = LostState.of(HoldReason.Transaction, WHY, text('SELECT 1'));
   t.equal(mayRunAgain(text('SELECT 1'), Progress.NotSent, lost, 1), false, 'not what it was a part of');
+});
+
+t.test('what may have been killed because it was run', async (t) => {
+  t.equal(mayBeKilled(Progress.Sent, 1), false, 'its session may have been dead before');
+  t.equal(mayBeKilled(Progress.Sent, 2), true);
+  t.equal(mayBeKilled(Progress.NotSent, 60), false, 'it waited for a session');
+  t.equal(mayBeKilled(Progress.Refused, 60), false);
 });
 
 t.test('what is lost', async (t) => {

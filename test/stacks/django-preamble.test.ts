@@ -1,7 +1,8 @@
 import t, { type Test } from 'tap';
 import { type ProxyProcess, startProxy } from '../support/proxy.js';
 import { forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
-import { Gunicorn, repeat } from './support/python.js';
+import { Gunicorn } from './support/python.js';
+import { repeat } from './support/repeat.js';
 import { withStack } from './support/stack.js';
 
 const DJANGO = {
@@ -52,6 +53,8 @@ async function countsOnlyTheView(t: Test, interpreter: string, server: PrivateTe
     interpreter,
     app: 'django_app:application',
     workers: WORKERS,
+    // Django is imported once, and has no connection yet.
+    args: ['--preload'],
     env: { MYBOUNCER_TEST_URL: proxy.url },
   });
   await warmUp(app);

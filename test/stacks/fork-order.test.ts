@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import t, { type Test } from 'tap';
 import { startProxy } from '../support/proxy.js';
 import { forEachServer, type TestServer } from '../support/servers.js';
+import { createItems } from './support/items.js';
 import { sideBySide } from './support/side-by-side.js';
 import { stackFolder, withStack } from './support/stack.js';
 
@@ -38,7 +39,6 @@ const UNGUARDED: readonly (readonly [Driver, string])[] = [
 /** What is the same wherever the rows come from. */
 const SHARING_ON_MYSQL = SHARING.filter(([, mode]) => mode === 'at_once' || mode === 'with_parent');
 
-const ROWS = 1_000;
 const ROUNDS = 10;
 const POOL = 4;
 /** In seconds. Directly, replies are read by the wrong process again and again. */
@@ -68,14 +68,6 @@ function table(counts: Counts): Record<string, number> {
   return Object.fromEntries(
     ['right', 'wrong', 'empty', 'failed', 'failed twice'].map((name) => [name, counts[name] ?? 0]),
   );
-}
-
-async function createItems(server: TestServer): Promise<string> {
-  const schema = await server.createDatabase();
-  await server.query(`CREATE TABLE ${schema}.item (id INT PRIMARY KEY, title VARCHAR(40) NOT NULL)`);
-  const rows = Array.from({ length: ROWS }, (_, i) => `(${i + 1}, 'the title of ${i + 1}')`);
-  await server.query(`INSERT INTO ${schema}.item VALUES ${rows}`);
-  return server.url(schema);
 }
 
 function onlyRightRows(t: Test, counts: Counts, processes: number): void {

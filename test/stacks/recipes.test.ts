@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { eventually } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
@@ -22,9 +23,13 @@ import { sideBySide } from './support/side-by-side.js';
 import { withStack } from './support/stack.js';
 import type { WorkerStatement } from './support/workers.js';
 
-/** @returns what there is of a worker's at the moment it is dead */
+/** Time for whoever cares to have noticed a death, in ms; what must be gone is waited for. */
+const A_MOMENT = 100;
+
+/** @returns what there is of a worker's a moment after it has died */
 async function afterDeath(trial: Trial): Promise<{ statement: WorkerStatement; counts: Counts }> {
   const statement = await killWorker(trial);
+  await sleep(A_MOMENT);
   const { statements, transactions } = await leftovers(trial);
   return {
     statement,

@@ -2,11 +2,12 @@
  * A SQLAlchemy engine that is made and used before `gunicorn --preload` forks its workers. Its connections are then each
  * worker's, and who reads an answer is a matter of luck.
  */
-import { get } from 'node:http';
 import t, { type Test } from 'tap';
 import { type ProxyProcess, startProxy } from '../support/proxy.js';
 import { forEachServer, type TestServer } from '../support/servers.js';
+import { createItems, ITEMS, titleOf } from './support/items.js';
 import { Gunicorn } from './support/python.js';
+import { send } from './support/send.js';
 import { sideBySide } from './support/side-by-side.js';
 import { withStack } from './support/stack.js';
 
@@ -17,7 +18,7 @@ const FLASK = {
 };
 
 /** Sent all at once; each asks for a row of its own. */
-const REQUESTS = 1_000;
+const REQUESTS = ITEMS;
 const POOL = 4;
 
 interface Combination {
@@ -79,28 +80,10 @@ interface ItemAnswer {
   readonly text?: string;
 }
 
-const titleOf = (id: number): string => `the title of ${id}`;
-
-/** On a connection of its own, and at half the cost of fetch(): the load has no processor to spare. */
-function textOf(url: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const request = get(url, { agent: false }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (chunk: string) => {
-        text += chunk;
-      });
-      response.on('end', () => resolve(text));
-      response.on('error', reject);
-    });
-    request.on('error', reject);
-  });
-}
-
 async function ask(app: Gunicorn, id: number, counts: Counts): Promise<void> {
   let answer: ItemAnswer;
   try {
-    answer = JSON.parse(await textOf(`${app.url}/item/${id}`)) as ItemAnswer;
+    answer = JSON.parse((await send('GET', `${app.url}/item/${id}`)).body) as ItemAnswer;
   } catch (error) {
     counts.notAnswered(error);
     return;
@@ -196,11 +179,7 @@ const FEW = { workers: 2, shared: 1 };
 const MANY = { workers: 4, shared: 3 };
 
 async function run(t: Test, python: string, server: TestServer): Promise<void> {
-  const schema = await server.createDatabase();
-  await server.query(`CREATE TABLE ${schema}.item (id INT PRIMARY KEY, title VARCHAR(40) NOT NULL)`);
-  const rows = Array.from({ length: REQUESTS }, (_, i) => `(${i + 1}, '${titleOf(i + 1)}')`);
-  await server.query(`INSERT INTO ${schema}.item VALUES ${rows}`);
-  const upstream = server.url(schema);
+  const upstream = await createItems(server);
   const flags = ['--pool-size', String(POOL), '--fork-guard'];
   const guarded = await startProxy(t, { upstream, flags: [...flags, 'on'] });
   const unguarded = await startProxy(t, { upstream, flags: [...flags, 'off'] });

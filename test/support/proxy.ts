@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
+import { watched } from './watched.js';
 
 /** The compiled command line, from dist/test/support. */
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -39,17 +40,19 @@ export class ProxyProcess {
   constructor(options: ProxyOptions) {
     this.#upstream = new URL(options.upstream);
     const args = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--log-level', 'debug'];
-    const flags = [
+    const [program, ...words] = watched([
+      process.execPath,
       ...(options.nodeArgs ?? []),
       '--enable-source-maps',
       MAIN,
       options.upstream,
       ...args,
       ...(options.flags ?? []),
-    ];
-    this.#child = spawn(process.execPath, flags, {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    ]);
+    this.#child = spawn(program, words, {
+      stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
+      detached: true,
     });
     const { stdout, stderr } = this.#child;
     if (stdout === null || stderr === null) throw new TypeError('the proxy has no output');

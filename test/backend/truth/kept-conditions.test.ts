@@ -72,6 +72,7 @@ const STATEMENTS = [
   'ROLLBACK TO a',
   'COMMIT',
   'USE app',
+  `SELECT '${'x'.repeat(2000)}'`,
   'SELECT 1; SELECT 2',
   'SELECT 1; SET @a = 1; DO 2',
   'SELECT 1; SELECT * FROM kept',

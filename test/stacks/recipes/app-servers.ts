@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Test } from 'tap';
 import { projectFolder } from '../../clients/conformance.js';
 import { startNginx } from '../support/nginx.js';
+import { startRedis } from '../support/redis.js';
 import { freePort, Service } from '../support/service.js';
 import type { Kitchen, Recipe, Shop } from './recipe.js';
 
@@ -195,21 +196,7 @@ const celery: Recipe = {
   workers: 4,
   async start(t, { installed, folder }) {
     const worker = [installed.python, '-m', 'celery', '--app', 'celery_app', 'worker', '--concurrency', '4'];
-    const broker = await freePort();
-    await Service.start(t, {
-      name: 'Redis',
-      words: [
-        installed.program('redis-server'),
-        '--port',
-        String(broker),
-        '--bind',
-        '127.0.0.1',
-        '--save',
-        '',
-      ],
-      cwd: folder,
-      port: broker,
-    });
+    const broker = await startRedis(t, installed.program('redis-server'));
     const port = await freePort();
     return alone(
       Service.start(t, {
@@ -218,7 +205,7 @@ const celery: Recipe = {
         cwd: folder,
         env: {
           ...PYTHON_ENV,
-          CELERY_BROKER_URL: `redis://127.0.0.1:${broker}`,
+          CELERY_BROKER_URL: `redis://127.0.0.1:${broker.port}`,
           // Not Redis: many threads wait for results here, and its client is not made for that.
           CELERY_RESULT_BACKEND: `file://${folder}`,
         },

@@ -1,5 +1,5 @@
-import { request } from 'node:http';
 import type { PrivateTestServer } from '../../support/servers.js';
+import { type Response, send } from '../support/send.js';
 
 export const ITEMS = 8;
 export const STOCK = 10_000;
@@ -13,11 +13,8 @@ export interface Answer {
   readonly of?: number;
 }
 
-export interface Response {
-  /** Null when there was no answer at all. */
-  readonly status: number | null;
-  readonly body: string;
-}
+/** Without a status there was no answer at all, and the text says why. */
+export type Reply = Response | { readonly status: null; readonly body: string };
 
 /** The tables that the recipes' apps work on, in the schema that their connection strings name. */
 export async function openShop(server: PrivateTestServer): Promise<void> {
@@ -47,20 +44,7 @@ export async function sold(server: PrivateTestServer): Promise<{ taken: number; 
   return { taken: Number(row?.taken), ordered: Number(row?.ordered) };
 }
 
-/** Asks on a connection of its own, so that any worker may answer, and nothing is asked twice. */
-export function ask(method: 'GET' | 'POST', url: string): Promise<Response> {
-  return new Promise((resolve) => {
-    const lost = (error: Error) => resolve({ status: null, body: error.message });
-    const sent = request(url, { method, agent: false }, (response) => {
-      let body = '';
-      response.setEncoding('utf8');
-      response.on('data', (text: string) => {
-        body += text;
-      });
-      response.on('end', () => resolve({ status: response.statusCode ?? null, body }));
-      response.on('error', lost);
-    });
-    sent.on('error', lost);
-    sent.end();
-  });
+/** What a shop answers, if it does. */
+export function ask(method: 'GET' | 'POST', url: string): Promise<Reply> {
+  return send(method, url).catch((error: Error) => ({ status: null, body: error.message }));
 }

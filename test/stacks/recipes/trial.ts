@@ -1,14 +1,13 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
 import { eventually } from '../../support/proxied.js';
 import type { ProxyOptions } from '../../support/proxy.js';
 import type { PrivateTestServer } from '../../support/servers.js';
-import { repeat } from '../support/python.js';
+import { repeat } from '../support/repeat.js';
 import type { InstalledStack } from '../support/stack.js';
 import { sessionsInTransaction, type WorkerStatement, workerStatements } from '../support/workers.js';
 import { holders } from './processes.js';
 import { prepare, type Recipe, type Shop } from './recipe.js';
-import { type Answer, ask, ITEMS, nameOf, type Response, restock, sold } from './shop.js';
+import { type Answer, ask, ITEMS, nameOf, type Reply, restock, sold } from './shop.js';
 
 /** Requests under way at once: as many as the threads of all workers together. */
 const WIDTH = 16;
@@ -49,7 +48,7 @@ interface Requests {
   readonly wrong: number;
 }
 
-function parse({ status, body }: Response): Answer | null {
+function parse({ status, body }: Reply): Answer | null {
   return status === 200 ? (JSON.parse(body) as Answer) : null;
 }
 
@@ -148,8 +147,6 @@ export async function killWorker({ recipe, shop, server }: Trial): Promise<Worke
 
 /** What the server still does for workers that are dead. */
 export async function leftovers({ server }: Trial): Promise<{ statements: number; transactions: number }> {
-  // innodb_trx shows what it has shown before, however long ago, to whoever asks again within 100 ms of the last time.
-  await sleep(120);
   const statements = (await workerStatements(server, USER)).length;
   return { statements, transactions: (await sessionsInTransaction(server, USER)).length };
 }

@@ -1,12 +1,19 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { connect, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Test } from 'tap';
+import { watched } from '../../support/watched.js';
 
 const STARTS_WITHIN_MS = 20_000;
 const ENDS_WITHIN_MS = 10_000;
+/** After its end, from what it has left running. */
+const LAST_WORDS_WITHIN_MS = 1_000;
+/** Linux gives those from 32768 on to outgoing connections, other systems higher ones. */
+const FIRST_PORT = 15_000;
+const END_OF_PORTS = 32_000;
 
 export interface ServiceOptions {
   /** For error messages. */
@@ -20,26 +27,29 @@ export interface ServiceOptions {
   readonly stopSignal?: NodeJS.Signals;
 }
 
-/** A program that serves a port in the foreground, and ends with the test, whatever it has started. */
+/** A program that serves a port in the foreground, and ends with the test, whatever it has started and however that ends. */
 export class Service {
   readonly output: string[] = [];
   readonly name: string;
   readonly port: number;
   readonly #child: ChildProcess;
+  /** When all that it has printed has been read. */
+  readonly #closed: Promise<unknown>;
   readonly #stopSignal: NodeJS.Signals;
 
   private constructor({ name, port, words, cwd, env, stopSignal = 'SIGTERM' }: ServiceOptions) {
     this.name = name;
     this.port = port;
     this.#stopSignal = stopSignal;
-    const [program, ...args] = words;
+    const [program, ...args] = watched(words);
     // A group of its own, so that nothing outlives the test.
     this.#child = spawn(program, args, {
       ...(cwd === undefined ? {} : { cwd }),
       env: { ...process.env, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['pipe', 'pipe', 'pipe'],
       detached: true,
     });
+    this.#closed = new Promise((resolve) => this.#child.once('close', resolve));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (stream !== null) createInterface({ input: stream }).on('line', (line) => this.output.push(line));
     }
@@ -97,9 +107,11 @@ export class Service {
     const end = Date.now() + STARTS_WITHIN_MS;
     while (!(await accepts(this.port))) {
       if (failure !== null) throw failure;
-      if (this.ended || Date.now() > end)
+      if (this.ended || Date.now() > end) {
+        if (this.ended) await Promise.race([this.#closed, sleep(LAST_WORDS_WITHIN_MS)]);
         throw new Error(`${this.name} does not listen on ${this.port}:\n${this.output.join('\n')}`);
-      await sleep(50);
+      }
+      await sleep(20);
     }
   }
 }
@@ -115,13 +127,26 @@ function accepts(port: number): Promise<boolean> {
   });
 }
 
-/** A port of 127.0.0.1 that nobody listens on now. */
+/**
+ * A port of 127.0.0.1 that nobody listens on now. Not one of those that the system gives to outgoing connections: any of
+ * these, of which the tests make thousands, might take it before its server does.
+ */
 export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
+  for (;;) {
+    const port = randomInt(FIRST_PORT, END_OF_PORTS);
+    if (await isFree(port)) return port;
+  }
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1');
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false;
+    throw error;
+  }
   server.close();
   await once(server, 'close');
-  if (address === null || typeof address === 'string') throw new TypeError('no port');
-  return address.port;
+  return true;
 }

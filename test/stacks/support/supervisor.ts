@@ -2,6 +2,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { build } from '../../clients/conformance.js';
+import { watched } from '../../support/watched.js';
 import { freePort, Service } from './service.js';
 
 export interface SupervisorOptions {
@@ -57,8 +58,10 @@ function configuration(
   cwd: string,
   log: string,
 ): string {
-  // A percent sign would begin a placeholder.
-  const command = words.map((word) => word.replaceAll('%', '%%')).join(' ');
+  // It is in a group of its own there. A percent sign would begin a placeholder.
+  const command = watched(words)
+    .map((word) => `'${word.replaceAll("'", `'\\''`).replaceAll('%', '%%')}'`)
+    .join(' ');
   return `[supervisord]
 logfile=${join(home, 'supervisord.log')}
 logfile_maxbytes=0

@@ -1,0 +1,57 @@
+import t, { type Test } from 'tap';
+import { eventually, proxied } from '../support/proxied.js';
+import { APP_USER, forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
+
+/** One session is lost, and the server is as it was. */
+
+const RUNAWAY = 'SELECT /* runaway */ COUNT(*) FROM n a, n b, n c, n d WHERE a.v+b.v+c.v+d.v=-1';
+
+await forEachPrivateServer(
+  t,
+  async (t, server) => {
+    await t.test('a read whose session somebody has killed is not run again', (t) => killed(t, server));
+    await t.test('a routine that says that the server shuts down', (t) => pretends(t, server));
+  },
+  { timeout: 100_000 },
+);
+
+async function killed(t: Test, server: PrivateTestServer): Promise<void> {
+  const world = await proxied(t, server);
+  const client = await world.connect();
+  await client.run('CREATE TABLE n (v INT)');
+  await client.run(`INSERT INTO n VALUES ${Array.from({ length: 1000 }, (_, i) => `(${i})`)}`);
+  const error = client.error(RUNAWAY);
+  let session = 0;
+  // Longer at work than a session would be that was dead before.
+  await eventually('it has run for a while', async () => {
+    const found = (await server.sessions(APP_USER)).find(({ info }) => info?.includes('runaway') === true);
+    session = found?.id ?? 0;
+    return found !== undefined && found.time >= 3;
+  });
+  await server.query(`KILL ${session}`);
+  t.match(await error, { errno: 1158, message: /Lost connection/ });
+  t.notOk(
+    (await server.sessions(APP_USER)).some(({ info }) => info?.includes('runaway') === true),
+    'it runs nowhere',
+  );
+  t.equal(await client.value('SELECT 1'), 1);
+}
+
+async function pretends(t: Test, server: PrivateTestServer): Promise<void> {
+  const world = await proxied(t, server, ['--pool-size', '4']);
+  const clients = await Promise.all([1, 2, 3, 4].map(() => world.connect()));
+  await (await world.direct()).run(
+    "CREATE PROCEDURE pretends() SIGNAL SQLSTATE '08S01' SET MYSQL_ERRNO=1053, MESSAGE_TEXT='x'",
+  );
+  await Promise.all(clients.map((client) => client.value('SELECT SLEEP(0.5)')));
+  const idle = async (): Promise<number> => world.proxy.metric('mybouncer_server_sessions', 'state="idle"');
+  t.equal(await idle(), 4);
+  const shutdowns = (): Promise<number> =>
+    world.proxy.metric('mybouncer_server_sessions_closed_total', 'reason="server_shutdown"');
+  const [client] = clients;
+  for (let i = 0; i < 3; i++) t.match(await client?.error('CALL pretends()'), { errno: 1053 });
+  t.equal(await client?.value('SELECT 3'), 3);
+  // It takes a moment to find out.
+  await client?.value('SELECT SLEEP(0.5)');
+  t.equal(await shutdowns(), 0, 'sessions of others are not closed');
+}
