@@ -7,6 +7,8 @@ import { succeeds } from './conformance.js';
 
 const CLIENTS = 64;
 const POOL_SIZE = 8;
+/** The session that KILLs are sent over and, for moments, the one that reads definitions. */
+const OWN_SESSIONS = 2;
 const TABLE = ['--tables=1', '--table-size=5000'];
 const LOADS = [
   { script: 'oltp_point_select', events: 8000 },
@@ -100,7 +102,7 @@ await t.test(
             t.equal(code, 0, `${what} ends without an error`, { output });
             t.equal(figure(output, 'total number of events'), events, `${what} did all its work`, { output });
             t.equal(figure(output, 'reconnects'), 0, `${what} kept its connections`, { output });
-            t.ok(most >= 2 && most <= POOL_SIZE + 1, `${what} used ${most} server sessions`);
+            t.ok(most >= 2 && most <= POOL_SIZE + OWN_SESSIONS, `${what} used ${most} server sessions`);
           }
         }
       },
