@@ -35,6 +35,9 @@ const LONGEST_LOOK_PAUSE_MS = 1_000;
 /** A statement that goes on for this long after it was first killed is ended together with its session, in ms. */
 const KILL_CONNECTION_AFTER_MS = 5_000;
 
+/** ER_KILL_DENIED_ERROR. */
+const NOT_OWNER = 1095;
+
 /** Locks for which DDL waits before it has begun, as both servers call them. */
 const WAITS_FOR_LOCK = /^(Waiting for (?!commit lock).*\b(lock|flush)\b|User lock)/i;
 
@@ -133,7 +136,12 @@ export class StatementKill implements AimedKills {
         counters.killsSent++;
         if (this.#attempts++ > 0) counters.killsRepeated++;
       },
-      done: (reply, error) => done(error ?? (reply?.err ? new InternalCommandError(reply.err) : null)),
+      done: (reply, error) => {
+        const err = reply?.err ?? null;
+        // It is our own session: MySQL has nobody own it for a moment, while it is reset.
+        if (err?.errno === NOT_OWNER && this.isDue) this.#onBegun.push(() => this.kill(patient, done));
+        else done(error ?? (err === null ? null : new InternalCommandError(err)));
+      },
     });
   }
 
