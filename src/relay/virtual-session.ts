@@ -144,7 +144,9 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   replyComplete(): void {
     const session = this.#currentSession();
-    if (this.#shutsDown) this.#services.cleaner.serverShutsDown(session);
+    // A plain read runs no routine that could say so.
+    if (this.#shutsDown)
+      this.#services.cleaner.serverShutsDown(session, this.#currentWork().effects.repeatable);
     if (this.#notExecuted) {
       session.close();
       this.#lose(session, 'the server ended the session before it ran the statement');
