@@ -69,6 +69,8 @@ const simpleCommand = (command: Command): InternalCommand => ({
 
 export const RESET_CONNECTION = simpleCommand(Command.ResetConnection);
 export const PING = simpleCommand(Command.Ping);
+/** A server that shuts down refuses it, while it still answers a PING. */
+export const ANY_STATEMENT = queryCommand('DO 0');
 
 /**
  * Sends commands in one write and gathers their replies, in order. Later commands run even when an earlier one fails.

@@ -1,5 +1,6 @@
 import { ServerConnectError } from '../backend/connect.js';
 import {
+  ANY_STATEMENT,
   callInternal,
   type InternalCommand,
   type InternalReply,
@@ -127,7 +128,7 @@ export class ControlConnection {
       done(false);
       return;
     }
-    this.#ask(session, PING, (reply) => {
+    this.#ask(session, ANY_STATEMENT, (reply) => {
       if (reply === null || reply.err !== null) done(false);
       else setTimeout(() => done(this.connection === connection), MOMENT_MS);
     });

@@ -94,19 +94,12 @@ export class SessionCleaner {
   }
 
   /**
-   * A session was told so: whoever got an idle one now would only hear the same. Unless `isCertain`, a routine of somebody's
-   * may have said it (SIGNAL), and the server is asked; for a moment MySQL answers even then.
+   * A session was told so, or a routine of somebody's has said it (SIGNAL): if it is true, whoever got an idle session now
+   * would only hear the same.
    */
-  serverShutsDown(session: ServerSession, isCertain: boolean): void {
-    const retire = (): void => {
-      this.#pools.retireIdle(CloseReason.ServerShutdown, () => true);
-    };
-    if (isCertain) {
-      retire();
-      return;
-    }
+  serverShutsDown(session: ServerSession): void {
     this.#killer.checkServer(session, (lives) => {
-      if (!lives) retire();
+      if (!lives) this.#pools.retireIdle(CloseReason.ServerShutdown, () => true);
     });
   }
 

@@ -1,4 +1,5 @@
 import {
+  ANY_STATEMENT,
   type InternalCommand,
   type InternalReply,
   PING,
@@ -51,8 +52,6 @@ interface Question {
   answered(reply: InternalReply): void;
 }
 
-/** MySQL tells with each statement that its trackers are on. */
-const ANY_STATEMENT = queryCommand('DO 0');
 const READ_SCHEMA = queryCommand('SELECT DATABASE() LIMIT 1');
 const READ_INSERT_ID = queryCommand('SELECT @@session.insert_id LIMIT 1');
 const READ_ROLE = queryCommand('SELECT CURRENT_ROLE() LIMIT 1');
@@ -176,6 +175,7 @@ function flush(session: ServerSession, ledger: SessionLedger): Question[] {
   const { trackersDoubtful } = ledger;
   if (!ledger.reportsOutstanding && !trackersDoubtful) return [];
   const mariadb = session.info.flavor === 'mariadb';
+  // MySQL tells with each statement that its trackers are on.
   const command = mariadb ? FLUSH_TRACKERS : trackersDoubtful ? ANY_STATEMENT : PING;
   const answered = ({ ok }: InternalReply): void => {
     if (!trackersDoubtful) return;

@@ -135,8 +135,8 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   replyErr(errno: number, notExecuted: boolean, untold: boolean, sqlState: string): boolean {
     const work = this.#currentWork();
     this.#shutsDown = errno === ServerError.ServerShutdown.errno;
-    const again = (): boolean => isRepeatable(work) && LostState.of(this.holds, '', work) === null;
-    this.#notExecuted = notExecuted || (this.#shutsDown && untold && again());
+    const isRefused = this.#shutsDown && untold && isRepeatable(work);
+    this.#notExecuted = notExecuted || (isRefused && LostState.of(this.holds, '', work) === null);
     if (this.#notExecuted) return false;
     this.state.err(work, errno, sqlState);
     return true;
@@ -144,9 +144,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   replyComplete(): void {
     const session = this.#currentSession();
-    // A plain read runs no routine that could say so.
-    if (this.#shutsDown)
-      this.#services.cleaner.serverShutsDown(session, this.#currentWork().effects.repeatable);
+    if (this.#shutsDown) this.#services.cleaner.serverShutsDown(session);
     if (this.#notExecuted) {
       session.close();
       this.#lose(session, 'the server ended the session before it ran the statement');

@@ -249,10 +249,18 @@ async function maxClients(t: Test, server: TestServer): Promise<void> {
   await t.rejects(world.connect(), full);
   t.strictSame(await Promise.all(clients.map((client) => client.value('SELECT 1'))), [1, 1, 1]);
   await clients[0]?.end();
-  await eventually('its place is free', async () => (await world.proxy.metric('mybouncer_clients')) === 2);
-  const next = await world.connect();
-  t.equal(await next.value('SELECT 2'), 2);
+  // Its place is free once its socket is closed, which may be a moment after it said goodbye.
+  let next: Client | undefined;
+  await eventually('its place is free', async () => {
+    next = await world.connect().catch(isFull);
+    return next !== undefined;
+  });
+  t.equal(await next?.value('SELECT 2'), 2);
   await t.rejects(world.connect(), full);
+}
+
+function isFull(error: { errno?: number }): undefined {
+  if (error.errno !== 1040) throw error;
 }
 
 async function progress(t: Test, server: TestServer): Promise<void> {
