@@ -76,6 +76,8 @@ export class ServerSession {
   readonly info: ServerInfo;
   /** The server's own id of this session, for KILL. */
   readonly connectionId: number;
+  /** When it was opened, by the process's clock, in ms. */
+  readonly openedAt = performance.now();
   /** Statements prepared here, by what determines their meaning. */
   readonly statements: StatementCache;
   /** Follows the reply that is arriving. */

@@ -1,20 +1,14 @@
 import type { Socket } from 'node:net';
+import type { ForkCheck, ForkFinding } from '../relay/fork-check.js';
 import { ClientPlaces, type OnBlind } from './client-places.js';
-import { tcpEndpoint, unixEndpoint } from './endpoint.js';
+import { describeClient } from './describe-client.js';
+import { Doubts } from './doubts.js';
 import { InspectorClient } from './inspector-client.js';
 import type { Holder, IdRange, Inheritance, Survey } from './messages.js';
 import { originOf } from './newcomers.js';
-import { ownSocketInode } from './open-sockets.js';
 import { LastProcessId } from './process-ids.js';
 import { isMissing, readStat } from './process-stat.js';
-import {
-  type Finding,
-  SINGLE,
-  SocketWatch,
-  UNKNOWN,
-  type WatchedClient,
-  type WatchHost,
-} from './socket-watch.js';
+import { SINGLE, SocketWatch, UNKNOWN, type WatchHost } from './socket-watch.js';
 import { findSs } from './unix-peers.js';
 
 export interface ForkGuardOptions {
@@ -41,10 +35,6 @@ const AGAIN_MS = 25;
 const UNASKED_MS = 50;
 /** What a client waits for doubts at most that are not of its own program, in ms, once they have cost too much. */
 const HURRY_MS = 10;
-/** So much time for doubts is nothing to hurry for, in ms; and how much of it is forgotten in a millisecond. */
-const PATIENCE_MS = 100;
-const LEAK = 0.1;
-const MAX_INNOCENT = 4_096;
 
 /**
  * Tells whether the sockets of clients on this machine are held by several processes: forked from one another, they would read
@@ -65,7 +55,7 @@ const MAX_INNOCENT = 4_096;
  * unless we are root; sockets handed over without a fork (SCM_RIGHTS); a process forked while a command of another thread
  * of its parent is under way, as long as that command lasts.
  */
-export class ForkGuard implements WatchHost {
+export class ForkGuard implements ForkCheck, WatchHost {
   cleared = 0;
   /** Since the start: surveys, and looks at the holders of clients' sockets. */
   surveys = 0;
@@ -75,6 +65,7 @@ export class ForkGuard implements WatchHost {
   readonly #ids: LastProcessId;
   readonly #inspector: InspectorClient;
   readonly #places: ClientPlaces;
+  readonly #doubts: Doubts;
   readonly #ss = findSs();
   readonly #watches = new Map<string, SocketWatch>();
   /** Those with an open question, in the order of asking. */
@@ -83,12 +74,6 @@ export class ForkGuard implements WatchHost {
   readonly #suspicious = new Set<SocketWatch>();
   #unixClients = 0;
   #logins = 0;
-  #doubts: Doubt[] = [];
-  /** Images that were doubted before, for nothing. */
-  readonly #innocent = new Set<string>();
-  #resolvingSince: number | null = null;
-  #spentMs = 0;
-  #spentAt = 0;
   #hurry: NodeJS.Timeout | null = null;
   #unasked: NodeJS.Timeout | null = null;
   #generation = 1;
@@ -108,7 +93,7 @@ export class ForkGuard implements WatchHost {
     this.#inspector = new InspectorClient(() => ({ ports: options.ports(), ss: this.#ss, origin }), {
       late: (inherited, doubts) => {
         this.#inherited(inherited, null);
-        this.#doubt(doubts);
+        this.#doubts.add(doubts, this.surveys);
       },
       failed: (error) => {
         this.#fail();
@@ -116,6 +101,10 @@ export class ForkGuard implements WatchHost {
       },
     });
     this.#places = new ClientPlaces(this.#inspector, options.onBlind);
+    this.#doubts = new Doubts(this.#inspector, (inherited) => {
+      this.#inherited(inherited, null);
+      this.#answerAsking();
+    });
   }
 
   /** Null where the system does not show what is needed: any but Linux with /proc. */
@@ -129,7 +118,7 @@ export class ForkGuard implements WatchHost {
     return this.#failed ? null : this.#places.blind;
   }
 
-  /** `ForkCheck.watch` of the relay. */
+  /** {@link ForkCheck} */
   watch(socket: Socket, attributes: ReadonlyMap<string, string>): SocketWatch | null {
     if (this.#failed) return null;
     this.#inspector.start();
@@ -235,7 +224,7 @@ export class ForkGuard implements WatchHost {
     const asked = this.#surveying ?? 0;
     this.#surveying = null;
     this.#inherited(inherited, range);
-    this.#doubt(doubts);
+    this.#doubts.add(doubts, this.surveys);
     const id = this.#ids.read();
     if (id === range.upTo) {
       // It has seen more than was asked for.
@@ -271,46 +260,7 @@ export class ForkGuard implements WatchHost {
 
   /** {@link WatchHost} */
   isDoubtful(watch: SocketWatch): boolean {
-    for (const doubt of this.#doubts) if (concerns(doubt, watch)) return true;
-    return false;
-  }
-
-  #doubt(images: readonly string[]): void {
-    for (const image of images) this.#doubts.push({ image, survey: this.surveys });
-    if (this.#doubts.length > 0) this.#resolve();
-  }
-
-  #resolve(): void {
-    if (this.#resolvingSince !== null || this.#failed) return;
-    this.#resolvingSince = performance.now();
-    const resolved = new Set(this.#doubts);
-    this.#inspector.resolve(({ inherited, innocent }) => {
-      this.#spent();
-      this.#resolvingSince = null;
-      if (this.#innocent.size >= MAX_INNOCENT) this.#innocent.clear();
-      for (const image of innocent) this.#innocent.add(image);
-      this.#inherited(inherited, null);
-      this.#doubts = this.#doubts.filter((doubt) => !resolved.has(doubt));
-      this.#answerAsking();
-      if (this.#doubts.length > 0) this.#resolve();
-    });
-  }
-
-  /** What doubts have cost lately, in ms. */
-  #spent(): number {
-    const now = performance.now();
-    const since = this.#resolvingSince ?? now;
-    const cost = now - Math.max(since, this.#spentAt);
-    this.#spentMs = Math.max(0, this.#spentMs - (now - this.#spentAt) * LEAK) + cost;
-    this.#spentAt = now;
-    return this.#spentMs;
-  }
-
-  /** Whether a doubt is of a client's own program, as far as that is known. */
-  #isSuspect(doubt: Doubt, watch: SocketWatch): boolean {
-    if (!concerns(doubt, watch)) return false;
-    if (watch.images !== null || watch.claimedImage === doubt.image) return true;
-    return !this.#innocent.has(doubt.image);
+    return this.#doubts.concern(watch);
   }
 
   #hurrySoon(): void {
@@ -320,12 +270,12 @@ export class ForkGuard implements WatchHost {
   /** Serves those that have waited for what is hardly theirs. */
   #hurryUp(): void {
     this.#hurry = null;
-    const isSlow = this.#spent() > PATIENCE_MS;
+    const isSlow = this.#doubts.areSlow;
     const now = performance.now();
     for (const watch of [...this.#asking]) {
       if (!watch.isAsked || !this.#isCleared(watch) || watch.isSuspicious) continue;
       if (!this.isDoubtful(watch)) this.#answer(watch, SINGLE);
-      else if (this.#doubts.some((doubt) => this.#isSuspect(doubt, watch))) continue;
+      else if (this.#doubts.suspect(watch)) continue;
       else if (!isSlow || now - watch.askedAt < HURRY_MS) this.#hurrySoon();
       else {
         this.hurried++;
@@ -388,7 +338,7 @@ export class ForkGuard implements WatchHost {
     return true;
   }
 
-  #answer(watch: SocketWatch, finding: Finding): void {
+  #answer(watch: SocketWatch, finding: ForkFinding): void {
     this.#asking.delete(watch);
     watch.answer(finding);
   }
@@ -411,37 +361,4 @@ export class ForkGuard implements WatchHost {
     this.#failed = true;
     for (const watch of [...this.#asking]) this.#answer(watch, UNKNOWN);
   }
-}
-
-/** A new process with sockets that may be clients', and the surveys that had been asked for by then. */
-interface Doubt {
-  readonly image: string;
-  readonly survey: number;
-}
-
-function concerns(doubt: Doubt, watch: SocketWatch): boolean {
-  // Who logged in later than that has made its own connection.
-  if (watch.blind || watch.loginSurvey > doubt.survey) return false;
-  return watch.images === null || watch.images.includes(doubt.image);
-}
-
-/** Null for a socket that has just been closed. */
-function describeClient(socket: Socket, attributes: ReadonlyMap<string, string>): WatchedClient | null {
-  const { remoteAddress: address, remotePort, localPort } = socket;
-  const claimed = Number(attributes.get('_pid'));
-  const claimedPid = Number.isSafeInteger(claimed) && claimed > 0 ? claimed : null;
-  const program = attributes.get('program_name') ?? attributes.get('_client_name') ?? null;
-  if (address === undefined || remotePort === undefined || localPort === undefined) {
-    const inode = ownSocketInode(descriptorOf(socket));
-    return inode === null ? null : { endpoint: unixEndpoint(inode), claimedPid, program, address: null };
-  }
-  const endpoint = tcpEndpoint(address, remotePort, localPort);
-  return endpoint === null ? null : { endpoint, claimedPid, program, address };
-}
-
-/** Node tells the number of a descriptor only to those who look for it; -1 when it has none. */
-function descriptorOf(socket: Socket): number {
-  const handle: unknown = '_handle' in socket ? socket._handle : null;
-  if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return -1;
-  return typeof handle.fd === 'number' ? handle.fd : -1;
 }

@@ -1,16 +1,6 @@
+import type { ForkFinding, SocketWatch as Watch } from '../relay/fork-check.js';
 import type { Holder, Suspect, Suspicion } from './messages.js';
 import { judge, type Sightings } from './verdict.js';
-
-/** What a look has found: see the relay's `ForkFinding`. */
-export type Finding =
-  | { readonly kind: 'single' }
-  | { readonly kind: 'unknown' }
-  | {
-      readonly kind: 'shared';
-      readonly openerPid: number;
-      readonly program: string | null;
-      readonly holders: readonly number[];
-    };
 
 /** What a watch needs of the guard that made it. */
 export interface WatchHost {
@@ -38,7 +28,7 @@ export interface WatchedClient {
  * One client's socket. Its holder is its opener until a process is found that was forked later and has it, too (a suspect);
  * what that means is for {@link judge}.
  */
-export class SocketWatch {
+export class SocketWatch implements Watch {
   readonly client: WatchedClient;
   /** When a question was asked that is not answered yet, as `performance.now()`. */
   askedAt = 0;
@@ -59,8 +49,8 @@ export class SocketWatch {
   #suspects: Suspect[] = NOBODY;
   #sightings: Sightings | null = null;
   /** What the last look would mean, if nothing changed. */
-  #undecided: Finding | null = null;
-  #onResult: ((finding: Finding) => void) | null = null;
+  #undecided: ForkFinding | null = null;
+  #onResult: ((finding: ForkFinding) => void) | null = null;
   #closed = false;
 
   constructor(host: WatchHost, client: WatchedClient, loginId: number, loginSurvey: number) {
@@ -71,8 +61,8 @@ export class SocketWatch {
     this.#loginGeneration = host.generation();
   }
 
-  /** See `SocketWatch.check` of the relay. */
-  check(onResult: (finding: Finding) => void): boolean {
+  /** {@link Watch} */
+  check(onResult: (finding: ForkFinding) => void): boolean {
     if (this.#onResult !== null) throw new TypeError('a socket is looked at already');
     if (this.#suspects === NOBODY) {
       if (this.blind) return true;
@@ -86,6 +76,7 @@ export class SocketWatch {
     return false;
   }
 
+  /** {@link Watch} */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -116,7 +107,7 @@ export class SocketWatch {
   }
 
   /** What the holders mean. Null: they must be looked at once more, a little later. */
-  judge(holders: readonly Holder[]): Finding | null {
+  judge(holders: readonly Holder[]): ForkFinding | null {
     this.#sightings ??= new Map();
     const verdict = judge(holders, this.#sightings, performance.now());
     if (verdict.kind === 'single') {
@@ -127,7 +118,7 @@ export class SocketWatch {
     }
     const { opener, holders: pids } = verdict;
     const program = this.client.program ?? opener.name;
-    const finding: Finding = { kind: 'shared', openerPid: opener.pid, program, holders: pids };
+    const finding: ForkFinding = { kind: 'shared', openerPid: opener.pid, program, holders: pids };
     this.#undecided = verdict.kind === 'wait' ? finding : null;
     return verdict.kind === 'wait' ? null : finding;
   }
@@ -136,18 +127,18 @@ export class SocketWatch {
    * What there is to say when there is no more time: whoever has had the socket for so long without running another program
    * may well use it. A needless new connection does less harm than a wrong reply.
    */
-  get lastWord(): Finding {
+  get lastWord(): ForkFinding {
     return this.#undecided ?? UNKNOWN;
   }
 
   /** Answers the question, if there is one. */
-  answer(finding: Finding): void {
+  answer(finding: ForkFinding): void {
     const onResult = this.#onResult;
     this.#onResult = null;
     onResult?.(finding);
   }
 
-  #ask(onResult: (finding: Finding) => void, generation: number): void {
+  #ask(onResult: (finding: ForkFinding) => void, generation: number): void {
     this.#onResult = onResult;
     this.#undecided = null;
     this.askedAt = performance.now();
@@ -156,8 +147,8 @@ export class SocketWatch {
   }
 }
 
-export const SINGLE: Finding = { kind: 'single' };
-export const UNKNOWN: Finding = { kind: 'unknown' };
+export const SINGLE: ForkFinding = { kind: 'single' };
+export const UNKNOWN: ForkFinding = { kind: 'unknown' };
 
 /** Compared by identity: most clients have no suspects, and need no list of their own. */
 const NOBODY: Suspect[] = [];

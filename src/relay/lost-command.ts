@@ -22,8 +22,8 @@ export type Progress = (typeof Progress)[keyof typeof Progress];
 /** How often a command that was not run is tried in all; between two tries it waits for a session, as at first. */
 const MAX_ATTEMPTS = 10;
 
-/** How often one is that was sent and may have been executed: a statement that ends its server must not end it again and again. */
-const MAX_SENT = 2;
+/** How often one may lose its session while it is at work: a statement that ends its server must not end it again and again. */
+const MAX_LOST = 2;
 
 /**
  * A read that was at work for longer than this, in s, may have lost its session because of that: somebody has killed it.
@@ -79,21 +79,58 @@ function endedBy(work: LosableWork | null): number {
   }
 }
 
-/** Whether a command whose session is lost is run on another one, `attempts` having been made. */
+/** How often a command was tried, and what that has cost. */
+export class Attempts {
+  #made = 0;
+  #lost = 0;
+  #lostAt = Number.NEGATIVE_INFINITY;
+
+  get made(): number {
+    return this.#made;
+  }
+
+  /** Sessions that it may have ended, of those that were lost while it was at work. */
+  get lost(): number {
+    return this.#lost;
+  }
+
+  begin(): void {
+    this.#made++;
+  }
+
+  /** For the next command: one object serves all of a client's. */
+  reset(): void {
+    this.#made = 0;
+    this.#lost = 0;
+    this.#lostAt = Number.NEGATIVE_INFINITY;
+  }
+
+  /**
+   * A session was lost while the command was at work on it. With a server all its sessions end, and one after another is
+   * found dead: those that were there when the first of them was lost do not count. `openedAt`, `now`: of the process's clock.
+   */
+  lostAtWork(openedAt: number, now: number): void {
+    if (openedAt <= this.#lostAt) return;
+    this.#lost++;
+    this.#lostAt = now;
+  }
+}
+
+/** Whether a command whose session is lost is run on another one. */
 export function mayRunAgain(
   work: LosableWork,
   progress: Progress,
   lost: LostState | null,
-  attempts: number,
+  attempts: Pick<Attempts, 'made' | 'lost'>,
 ): boolean {
-  if (lost !== null) return false;
+  if (lost !== null || attempts.made >= MAX_ATTEMPTS) return false;
   switch (progress) {
     case Progress.NotSent:
-      return attempts < MAX_ATTEMPTS;
+      return true;
     case Progress.Refused:
-      return attempts < MAX_ATTEMPTS && work.canRepeat;
+      return work.canRepeat;
     case Progress.Sent:
-      return attempts < MAX_SENT && isRepeatable(work);
+      return attempts.lost < MAX_LOST && isRepeatable(work);
     case Progress.Replying:
       return false;
   }

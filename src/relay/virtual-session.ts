@@ -10,7 +10,15 @@ import { ClientHold } from './client-hold.js';
 import type { ClientIdentity } from './client-identity.js';
 import { ClientState } from './client-state.js';
 import type { AnswerGround } from './learned-answers.js';
-import { isRepeatable, LostState, lossError, mayBeKilled, mayRunAgain, Progress } from './lost-command.js';
+import {
+  Attempts,
+  isRepeatable,
+  LostState,
+  lossError,
+  mayBeKilled,
+  mayRunAgain,
+  Progress,
+} from './lost-command.js';
 import type { RelayServices } from './relay-services.js';
 import { SessionCheckout, type SessionSeeker } from './session-checkout.js';
 import { CloseReason } from './session-cleaner.js';
@@ -37,7 +45,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   #session: ServerSession | null = null;
   #phase: Phase = Phase.Idle;
   #work: Work | null = null;
-  #attempts = 0;
+  readonly #attempts = new Attempts();
   #notExecuted = false;
   /** What was lost between two commands. */
   #lostState: LostState | null = null;
@@ -100,7 +108,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       return;
     }
     this.#work = work;
-    this.#attempts = 0;
+    this.#attempts.reset();
     const lost = this.#lostState?.before(work) ?? null;
     this.#lostState = null;
     if (lost !== null) {
@@ -214,7 +222,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   }
 
   #start(work: Work): void {
-    this.#attempts++;
+    this.#attempts.begin();
     this.#notExecuted = false;
     this.#shutsDown = false;
     if (this.#session !== null) {
@@ -424,6 +432,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     const err = lossError(work, progress, why, lost);
     // A statement whose session was cut off here was to be ended.
     const isUnwanted = progress === Progress.Sent && session.cutOff;
+    if (progress === Progress.Sent) this.#attempts.lostAtWork(session.openedAt, performance.now());
     if (!isUnwanted && mayRunAgain(work, progress, lost, this.#attempts)) {
       if (this.#shutsDown || mayBeKilled(progress, session.secondsAtWork))
         this.#runAgainLater(work, progress, err, session);

@@ -1,5 +1,6 @@
 import t from 'tap';
 import {
+  Attempts,
   isRepeatable,
   type LosableWork,
   LostState,
@@ -52,20 +53,43 @@ t.test('what may be sent twice', async (t) => {
   t.equal(isRepeatable({ ...text('SELECT 1'), canRepeat: false }), false, 'one whose bytes are gone');
 });
 
+const tried = (made: number, lost = 0): Pick<Attempts, 'made' | 'lost'> => ({ made, lost });
+
 t.test('how often', async (t) => {
   const insert = text('INSERT INTO t VALUES (1)');
-  t.equal(mayRunAgain(insert, Progress.NotSent, null, 1), true);
-  t.equal(mayRunAgain(insert, Progress.NotSent, null, 10), false, 'there is an end to it');
-  t.equal(mayRunAgain(insert, Progress.Refused, null, 1), true);
+  t.equal(mayRunAgain(insert, Progress.NotSent, null, tried(1)), true);
+  t.equal(mayRunAgain(insert, Progress.NotSent, null, tried(10)), false, 'there is an end to it');
+  t.equal(mayRunAgain(insert, Progress.Refused, null, tried(1)), true);
   const isGone = { ...insert, canRepeat: false };
-  t.equal(mayRunAgain(isGone, Progress.Refused, null, 1), false, 'sent, and not at hand any more');
-  t.equal(mayRunAgain(isGone, Progress.NotSent, null, 1), true, 'its bytes are still to come');
-  t.equal(mayRunAgain(insert, Progress.Sent, null, 1), false);
-  t.equal(mayRunAgain(text('SELECT 1'), Progress.Sent, null, 1), true);
-  t.equal(mayRunAgain(text('SELECT 1'), Progress.Sent, null, 2), false, 'it may be what ends the server');
-  t.equal(mayRunAgain(text('SELECT 1'), Progress.Replying, null, 1), false);
-  const lost = LostState.of(HoldReason.Transaction, WHY, text('SELECT 1'));
-  t.equal(mayRunAgain(text('SELECT 1'), Progress.NotSent, lost, 1), false, 'not what it was a part of');
+  t.equal(mayRunAgain(isGone, Progress.Refused, null, tried(1)), false, 'sent, and not at hand any more');
+  t.equal(mayRunAgain(isGone, Progress.NotSent, null, tried(1)), true, 'its bytes are still to come');
+  t.equal(mayRunAgain(insert, Progress.Sent, null, tried(1, 1)), false);
+  const read = text('SELECT 1');
+  t.equal(mayRunAgain(read, Progress.Sent, null, tried(1, 1)), true);
+  t.equal(mayRunAgain(read, Progress.Sent, null, tried(2, 2)), false, 'it may be what ends the server');
+  t.equal(mayRunAgain(read, Progress.Sent, null, tried(5, 1)), true, 'sessions that ended with the first');
+  t.equal(mayRunAgain(read, Progress.Sent, null, tried(10, 1)), false);
+  t.equal(mayRunAgain(read, Progress.Replying, null, tried(1, 1)), false);
+  const lost = LostState.of(HoldReason.Transaction, WHY, read);
+  t.equal(mayRunAgain(read, Progress.NotSent, lost, tried(1)), false, 'not what it was a part of');
+});
+
+t.test('which losses count', async (t) => {
+  const attempts = new Attempts();
+  attempts.begin();
+  attempts.lostAtWork(100, 500);
+  t.equal(attempts.lost, 1);
+  attempts.begin();
+  attempts.lostAtWork(200, 501);
+  t.equal(attempts.lost, 1, 'a session that was there when the first was lost');
+  attempts.begin();
+  attempts.lostAtWork(600, 700);
+  t.equal(attempts.lost, 2, 'one that was opened since');
+  t.equal(attempts.made, 3);
+  attempts.reset();
+  t.strictSame([attempts.made, attempts.lost], [0, 0]);
+  attempts.lostAtWork(100, 800);
+  t.equal(attempts.lost, 1, 'of the next command');
 });
 
 t.test('what may have been killed because it was run', async (t) => {

@@ -11,6 +11,7 @@ await forEachPrivateServer(
   async (t, server) => {
     await t.test('a read whose session somebody has killed is not run again', (t) => killed(t, server));
     await t.test('a routine that says that the server shuts down', (t) => pretends(t, server));
+    await t.test('a read whose sessions end one after another', (t) => endOneByOne(t, server));
   },
   { timeout: 100_000 },
 );
@@ -54,4 +55,27 @@ async function pretends(t: Test, server: PrivateTestServer): Promise<void> {
   // It takes a moment to find out.
   await client?.value('SELECT SLEEP(0.5)');
   t.equal(await shutdowns(), 0, 'sessions of others are not closed');
+}
+
+/** A server that ends takes its sessions along one after another, and idle ones are lent until each is found dead. */
+async function endOneByOne(t: Test, server: PrivateTestServer): Promise<void> {
+  const world = await proxied(t, server, ['--pool-size', '4', '--query-wait-timeout', '60s']);
+  const clients = await Promise.all([1, 2, 3, 4].map(() => world.connect()));
+  await Promise.all(clients.map((client) => client.value('SELECT SLEEP(0.3)')));
+  t.equal(await world.proxy.metric('mybouncer_server_sessions', 'state="idle"'), 4);
+  const owner = await world.direct();
+  await owner.run('CREATE TABLE busy (v INT)');
+  await owner.run('INSERT INTO busy VALUES (1)');
+  await owner.run('LOCK TABLES busy WRITE');
+  const value = clients[0]?.value('SELECT /* waits */ v FROM busy');
+  const ended = new Set<number>();
+  while (ended.size < 4) {
+    const sessions = await server.sessions(APP_USER);
+    const at = sessions.find(({ id, info }) => info?.includes('waits') === true && !ended.has(id));
+    if (at === undefined) continue;
+    ended.add(at.id);
+    await server.query(`KILL ${at.id}`);
+  }
+  await owner.run('UNLOCK TABLES');
+  t.equal(await value, 1);
 }
