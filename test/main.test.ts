@@ -5,7 +5,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { createConnection } from 'mysql2/promise';
+import { type Connection, createConnection } from 'mysql2/promise';
 import t from 'tap';
 import { envNames, flagName, KEY_NAMES, keyInfo } from '../src/config/schema.js';
 
@@ -254,6 +254,17 @@ function logLines(stdout: string): { readonly level?: string; readonly msg?: str
 }
 
 const NOTICE = /mysql:\/\/app:secret@127\.0\.0\.1:(\d+)\/app\n/;
+
+function connectTo(port: string | undefined): Promise<Connection> {
+  return createConnection({
+    host: '127.0.0.1',
+    port: Number(port),
+    user: 'app',
+    password: 'secret',
+    database: 'app',
+  });
+}
+
 const ANYWHERE = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0'];
 
 t.test('a sandbox is started, announced and taken down', { timeout: 120_000 }, async (t) => {
@@ -266,13 +277,7 @@ t.test('a sandbox is started, announced and taken down', { timeout: 120_000 }, a
     const running = new Running([...args, ...ANYWHERE], env);
     const [, port] = await running.printed(NOTICE);
     await running.printed(/Ctrl-C/);
-    const client = await createConnection({
-      host: '127.0.0.1',
-      port: Number(port),
-      user: 'app',
-      password: 'secret',
-      database: 'app',
-    });
+    const client = await connectTo(port);
     const [rows] = await client.query('SELECT COUNT(*) AS n FROM greetings');
     t.match(rows, [{ n: 6 }]);
     await client.end();
@@ -287,13 +292,7 @@ t.test('a sandbox is started, announced and taken down', { timeout: 120_000 }, a
 t.test('signals while a client is at work', { timeout: 120_000 }, async (t) => {
   const running = new Running([...ANYWHERE, '--shutdown-timeout', '1h']);
   const [, port] = await running.printed(NOTICE);
-  const client = await createConnection({
-    host: '127.0.0.1',
-    port: Number(port),
-    user: 'app',
-    password: 'secret',
-    database: 'app',
-  });
+  const client = await connectTo(port);
   client.on('error', () => undefined);
   await client.query('START TRANSACTION');
   await client.query("INSERT INTO greetings (language, greeting) VALUES ('x', 'y')");

@@ -1,5 +1,4 @@
-import { once } from 'node:events';
-import net from 'node:net';
+import type net from 'node:net';
 import t, { type Test } from 'tap';
 import {
   type ConnectedServer,
@@ -9,6 +8,7 @@ import {
 } from '../../src/backend/connect.js';
 import type { ServerAddress } from '../../src/backend/server-channel.js';
 import { Capability } from '../../src/protocol/constants.js';
+import { listening } from '../support/listening.js';
 import { RawSession } from '../support/raw-session.js';
 import {
   APP_PASSWORD,
@@ -77,21 +77,8 @@ async function leavesNothing(t: Test, run: () => Promise<void>): Promise<void> {
 }
 
 /** A listener that is no MySQL server. */
-async function stranger(t: Test, behave: (socket: net.Socket) => void): Promise<ServerAddress> {
-  const sockets = new Set<net.Socket>();
-  const listener = net.createServer((socket) => {
-    sockets.add(socket);
-    socket.on('error', () => {});
-    socket.resume();
-    behave(socket);
-  });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    listener.close();
-  });
-  return { host: '127.0.0.1', port: (listener.address() as net.AddressInfo).port };
+function stranger(t: Test, behave: (socket: net.Socket) => void): Promise<ServerAddress> {
+  return listening(t, (socket) => behave(socket.resume()));
 }
 
 await forEachServer(t, async (t, server) => {
@@ -224,7 +211,7 @@ await forEachServer(
   t,
   async (t, server) => {
     t.test('caching_sha2_password in full: by RSA over TCP, in clear over the unix socket', async (t) => {
-      const relay = await RecordingRelay.start(t, tcp(server));
+      const relay = await RecordingRelay.start(t, server);
       const { user, password } = await server.createUser({ password: 'uncached secret' });
       const login = { user, password };
       (await connectServer(options(relay.address, login))).channel.destroy();

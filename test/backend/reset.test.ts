@@ -1,9 +1,9 @@
 import t from 'tap';
 import { callInternal, queryCommand } from '../../src/backend/internal-commands.js';
 import type { ServerSession } from '../../src/backend/server-session.js';
-import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
-import { ProfileRegistry } from '../../src/session/profile.js';
+import { ServerAccount } from '../../src/backend/upstream.js';
 import { forEachServer } from '../support/servers.js';
+import { upstreamOf } from './support/upstream.js';
 
 await forEachServer(t, async (t, server) => {
   const schema = await server.createDatabase();
@@ -13,15 +13,7 @@ await forEachServer(t, async (t, server) => {
   t.teardown(() => server.query(`DROP ROLE ${role}`));
   await server.query(`GRANT ${role} TO '${user.user}'@'%'`);
   const account = new ServerAccount(user.user, () => user.password);
-  const upstream = new Upstream(
-    {
-      address: { host: server.host, port: server.port },
-      connectTimeoutMs: 10_000,
-      maxPreparedStatements: 10,
-      attributes: {},
-    },
-    new ProfileRegistry(),
-  );
+  const upstream = upstreamOf(server);
   const open = async (): Promise<ServerSession> => {
     const session = await upstream.open(account, schema, 0);
     t.teardown(() => session.close());

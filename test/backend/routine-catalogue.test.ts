@@ -1,12 +1,12 @@
 import t from 'tap';
 import { RoutineCatalogue } from '../../src/backend/routine-catalogue.js';
 import type { ServerSession } from '../../src/backend/server-session.js';
-import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
+import { ServerAccount } from '../../src/backend/upstream.js';
 import { Command } from '../../src/protocol/constants.js';
-import { ProfileRegistry } from '../../src/session/profile.js';
 import type { StoredObject } from '../../src/session/routine-hazards.js';
 import { Hold } from '../../src/sql/traits.js';
 import { forEachServer } from '../support/servers.js';
+import { upstreamOf } from './support/upstream.js';
 import { openSession } from './truth/session.js';
 
 await forEachServer(t, async (t, server) => {
@@ -17,15 +17,7 @@ await forEachServer(t, async (t, server) => {
     password: new URL(server.rootUrl).password,
   });
   if (server.isMysql) await root.must('SET GLOBAL log_bin_trust_function_creators = ON');
-  const upstream = new Upstream(
-    {
-      address: { host: server.host, port: server.port },
-      connectTimeoutMs: 10_000,
-      maxPreparedStatements: 10,
-      attributes: {},
-    },
-    new ProfileRegistry(),
-  );
+  const upstream = upstreamOf(server);
 
   async function open(url: string): Promise<ServerSession> {
     const { username, password } = new URL(url);

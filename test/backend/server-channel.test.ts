@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import t, { type Test } from 'tap';
 import { addressText, type ChannelHandler, ServerChannel } from '../../src/backend/server-channel.js';
+import { listening } from '../support/listening.js';
 
 /** A listener whose peers are plain sockets: what is under test is the transport, no server is involved. */
 async function openPair(t: Test): Promise<{ channel: ServerChannel; peer: net.Socket }> {
@@ -136,13 +137,9 @@ t.test('retaining is for the moment of reading only', async (t) => {
 t.test(
   'a buffer shared by sockets cannot be taken back from one of them alone (why each channel has its own)',
   async (t) => {
-    const listener = net.createServer((socket) =>
+    const { port } = await listening(t, (socket) =>
       socket.on('data', () => socket.write('second')).write('first'),
     );
-    listener.listen(0, '127.0.0.1');
-    await once(listener, 'listening');
-    t.teardown(() => listener.close());
-    const { port } = listener.address() as net.AddressInfo;
     const shared = Buffer.alloc(64);
     let current = shared;
     const open = (): { socket: net.Socket; reads: () => Promise<Buffer> } => {

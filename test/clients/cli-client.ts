@@ -1,6 +1,6 @@
 // Conformance of the command lines of MariaDB and of MySQL, run as a program of its own:
 // node dist/test/clients/cli-client.js mariadb
-// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see README.md beside this.
+// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see conformance.ts.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';

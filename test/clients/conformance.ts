@@ -14,7 +14,10 @@ import { Bystander } from './bystander.js';
 /** The words of a command, its program first. */
 export type Command = readonly [string, ...string[]];
 
-/** A real client, and the script that puts it through its checks; see README.md beside this. */
+/**
+ * A real client, and the script that puts it through its checks: against MYBOUNCER_TEST_URL (`mysql://USER:PASSWORD@HOST:PORT/SCHEMA`),
+ * with tables whose names begin with MYBOUNCER_TEST_PREFIX. It prints `ok NAME` or `not ok NAME: WHY` for each check.
+ */
 export interface Client {
   readonly name: string;
   /** What to install where it is missing. */

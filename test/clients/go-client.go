@@ -2,7 +2,7 @@
 //
 //	GO111MODULE=off GOPATH=/usr/share/gocode GOFLAGS= go build -o FILE go-client.go
 //
-// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see README.md beside this.
+// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see conformance.ts.
 package main
 
 import (

@@ -1,6 +1,6 @@
 // Conformance of MariaDB Connector/J:
 //   javac -d DIR java-client.java; java -cp DIR:/usr/share/java/mariadb-java-client.jar JavaClient text|binary
-// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see README.md beside this.
+// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see conformance.ts.
 
 import java.math.BigDecimal;
 import java.net.URI;

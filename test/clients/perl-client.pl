@@ -1,5 +1,5 @@
 # Conformance of Perl's DBD::mysql and DBD::MariaDB: perl-client.pl mysql|MariaDB
-# MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see README.md beside this.
+# MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see conformance.ts.
 use strict;
 use warnings;
 use utf8;

@@ -1,6 +1,6 @@
 <?php
 // Conformance of PHP's mysqli (mysqlnd): php -d mysqli.allow_local_infile=1 php-mysqli.php
-// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see README.md beside this.
+// MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see conformance.ts.
 // What a check does with $x and $y of its own may keep a server session for as long as the connection lives.
 declare(strict_types=1);
 require __DIR__ . '/php-lib.php';

@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 # Conformance of Ruby's mysql2: ruby-client.rb
-# MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see README.md beside this.
+# MYBOUNCER_TEST_URL, MYBOUNCER_TEST_PREFIX and the output: see conformance.ts.
 require 'bigdecimal'
 require 'date'
 require 'digest'

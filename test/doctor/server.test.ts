@@ -1,29 +1,10 @@
-import { once } from 'node:events';
-import net from 'node:net';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
-import t, { type Test } from 'tap';
+import t from 'tap';
+import { listening, onward } from '../support/listening.js';
 import { startProxy } from '../support/proxy.js';
 import { APP_USER, forEachPrivateServer, forEachServer, sharedServer } from '../support/servers.js';
 import { examined, lonelyUser } from './support/examined.js';
-
-/** Where a function answers connections; ends with the test. */
-async function listening(t: Test, answer: (socket: net.Socket, serial: number) => void): Promise<string> {
-  const sockets = new Set<net.Socket>();
-  let serial = 0;
-  const listener = net.createServer((socket) => {
-    sockets.add(socket.on('error', () => {}));
-    answer(socket, serial++);
-  });
-  listener.listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  t.teardown(() => {
-    for (const socket of sockets) socket.destroy();
-    listener.close();
-  });
-  const { port } = listener.address() as net.AddressInfo;
-  return `127.0.0.1:${port}`;
-}
 
 await forEachServer(t, async (t, server) => {
   const { user, url } = await lonelyUser(server, 'ALL PRIVILEGES');
@@ -133,10 +114,11 @@ t.test('a server that cannot be reached', async (t) => {
   t.match(nobody.get('server'), { text: /ECONNREFUSED/, advice: /^Is the server running/ });
   const noHost = await examined({ upstream: 'mysql://u:p@no-such-host.invalid/', ...keys });
   t.match(noHost.get('server'), { level: 'fail', advice: /^(Is the host name right|Does a firewall)/ });
-  const silent = await examined({ upstream: `mysql://u:p@${await listening(t, () => {})}/`, ...keys });
+  const mute = await listening(t, () => {});
+  const silent = await examined({ upstream: `mysql://u:p@127.0.0.1:${mute.port}/`, ...keys });
   t.match(silent.get('server'), { level: 'fail', text: /no answer within 300 ms/, advice: /firewall/ });
   const foreign = await listening(t, (socket) => socket.end('SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n'));
-  const other = await examined({ upstream: `mysql://u:p@${foreign}/`, ...keys });
+  const other = await examined({ upstream: `mysql://u:p@127.0.0.1:${foreign.port}/`, ...keys });
   t.strictSame(other.bad, ['fail server']);
   t.match(other.get('server').advice, /^(It has to be MySQL|Is the server running)/);
   const noSocket = await examined({ upstream: 'mysql://u:p@unix(/nowhere/mysqld.sock)/', ...keys });
@@ -175,10 +157,10 @@ await forEachPrivateServer(
       if (twin === null) throw new Error('the private server has no twin');
       t.teardown(() => twin.release());
       const address = await listening(t, (socket, serial) => {
-        const { host, port } = serial % 2 === 0 ? server : twin;
-        socket.pipe(net.connect(port, host).on('error', () => {})).pipe(socket);
+        socket.pipe(onward(socket, serial % 2 === 0 ? server : twin)).pipe(socket);
       });
-      const found = await examined({ upstream: `mysql://${APP_USER}:secret@${address}/`, pool_size: '2' });
+      const upstream = `mysql://${APP_USER}:secret@${address.host}:${address.port}/`;
+      const found = await examined({ upstream, pool_size: '2' });
       t.match(found.get(`kill ${APP_USER}`), { level: 'fail', text: /lead to different servers/ });
     });
   },

@@ -1,22 +1,11 @@
 import t from 'tap';
 import { Ending, endingOf } from '../../src/relay/abandonment.js';
-import { effectsOf, LONG_TEXT_UNREAD } from '../../src/session/effects-of.js';
+import { LONG_TEXT_UNREAD } from '../../src/session/effects-of.js';
 import { NO_EFFECTS } from '../../src/session/statement-effects.js';
-import { lexerContext } from '../../src/sql/lexer-context.js';
-import { StatementClassifier } from '../../src/sql/trait-cache.js';
-
-const classifier = new StatementClassifier(0);
+import { textEffects } from '../session/support/statements.js';
 
 function ending(sql: string): Ending {
-  const context = lexerContext({
-    charset: 'utf8mb4',
-    ansiQuotes: false,
-    noBackslashEscapes: false,
-    mariadb: true,
-    serverVersion: 101119,
-  });
-  const buf = Buffer.from(sql);
-  return endingOf(effectsOf(classifier.classify(buf, 0, buf.length, context)));
+  return endingOf(textEffects(sql));
 }
 
 const { Kill, KillWaiting, Finish } = Ending;

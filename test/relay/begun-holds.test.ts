@@ -3,22 +3,10 @@ import { holdsBegunBy } from '../../src/relay/begun-holds.js';
 import { effectsOf } from '../../src/session/effects-of.js';
 import { holdWords } from '../../src/session/hold-reason.js';
 import { NO_EFFECTS } from '../../src/session/statement-effects.js';
-import { lexerContext } from '../../src/sql/lexer-context.js';
-import { StatementClassifier } from '../../src/sql/trait-cache.js';
+import { mariadb, mysql, traitsOf } from '../sql/describe.js';
 
-const classifier = new StatementClassifier(10);
-const context = (mariadb: boolean) =>
-  lexerContext({
-    charset: 'utf8mb4',
-    ansiQuotes: false,
-    noBackslashEscapes: false,
-    mariadb,
-    serverVersion: mariadb ? 101119 : 90704,
-  });
-
-function begun(sql: string, mariadb = true): string[] {
-  const text = Buffer.from(sql);
-  return holdWords(holdsBegunBy(effectsOf(classifier.classify(text, 0, text.length, context(mariadb)))));
+function begun(sql: string, isMariadb = true): string[] {
+  return holdWords(holdsBegunBy(effectsOf(traitsOf(sql, isMariadb ? mariadb() : mysql()))));
 }
 
 const BEGIN: readonly (readonly [sql: string, ...words: string[]])[] = [

@@ -1,9 +1,9 @@
 import t, { type Test } from 'tap';
-import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
+import { ServerAccount } from '../../src/backend/upstream.js';
 import { ControlConnection } from '../../src/relay/control-connection.js';
 import { Killer } from '../../src/relay/killer.js';
 import { RelayCounters } from '../../src/relay/relay-counters.js';
-import { ProfileRegistry } from '../../src/session/profile.js';
+import { upstreamOf } from '../backend/support/upstream.js';
 import { eventually } from '../support/proxied.js';
 import type { TestServer, TestUser } from '../support/server-handle.js';
 import { forEachServer } from '../support/servers.js';
@@ -45,13 +45,7 @@ await forEachServer(t, async (t, server) => {
 });
 
 function killerFor(t: Test, port: number, user: TestUser): { killer: Killer; account: ServerAccount } {
-  const options = {
-    address: { host: '127.0.0.1', port },
-    connectTimeoutMs: 5_000,
-    maxPreparedStatements: 1,
-    attributes: {},
-  };
-  const upstream = new Upstream(options, new ProfileRegistry());
+  const upstream = upstreamOf({ host: '127.0.0.1', port }, { connectTimeoutMs: 5_000 });
   const killer = new Killer(upstream, new RelayCounters(), 1_000, SILENT);
   t.teardown(() => killer.close());
   return { killer, account: new ServerAccount(user.user, () => user.password) };

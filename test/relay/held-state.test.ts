@@ -5,6 +5,7 @@ import { type ProxiedUser, proxiedUser } from '../support/proxied-user.js';
 import { commandPayload, errOf, loginOf, packets, RawClient } from '../support/raw-client.js';
 import { rowsOf } from '../support/raw-values.js';
 import { type Flavor, forEachServer } from '../support/servers.js';
+import { outcome } from './support/holds.js';
 
 /** State that one client makes on its session, and how to look whether it is there. */
 interface Held {
@@ -178,16 +179,6 @@ const HELD: readonly Held[] = [
     gone: 1146,
   },
 ];
-
-/** The first value of what a statement gives; undefined when it has no rows, its number when it fails. */
-async function outcome(client: Client, sql: string): Promise<unknown> {
-  try {
-    const value = await client.value(sql);
-    return typeof value === 'bigint' ? Number(value) : value;
-  } catch (error) {
-    return (error as { errno: number }).errno;
-  }
-}
 
 const ENDINGS: Record<string, (client: Client, world: Proxied) => Promise<void> | void> = {
   'the client leaves': (client) => client.end(),

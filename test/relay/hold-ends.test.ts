@@ -1,34 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { Client } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser, sessionOf } from '../support/proxied-user.js';
 import { forEachServer } from '../support/servers.js';
 import { HOLD_STORIES, type HoldStory } from './support/hold-ends.js';
+import { held, isHeld, outcome } from './support/holds.js';
 
 /** What holds a session ends, and then another client gets that very session: it is not even reset. */
-
-/** The first value of what a statement gives; undefined when it has no rows, its number when it fails. */
-async function outcome(client: Client, sql: string): Promise<unknown> {
-  try {
-    const value = await client.value(sql);
-    return typeof value === 'bigint' ? Number(value) : value;
-  } catch (error) {
-    return (error as { errno: number }).errno;
-  }
-}
-
-/** The words of all reasons for which sessions are held now, in order. */
-async function held(world: ProxiedUser): Promise<string> {
-  const words: string[] = [];
-  const metrics = await (await fetch(`${world.proxy.http}/metrics`)).text();
-  for (const line of metrics.split('\n')) {
-    const [, reason, value] = /^mybouncer_holds\{.*reason="(\w+)".*\} (\d+)/.exec(line) ?? [];
-    if (reason !== undefined && Number(value) > 0 && reason !== 'diagnostics') words.push(reason);
-  }
-  return words.sort().join(',');
-}
-
-const PATIENCE = 100;
 
 async function tell(t: Test, world: ProxiedUser, story: HoldStory): Promise<void> {
   const own = (sql: string): string =>
@@ -43,9 +19,7 @@ async function tell(t: Test, world: ProxiedUser, story: HoldStory): Promise<void
     const text = own(fails ? sql.slice(1) : sql);
     if (fails) await holder.error(text);
     else await holder.rows(text);
-    // After an error the server is asked what is left, when the client has its answer already.
-    for (let i = 0; i < PATIENCE && (await held(world)) !== (holds ?? ''); i++) await sleep(10);
-    t.equal(await held(world), holds ?? '', sql);
+    await isHeld(t, world, holds ?? '', sql);
   }
   t.equal(await sessionOf(other), session, 'another client has that very session');
   t.strictSame(await outcome(other, own(story.gone[0])), story.gone[1], story.gone[0]);

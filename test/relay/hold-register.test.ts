@@ -1,18 +1,11 @@
 import t from 'tap';
 import { type Holder, HoldRegister, KEPT_TEXT, type StatementText } from '../../src/relay/hold-register.js';
 import { HoldReason } from '../../src/session/hold-reason.js';
-import { lexerContext } from '../../src/sql/lexer-context.js';
+import { mariadb } from '../sql/describe.js';
 
 const { Transaction, UserLock, TemporaryTable, Diagnostics, SessionMode, Cursor } = HoldReason;
 
-const context = lexerContext({
-  charset: 'utf8mb4',
-  ansiQuotes: false,
-  noBackslashEscapes: false,
-  mariadb: true,
-  serverVersion: 101119,
-});
-const text = (sql: string): StatementText => ({ sql: Buffer.from(sql), context });
+const text = (sql: string): StatementText => ({ sql: Buffer.from(sql), context: mariadb() });
 const holder = (connectionId: number): Holder => ({
   connectionId,
   userName: `user ${connectionId}`,
@@ -95,7 +88,7 @@ t.test('one statement may begin several holds, of which one ends', async (t) => 
 t.test('a text is copied, and not more of it than can matter', async (t) => {
   const { register } = world();
   const sql = Buffer.from('x'.repeat(2 * KEPT_TEXT));
-  register.changed(holder(1), UserLock, { sql, context });
+  register.changed(holder(1), UserLock, { sql, context: mariadb() });
   sql.fill('y');
   t.equal(register.snapshot()[0]?.statement, `digest of ${'x'.repeat(KEPT_TEXT)}`);
 });

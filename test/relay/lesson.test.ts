@@ -1,22 +1,18 @@
 import t, { type Test } from 'tap';
 import { callInternal, queryCommand } from '../../src/backend/internal-commands.js';
-import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
+import { ServerAccount } from '../../src/backend/upstream.js';
 import { Capability, Status } from '../../src/protocol/constants.js';
 import { encodeOk, parseOk } from '../../src/protocol/generic-response.js';
 import { Conditions } from '../../src/relay/conditions.js';
 import { LearnedAnswers } from '../../src/relay/learned-answers.js';
 import { Lesson } from '../../src/relay/lesson.js';
-import { ProfileRegistry, type SessionProfile } from '../../src/session/profile.js';
+import type { SessionProfile } from '../../src/session/profile.js';
+import { upstreamOf } from '../backend/support/upstream.js';
 import { type Proxied, proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
-import { CLASSIC, errOf, loginOf, RawClient, unlessErr } from '../support/raw-client.js';
+import { CLASSIC, errOf, unlessErr } from '../support/raw-client.js';
 import { APP_PASSWORD, APP_USER, forEachPrivateServer, forEachServer } from '../support/servers.js';
-
-async function login(t: Test, url: string, capabilities = CLASSIC): Promise<RawClient> {
-  const client = await RawClient.login(loginOf(url, { capabilities }));
-  t.teardown(() => client.destroy());
-  return client;
-}
+import { login } from './support/login.js';
 
 /** How many of a fresh client's texts are answered without the server, once others have sent them three times. */
 async function answered(
@@ -152,14 +148,7 @@ await forEachServer(
     });
 
     await t.test('a lesson is believed only when the server shows the same', async (t) => {
-      const { host, port } = server;
-      const options = {
-        address: { host, port },
-        connectTimeoutMs: 10_000,
-        maxPreparedStatements: 1,
-        attributes: {},
-      };
-      const upstream = new Upstream(options, new ProfileRegistry());
+      const upstream = upstreamOf(server);
       const account = new ServerAccount(APP_USER, () => APP_PASSWORD);
       const session = await upstream.open(account, 'app', CLASSIC);
       t.teardown(() => session.close());

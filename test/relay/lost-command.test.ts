@@ -12,7 +12,7 @@ import {
 import { effectsOf } from '../../src/session/effects-of.js';
 import { HoldReason } from '../../src/session/hold-reason.js';
 import { NO_EFFECTS } from '../../src/session/statement-effects.js';
-import { traitsOf } from '../session/support/statements.js';
+import { traitsOf } from '../sql/describe.js';
 
 function text(sql: string): LosableWork {
   const traits = traitsOf(sql);

@@ -1,9 +1,10 @@
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { Capability } from '../../src/protocol/constants.js';
 import { type Proxied, proxied } from '../support/proxied.js';
-import { CLASSIC, loginOf, MODERN, RawClient, type RawPacket, unlessErr } from '../support/raw-client.js';
+import { CLASSIC, MODERN, type RawClient, type RawPacket, unlessErr } from '../support/raw-client.js';
 import { readOk } from '../support/raw-ok.js';
 import { forEachServer } from '../support/servers.js';
+import { login } from './support/login.js';
 
 /** What clients send when they connect, as recorded from the real ones. */
 const PREAMBLES: Readonly<Record<string, readonly string[]>> = {
@@ -86,12 +87,6 @@ async function variables(client: RawClient): Promise<Record<string, string>> {
   const reply = await client.must("SHOW SESSION VARIABLES WHERE Variable_name NOT LIKE 'session_track%'");
   const rows = reply.slice(client.deprecateEof ? 3 : 4, -1).map(({ payload }) => columns(payload));
   return Object.fromEntries(rows.filter(([name]) => !PASSING.has(name ?? '')));
-}
-
-async function login(t: Test, url: string, capabilities: number): Promise<RawClient> {
-  const client = await RawClient.login(loginOf(url, { capabilities }));
-  t.teardown(() => client.destroy());
-  return client;
 }
 
 /** A reply's packets; with session tracking in no order of variables, which differs from one start of MariaDB to the next. */

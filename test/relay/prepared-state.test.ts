@@ -1,29 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import type { Client } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser } from '../support/proxied-user.js';
 import { forEachServer } from '../support/servers.js';
+import { isHeld } from './support/holds.js';
 
 /** What statements do that were prepared before, in another schema or before a trigger was made. */
-
-/** The words of all reasons for which sessions are held now, in order. */
-async function held(world: ProxiedUser): Promise<string> {
-  const words: string[] = [];
-  const metrics = await (await fetch(`${world.proxy.http}/metrics`)).text();
-  for (const line of metrics.split('\n')) {
-    const [, reason, value] = /^mybouncer_holds\{.*reason="(\w+)".*\} (\d+)/.exec(line) ?? [];
-    if (reason !== undefined && Number(value) > 0 && reason !== 'diagnostics') words.push(reason);
-  }
-  return words.sort().join(',');
-}
-
-const PATIENCE = 100;
-
-/** After some statements the server is asked what is left, when the client has its answer already. */
-async function isHeld(t: Test, world: ProxiedUser, expected: string, after: string): Promise<void> {
-  for (let i = 0; i < PATIENCE && (await held(world)) !== expected; i++) await sleep(10);
-  t.equal(await held(world), expected, after);
-}
 
 /** One way to prepare a statement and to run it later. */
 interface Way {

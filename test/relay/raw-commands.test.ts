@@ -1,6 +1,6 @@
 import t, { type Test } from 'tap';
 import { Capability, Command } from '../../src/protocol/constants.js';
-import { type Proxied, proxied } from '../support/proxied.js';
+import { proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
 import {
   CLASSIC,
@@ -15,16 +15,10 @@ import {
 import { executePayload, int, rowsOf, text } from '../support/raw-values.js';
 import type { TestServer } from '../support/server-handle.js';
 import { forEachServer } from '../support/servers.js';
+import { login } from './support/login.js';
 import { script } from './support/script.js';
 import type { Script } from './support/steps.js';
 import { transcript } from './support/transcript.js';
-
-/** A raw client of the proxy's that ends with the test. */
-async function login(t: Test, world: Proxied, capabilities = CLASSIC): Promise<RawClient> {
-  const client = await RawClient.login(loginOf(world.proxy.url, { capabilities }));
-  t.teardown(() => client.destroy());
-  return client;
-}
 
 const DIALECTS = [
   ['EOF packets', CLASSIC],
@@ -85,7 +79,7 @@ await forEachServer(
 
     for (const [name, capabilities] of DIALECTS) {
       await t.test(`a cursor stays open while others work: ${name}`, async (t) => {
-        const client = await login(t, world, capabilities);
+        const client = await login(t, world.proxy.url, capabilities);
         const other = await world.connect();
         await client.must('CREATE TABLE IF NOT EXISTS numbers(n INT PRIMARY KEY)');
         await client.must(`REPLACE INTO numbers VALUES ${Array.from({ length: 50 }, (_, i) => `(${i})`)}`);
@@ -117,7 +111,7 @@ await forEachServer(
     }
 
     await t.test('an open cursor ends with COM_STMT_RESET, COM_STMT_CLOSE and the connection', async (t) => {
-      const client = await login(t, world);
+      const client = await login(t, world.proxy.url);
       const held = (): Promise<number> => world.proxy.metric('mybouncer_holds', 'reason="cursor"');
       const open = async (): Promise<number> => {
         const statement = await client.prepare('SELECT n FROM numbers ORDER BY n');
@@ -146,8 +140,8 @@ await forEachServer(
       });
       await open();
       client.destroy();
-      const next = await login(t, world);
-      const another = await login(t, world);
+      const next = await login(t, world.proxy.url);
+      const another = await login(t, world.proxy.url);
       await next.must('BEGIN');
       await another.must('SELECT 1');
       t.equal(await held(), 0);
@@ -161,7 +155,7 @@ await forEachServer(
     });
 
     await t.test('long data comes in pieces, and belongs to one session until it is executed', async (t) => {
-      const client = await login(t, world);
+      const client = await login(t, world.proxy.url);
       const other = await world.connect();
       await client.must('CREATE TABLE pieces(id INT PRIMARY KEY, data LONGBLOB)');
       const statement = await client.prepare('INSERT INTO pieces VALUES(?, ?)');
@@ -192,8 +186,8 @@ await forEachServer(
     });
 
     await t.test('an execute without types on a session that never saw them', async (t) => {
-      const client = await login(t, world);
-      const other = await login(t, world);
+      const client = await login(t, world.proxy.url);
+      const other = await login(t, world.proxy.url);
       const statement = await client.prepare('SELECT CONCAT(?, ":", ?) AS x');
       const first = executePayload(statement, [int(1), text('one')]);
       unlessErr(await client.command(Command.StmtExecute, first, 'results'));
@@ -227,7 +221,7 @@ await forEachServer(
     });
 
     await t.test('what is pipelined is answered in order', async (t) => {
-      const client = await login(t, world);
+      const client = await login(t, world.proxy.url);
       const count = 500;
       const writes = Array.from({ length: count }, (_, i) =>
         packets(commandPayload(Command.Query, `SELECT ${i}`)),
@@ -269,7 +263,7 @@ await forEachServer(
     });
 
     await t.test('one byte at a time', async (t) => {
-      const client = await login(t, world);
+      const client = await login(t, world.proxy.url);
       const bytes = Buffer.concat([
         ...packets(commandPayload(Command.Query, "SELECT 'slow'")),
         ...packets(commandPayload(Command.Ping)),

@@ -5,8 +5,10 @@ import { completeConfigWithUrl, loadSettings } from '../../src/config/load.js';
 import { type Client, eventually, type Proxied } from '../support/proxied.js';
 import { ProxiedUser, proxiedUser, sessionOf } from '../support/proxied-user.js';
 import { startProxy } from '../support/proxy.js';
+import { MAKE_ROUTINE, ROUTINE_KINDS, type RoutineKind, USE_ROUTINE } from '../support/routine-kinds.js';
 import type { TestServer } from '../support/server-handle.js';
 import { type Flavor, forEachServer } from '../support/servers.js';
+import { outcome } from './support/holds.js';
 
 /** State made by a routine, a trigger or a view. */
 interface Made {
@@ -66,50 +68,17 @@ const MADE: readonly Made[] = [
   },
 ];
 
-const KINDS = ['procedure', 'function', 'trigger', 'view'] as const;
-type Kind = (typeof KINDS)[number];
-
-const MAKE: Readonly<Record<Kind, (name: string, body: string) => readonly string[]>> = {
-  procedure: (name, body) => [`CREATE PROCEDURE ${name}() BEGIN ${body}; END`],
-  function: (name, body) => [
-    `CREATE FUNCTION ${name}() RETURNS INT DETERMINISTIC NO SQL BEGIN ${body}; RETURN 1; END`,
-  ],
-  trigger: (name, body) => [
-    `CREATE TABLE ${name}_table(a INT)`,
-    `CREATE TRIGGER ${name} BEFORE INSERT ON ${name}_table FOR EACH ROW BEGIN ${body}; END`,
-  ],
-  view: (name, body) => [
-    ...MAKE.function(`${name}_inner`, body),
-    `CREATE VIEW ${name} AS SELECT ${name}_inner() AS a`,
-  ],
-};
-
-const USE: Readonly<Record<Kind, (name: string) => string>> = {
-  procedure: (name) => `CALL ${name}()`,
-  function: (name) => `SELECT ${name}()`,
-  trigger: (name) => `INSERT INTO ${name}_table VALUES(1)`,
-  view: (name) => `SELECT * FROM ${name}`,
-};
-
-async function outcome(client: Client, sql: string): Promise<unknown> {
-  try {
-    return await client.value(sql);
-  } catch (error) {
-    return (error as { errno?: number }).errno;
-  }
-}
-
 async function nothingHeld(world: Proxied): Promise<void> {
   await eventually('nothing is held', async () => (await world.proxy.metric('mybouncer_holds')) === 0);
 }
 
 /** With one session: the client that used it keeps what it made, nobody else sees it, and it ends with the client. */
-async function staysWithItsClient(t: Test, world: ProxiedUser, made: Made, kind: Kind): Promise<void> {
+async function staysWithItsClient(t: Test, world: ProxiedUser, made: Made, kind: RoutineKind): Promise<void> {
   const name = `${kind}_${made.name}`;
   const [holder, other] = [await world.connect(), await world.connect()];
-  for (const sql of MAKE[kind](name, made.sql.replace('NAME', name))) await other.run(sql);
+  for (const sql of MAKE_ROUTINE[kind](name, made.sql.replace('NAME', name))) await other.run(sql);
   const look = made.look.replace('NAME', name);
-  await holder.rows(USE[kind](name));
+  await holder.rows(USE_ROUTINE[kind](name));
   t.equal(await world.proxy.metric('mybouncer_holds', `"${made.reason}"`), 1, `${kind}: held`);
   const seen = outcome(other, look);
   t.equal(await outcome(holder, look), made.there, `${kind}: there`);
@@ -123,9 +92,9 @@ async function harmless(t: Test, world: ProxiedUser): Promise<void> {
   const [client, other] = [await world.connect(), await world.connect()];
   const body =
     "BEGIN DECLARE v INT DEFAULT 3; SELECT COUNT(*) INTO v FROM plain WHERE a = 'get_lock(1)'; END";
-  for (const kind of KINDS) {
-    for (const sql of MAKE[kind](`${kind}_harmless`, body)) await client.run(sql);
-    await client.rows(USE[kind](`${kind}_harmless`));
+  for (const kind of ROUTINE_KINDS) {
+    for (const sql of MAKE_ROUTINE[kind](`${kind}_harmless`, body)) await client.run(sql);
+    await client.rows(USE_ROUTINE[kind](`${kind}_harmless`));
     t.equal(await world.proxy.metric('mybouncer_holds'), 0, kind);
     t.equal(await other.value('SELECT 1'), 1, `${kind}: another client is served`);
   }
@@ -198,9 +167,13 @@ async function madePastTheProxy(t: Test, world: ProxiedUser): Promise<void> {
   const direct = await world.directAsUser();
   t.equal(await client.value('SELECT 1'), 1);
   for (const kind of ['procedure', 'function'] as const) {
-    for (const sql of MAKE[kind](`${kind}_direct`, "DO GET_LOCK('mybouncer_routine_direct', 0)"))
+    for (const sql of MAKE_ROUTINE[kind](`${kind}_direct`, "DO GET_LOCK('mybouncer_routine_direct', 0)"))
       await direct.run(sql);
-    t.equal(await holds(world, client, USE[kind](`${kind}_direct`)), true, `${kind}: its name was not known`);
+    t.equal(
+      await holds(world, client, USE_ROUTINE[kind](`${kind}_direct`)),
+      true,
+      `${kind}: its name was not known`,
+    );
   }
   t.equal((await client.error('SELECT no_such_function()')).errno, 1305);
   await client.end();
@@ -359,7 +332,7 @@ await forEachServer(
     for (const made of MADE) {
       if (made.only !== undefined && made.only !== server.flavor) continue;
       await t.test(made.name, async (t) => {
-        for (const kind of KINDS) await staysWithItsClient(t, world, made, kind);
+        for (const kind of ROUTINE_KINDS) await staysWithItsClient(t, world, made, kind);
       });
     }
     await t.test('what does nothing of the kind holds nothing', (t) => harmless(t, world));

@@ -1,45 +1,18 @@
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { callInternal, queryCommand } from '../../src/backend/internal-commands.js';
 import type { ServerSession } from '../../src/backend/server-session.js';
-import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
+import { ServerAccount } from '../../src/backend/upstream.js';
 import { Killer } from '../../src/relay/killer.js';
 import { RelayCounters } from '../../src/relay/relay-counters.js';
-import { RoutineWatch, type RoutineWatchOptions } from '../../src/relay/routine-watch.js';
+import type { RoutineWatch } from '../../src/relay/routine-watch.js';
 import { HoldReason } from '../../src/session/hold-reason.js';
-import { ProfileRegistry } from '../../src/session/profile.js';
-import { lexerContext } from '../../src/sql/lexer-context.js';
-import { StatementClassifier } from '../../src/sql/trait-cache.js';
-import type { StatementTraits } from '../../src/sql/traits.js';
+import { upstreamOf } from '../backend/support/upstream.js';
+import { traitsOf } from '../sql/describe.js';
 import { eventually } from '../support/proxied.js';
 import { forEachServer } from '../support/servers.js';
+import { known, watch } from './support/routine-watch.js';
 
 /** What becomes of clients when the server does not tell. */
-
-const classifier = new StatementClassifier(0);
-const context = lexerContext({
-  charset: 'utf8mb4',
-  ansiQuotes: false,
-  noBackslashEscapes: false,
-  mariadb: true,
-  serverVersion: 101119,
-});
-
-function traits(sql: string): StatementTraits {
-  const buf = Buffer.from(sql);
-  return classifier.classify(buf, 0, buf.length, context);
-}
-
-function watch(t: Test, over: Partial<RoutineWatchOptions>): RoutineWatch {
-  const routines = new RoutineWatch({
-    connect: () => Promise.reject(new Error('no way')),
-    publish: () => {},
-    intervalMs: 60_000,
-    log: { warn: () => {} },
-    ...over,
-  });
-  t.teardown(() => routines.stop());
-  return routines;
-}
 
 const account = new ServerAccount('app', () => '');
 
@@ -47,13 +20,9 @@ const account = new ServerAccount('app', () => '');
 const Doubt = { None: 'none', Reset: 'reset', Held: 'held' } as const;
 
 function doubtOf(routines: RoutineWatch, sql: string, of: ServerAccount): string {
-  const { holds, inDoubt } = routines.effectsOf(traits(sql), of);
+  const { holds, inDoubt } = routines.effectsOf(traitsOf(sql), of);
   if ((holds & HoldReason.Unknown) !== 0) return Doubt.Held;
   return inDoubt ? Doubt.Reset : Doubt.None;
-}
-
-function known(routines: RoutineWatch): Promise<void> {
-  return new Promise((resolve) => routines.whenKnown(resolve));
 }
 
 t.test('while nothing could be read, no session that may have run a routine goes on as it is', async (t) => {
@@ -61,9 +30,9 @@ t.test('while nothing could be read, no session that may have run a routine goes
   const routines = watch(t, { log: { warn: (fields) => warnings.push(fields) } });
   routines.watch(account);
   t.ok(routines.pending);
-  t.ok(routines.mustWaitFor(traits('SELECT 1')));
+  t.ok(routines.mustWaitFor(traitsOf('SELECT 1')));
   t.notOk(
-    routines.mustWaitFor(traits('COMMIT')),
+    routines.mustWaitFor(traitsOf('COMMIT')),
     'it runs nothing: others may wait for the locks that it ends',
   );
   await known(routines);
@@ -79,7 +48,7 @@ t.test('while nothing could be read, no session that may have run a routine goes
     ['USE a', Doubt.None],
   ] as const) {
     t.equal(doubtOf(routines, sql, account), doubt, sql);
-    t.notOk(routines.mustWaitFor(traits('SELECT a FROM b')), 'no use to wait');
+    t.notOk(routines.mustWaitFor(traitsOf('SELECT a FROM b')), 'no use to wait');
   }
   t.strictSame(warnings, [{ user: 'app', error: 'no way' }], 'told once');
 });
@@ -97,15 +66,7 @@ t.test('a server that does not answer is not waited for without end', { timeout:
 await forEachServer(t, async (t, server) => {
   const user = await server.createUser();
   const own = new ServerAccount(user.user, () => user.password);
-  const upstream = new Upstream(
-    {
-      address: { host: server.host, port: server.port },
-      connectTimeoutMs: 10_000,
-      maxPreparedStatements: 10,
-      attributes: {},
-    },
-    new ProfileRegistry(),
-  );
+  const upstream = upstreamOf(server);
   const session = await upstream.open(own, null, 0);
   t.teardown(() => session.quit());
 
@@ -126,7 +87,7 @@ await forEachServer(t, async (t, server) => {
     await eventually('a look has failed', async () => warnings.length === 1);
     t.equal(doubtOf(routines, 'SELECT a FROM b', own), Doubt.None);
     t.notOk(routines.pending);
-    routines.hasRun(traits('CREATE TRIGGER x BEFORE INSERT ON b FOR EACH ROW DO 1'));
+    routines.hasRun(traitsOf('CREATE TRIGGER x BEFORE INSERT ON b FOR EACH ROW DO 1'));
     t.ok(routines.pending);
     await known(routines);
     t.equal(doubtOf(routines, 'SELECT a FROM b', own), Doubt.Reset, 'after a change it does not');
@@ -154,7 +115,7 @@ await forEachServer(t, async (t, server) => {
     const routines = watch(t, {
       connect: () => new Promise((resolve) => begun.push(() => resolve(session))),
     });
-    const change = traits('CREATE TRIGGER x BEFORE INSERT ON b FOR EACH ROW DO 1');
+    const change = traitsOf('CREATE TRIGGER x BEFORE INSERT ON b FOR EACH ROW DO 1');
     routines.watch(own);
     const first = known(routines);
     routines.hasRun(change);
@@ -170,7 +131,7 @@ await forEachServer(t, async (t, server) => {
     t.ok(routines.pending);
     let asked: boolean | null = null;
     routines.whenKnown(() => {
-      asked = routines.mustWaitFor(traits('SELECT a FROM b'));
+      asked = routines.mustWaitFor(traitsOf('SELECT a FROM b'));
     });
     begun[1]?.();
     await second;

@@ -136,16 +136,21 @@ function lost(t: Test, told: Told | undefined, what: string): void {
   t.notOk(told !== undefined && 'value' in told, 'and no row');
 }
 
+/** Each of the two has lost the connection, and is served on its next. */
+function bothStartAnew(t: Test, program: Forked): void {
+  for (const who of ['parent', 'child'] as const) {
+    lost(t, program.of(who, 'shared'), `${who}: lost`);
+    t.equal(program.of(who, 'anew')?.value, 1, `${who}: a connection of its own`);
+  }
+}
+
 async function inTheStream(t: Test, scene: Scene, driver: Driver): Promise<void> {
   const program = scene.run(t, driver, 'command');
   await scene.untilSleeping();
   const before = await scene.counted('command_during_reply');
   program.go();
   await program.ended();
-  for (const who of ['parent', 'child'] as const) {
-    lost(t, program.of(who, 'shared'), `${who}: lost`);
-    t.equal(program.of(who, 'anew')?.value, 1, `${who}: a connection of its own`);
-  }
+  bothStartAnew(t, program);
   const opener = `${program.of('parent', 'before')?.pid} (program ${DRIVERS[driver]})`;
   const texts = program.told.map(({ text }) => text ?? '');
   t.ok(
@@ -217,10 +222,7 @@ async function forkedDuring(t: Test, scene: Scene): Promise<void> {
   const before = await scene.counted('command_during_reply');
   program.go();
   await program.ended();
-  for (const who of ['parent', 'child'] as const) {
-    lost(t, program.of(who, 'shared'), `${who}: lost`);
-    t.equal(program.of(who, 'anew')?.value, 1, `${who}: a connection of its own`);
-  }
+  bothStartAnew(t, program);
   t.equal(await scene.counted('command_during_reply'), before + 1);
   const holders = (['parent', 'child'] as const).map((who) => program.of(who, 'shared')?.pid);
   t.match(scene.logged('command_during_reply'), { holders }, 'the guard was asked');

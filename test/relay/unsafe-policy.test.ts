@@ -8,18 +8,11 @@ import {
   type UnsafeStatement,
 } from '../../src/relay/unsafe-policy.js';
 import { HOLD_WORDS, HoldReason } from '../../src/session/hold-reason.js';
-import { lexerContext } from '../../src/sql/lexer-context.js';
+import { mariadb } from '../sql/describe.js';
 
 const { Transaction, UserLock, UserVariable, TemporaryTable, Unknown } = HoldReason;
 
-const context = lexerContext({
-  charset: 'utf8mb4',
-  ansiQuotes: false,
-  noBackslashEscapes: false,
-  mariadb: true,
-  serverVersion: 101119,
-});
-const text = (sql: string): StatementText => ({ sql: Buffer.from(sql), context });
+const text = (sql: string): StatementText => ({ sql: Buffer.from(sql), context: mariadb() });
 const holder = (connectionId: number): Holder => ({
   connectionId,
   userName: 'ann',

@@ -1,15 +1,10 @@
-import t, { type Test } from 'tap';
+import t from 'tap';
 import { Capability } from '../../src/protocol/constants.js';
 import { eventually, proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
-import { CLASSIC, loginOf, RawClient, type RawPacket } from '../support/raw-client.js';
+import { CLASSIC, type RawClient, type RawPacket } from '../support/raw-client.js';
 import { forEachPrivateServer, forEachServer } from '../support/servers.js';
-
-async function login(t: Test, url: string, capabilities = CLASSIC): Promise<RawClient> {
-  const client = await RawClient.login(loginOf(url, { capabilities }));
-  t.teardown(() => client.destroy());
-  return client;
-}
+import { login } from './support/login.js';
 
 /** All that comes before the connection ends. */
 async function lastWords(client: RawClient): Promise<RawPacket[]> {

@@ -3,7 +3,8 @@ import { Status } from '../../src/protocol/constants.js';
 import { ClientTrackers } from '../../src/session/client-trackers.js';
 import type { LedgerContext } from '../../src/session/ledger-context.js';
 import { SessionLedger } from '../../src/session/session-ledger.js';
-import { failText, HOME, ok, runText, textEffects, traitsOf, words } from './support/statements.js';
+import { traitsOf } from '../sql/describe.js';
+import { failText, HOME, ok, runText, textEffects, words } from './support/statements.js';
 
 /** What statements make and end, told by their texts and by how they end. */
 

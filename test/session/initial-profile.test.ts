@@ -1,5 +1,3 @@
-import { once } from 'node:events';
-import net from 'node:net';
 import t, { type Test } from 'tap';
 import { ServerConnectError } from '../../src/backend/connect.js';
 import { Capability, Command } from '../../src/protocol/constants.js';
@@ -11,6 +9,7 @@ import {
 } from '../../src/session/initial-profile.js';
 import { ProfileRegistry, type SessionProfile } from '../../src/session/profile.js';
 import { openSession, shownCollation } from '../backend/truth/session.js';
+import { listening, onward } from '../support/listening.js';
 import type { RawSession } from '../support/raw-session.js';
 import { forEachPrivateServer, ROOT_PASSWORD, type TestServer } from '../support/servers.js';
 
@@ -165,13 +164,8 @@ class CollationRelay {
 
   /** Ends with the test. */
   static async start(t: Test, server: TestServer): Promise<CollationRelay> {
-    const sockets = new Set<net.Socket>();
-    const listener = net.createServer((client) => {
-      const upstream = net.connect(server.port, server.host);
-      for (const socket of [client, upstream]) {
-        sockets.add(socket);
-        socket.on('error', () => socket.destroy());
-      }
+    const { port } = await listening(t, (client) => {
+      const upstream = onward(client, server);
       client.once('data', (login: Buffer) => {
         login[COLLATION_OFFSET] = relay.collation;
         upstream.write(login);
@@ -179,13 +173,7 @@ class CollationRelay {
       });
       upstream.pipe(client);
     });
-    listener.listen(0, '127.0.0.1');
-    await once(listener, 'listening');
-    t.teardown(() => {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
-    });
-    const relay = new CollationRelay((listener.address() as net.AddressInfo).port);
+    const relay = new CollationRelay(port);
     return relay;
   }
 }

@@ -4,7 +4,8 @@ import { effectsOf } from '../../src/session/effects-of.js';
 import { HoldReason, holdWords } from '../../src/session/hold-reason.js';
 import { SessionLedger } from '../../src/session/session-ledger.js';
 import { InsertIdEffect } from '../../src/session/statement-effects.js';
-import { effects, failText, HOME, ok, run, runText, traitsOf, words } from './support/statements.js';
+import { traitsOf } from '../sql/describe.js';
+import { effects, failText, HOME, ok, run, runText, words } from './support/statements.js';
 
 /** What keeps a session with its client, and what ends that. */
 

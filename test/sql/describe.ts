@@ -43,7 +43,8 @@ export function traitsOfBytes(bytes: string, context: LexerContext): StatementTr
   return uncached.classify(buf, 0, buf.length, context);
 }
 
-export function traitsOf(sql: string, context: LexerContext): StatementTraits {
+/** Without a context, what MariaDB would do with the text. */
+export function traitsOf(sql: string, context = mariadb()): StatementTraits {
   const buf = Buffer.from(sql, 'utf8');
   return uncached.classify(buf, 0, buf.length, context);
 }

@@ -1,35 +1,15 @@
-"""A Django app of one file: the settings that a project starts with, and a database from MYBOUNCER_TEST_URL."""
+"""A Django app as a project starts with: nothing of it stands between a request and its view."""
 
 import os
-from urllib.parse import urlsplit
 
-import django
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from django.db import connection, models
 from django.http import JsonResponse
 from django.urls import path
 
-url = urlsplit(os.environ["MYBOUNCER_TEST_URL"])
+import django_project
 
-settings.configure(
-    ALLOWED_HOSTS=["127.0.0.1"],
-    SECRET_KEY="for tests only",
-    ROOT_URLCONF=__name__,
-    USE_TZ=True,
-    DATABASES={
-        "default": {
-            "ENGINE": "django.db.backends.mysql",
-            "HOST": url.hostname,
-            "PORT": str(url.port),
-            "USER": url.username,
-            "PASSWORD": url.password,
-            "NAME": url.path[1:],
-            "CONN_MAX_AGE": 0,
-        }
-    },
-)
-django.setup()
+django_project.configure(__name__, conn_max_age=0, middleware=())
 
 
 class Book(models.Model):

@@ -9,14 +9,17 @@ from django.db import DatabaseError, connection
 from django.http import JsonResponse
 
 
-def configure(urlconf, conn_max_age, **more):
+MIDDLEWARE = ("django_project.named_statements", "django_project.answered_errors")
+
+
+def configure(urlconf, conn_max_age, middleware=MIDDLEWARE, **more):
     url = urlsplit(os.environ["MYBOUNCER_TEST_URL"])
     settings.configure(
         ALLOWED_HOSTS=["127.0.0.1"],
         SECRET_KEY="for tests only",
         ROOT_URLCONF=urlconf,
         USE_TZ=True,
-        MIDDLEWARE=["django_project.named_statements", "django_project.answered_errors"],
+        MIDDLEWARE=list(middleware),
         DATABASES={
             "default": {
                 "ENGINE": "django.db.backends.mysql",

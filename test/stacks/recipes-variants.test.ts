@@ -1,20 +1,10 @@
 import t, { type Test } from 'tap';
 import { eventually } from '../support/proxied.js';
-import { startProxy } from '../support/proxy.js';
 import { forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
 import { gunicornWithDjango, gunicornWithSqlalchemy, phpFpm } from './recipes/app-servers.js';
 import { prepare, type Recipe } from './recipes/recipe.js';
 import { ask, openShop } from './recipes/shop.js';
-import {
-  allWorkers,
-  MOST_SESSIONS,
-  open,
-  proxyOptions,
-  reopen,
-  type Scene,
-  serves,
-  sharedConnections,
-} from './recipes/trial.js';
+import { allWorkers, openProxied, type Scene, servesWithFew, sharedConnections } from './recipes/trial.js';
 import { withStack } from './support/stack.js';
 
 const CONFIG = 'gunicorn/gunicorn.conf.py';
@@ -68,10 +58,8 @@ const nothingClosed: Recipe = {
 };
 
 async function isServed(t: Test, scene: Scene): Promise<void> {
-  await reopen(scene.server);
-  const proxy = await startProxy(t, proxyOptions(scene.server));
-  const served = await serves(t, await open(t, scene, proxy.port));
-  t.ok(Number(served['server sessions']) <= MOST_SESSIONS, 'few server sessions are enough');
+  const { trial, proxy } = await openProxied(t, scene);
+  await servesWithFew(t, trial);
   const quits = await proxy.metric('mybouncer_shared_sockets_total', 'quit_of_child');
   t.equal(
     await proxy.metric('mybouncer_shared_sockets_total'),
@@ -92,9 +80,7 @@ async function shares(t: Test, { recipe, installed, server }: Scene): Promise<vo
 /** A script takes a lock, and forgets to release it. */
 async function forgets(t: Test, scene: Scene, isKept: boolean): Promise<void> {
   const { server } = scene;
-  await reopen(server);
-  const proxy = await startProxy(t, proxyOptions(server));
-  const trial = await open(t, scene, proxy.port);
+  const { trial, proxy } = await openProxied(t, scene);
   t.match(await ask('POST', `${trial.shop.url}/lock/1`), { status: 200 });
   const isFree = async (): Promise<boolean> => {
     const [row] = await server.query<{ free: number }>("SELECT IS_FREE_LOCK('shop') AS free");

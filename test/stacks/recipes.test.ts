@@ -1,7 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { eventually } from '../support/proxied.js';
-import { startProxy } from '../support/proxy.js';
 import { forEachPrivateServer } from '../support/servers.js';
 import { RECIPES } from './recipes/app-servers.js';
 import { openShop } from './recipes/shop.js';
@@ -10,12 +9,12 @@ import {
   killWorker,
   leavesNothing,
   leftovers,
-  MOST_SESSIONS,
   open,
-  proxyOptions,
+  openProxied,
   reopen,
   type Scene,
   serves,
+  servesWithFew,
   sharedConnections,
   type Trial,
 } from './recipes/trial.js';
@@ -50,13 +49,9 @@ async function directly(t: Test, scene: Scene): Promise<Counts> {
 }
 
 async function proxied(t: Test, scene: Scene): Promise<Counts> {
-  const { server } = scene;
-  await reopen(server);
-  const proxy = await startProxy(t, proxyOptions(server));
-  const trial = await open(t, scene, proxy.port);
-  const served = await serves(t, trial);
+  const { trial, proxy } = await openProxied(t, scene);
+  const served = await servesWithFew(t, trial);
   t.equal(await sharedConnections(trial), 0, 'no connection is held by two processes');
-  t.ok(Number(served['server sessions']) <= MOST_SESSIONS, 'few server sessions are enough');
   const { statement, counts } = await afterDeath(trial);
   await leavesNothing(t, trial, statement);
   t.equal(await proxy.metric('mybouncer_shared_sockets_total'), 0, 'none was used by two processes');

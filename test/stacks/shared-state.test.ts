@@ -2,8 +2,8 @@ import t, { type Test } from 'tap';
 import { eventually, type Proxied, proxied } from '../support/proxied.js';
 import { forEachServer } from '../support/servers.js';
 import { type Answer, ask } from './support/ask.js';
-import { temporaryFolder } from './support/folder.js';
 import { Gunicorn } from './support/python.js';
+import { startRedis } from './support/redis.js';
 import { freePort, Service } from './support/service.js';
 import { sideBySide } from './support/side-by-side.js';
 import { type InstalledStack, withStack } from './support/stack.js';
@@ -37,19 +37,6 @@ async function startMemcached(t: Test, installed: InstalledStack): Promise<strin
     port,
   });
   return `127.0.0.1:${port}`;
-}
-
-async function startRedis(t: Test, installed: InstalledStack): Promise<string> {
-  const port = await freePort();
-  const cwd = await temporaryFolder(t);
-  const options = ['--bind', '127.0.0.1', '--port', String(port), '--save', '', '--appendonly', 'no'];
-  await Service.start(t, {
-    name: 'redis',
-    words: [installed.program('redis-server'), ...options],
-    cwd,
-    port,
-  });
-  return `redis://127.0.0.1:${port}/0`;
 }
 
 /** Asks until each worker has answered; `answered` hears of all answers but those of some workers. */
@@ -167,9 +154,10 @@ async function sharedState(t: Test, installed: InstalledStack): Promise<void> {
     t,
     async (t, server) => {
       const world = await proxied(t, server, ['--pool-size', String(POOL)]);
+      const redis = await startRedis(t, installed.program('redis-server'));
       const beside = {
         memcached: await startMemcached(t, installed),
-        redis: await startRedis(t, installed),
+        redis: `redis://127.0.0.1:${redis.port}/0`,
       };
       // One after the other: they share the caches.
       const direct = await meet(t, installed.python, world, server.url(world.schema), beside);

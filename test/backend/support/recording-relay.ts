@@ -1,41 +1,26 @@
-import { once } from 'node:events';
-import net from 'node:net';
 import type { Test } from 'tap';
-import type { ServerAddress } from '../../../src/backend/server-channel.js';
 import { HEADER_SIZE } from '../../../src/protocol/constants.js';
+import { listening, onward, type TcpAddress } from '../../support/listening.js';
 
 /** Stands between a client and a real server, passes every byte on and remembers it. */
 export class RecordingRelay {
-  readonly address: ServerAddress;
+  readonly address: TcpAddress;
   readonly #fromServer: Buffer[] = [];
   readonly #fromClient: Buffer[] = [];
 
-  private constructor(address: ServerAddress) {
+  private constructor(address: TcpAddress) {
     this.address = address;
   }
 
   /** Ends with the test. */
-  static async start(t: Test, server: ServerAddress): Promise<RecordingRelay> {
-    const sockets = new Set<net.Socket>();
-    const listener = net.createServer((client) => {
-      const target = 'socketPath' in server ? { path: server.socketPath } : server;
-      const upstream = net.connect(target);
-      for (const socket of [client, upstream]) {
-        sockets.add(socket);
-        socket.on('error', () => {});
-      }
+  static async start(t: Test, server: TcpAddress): Promise<RecordingRelay> {
+    const address = await listening(t, (client) => {
+      const upstream = onward(client, server);
       client.on('data', (data: Buffer) => relay.#fromClient.push(data));
       upstream.on('data', (data: Buffer) => relay.#fromServer.push(data));
       client.pipe(upstream).pipe(client);
     });
-    listener.listen(0, '127.0.0.1');
-    await once(listener, 'listening');
-    t.teardown(() => {
-      for (const socket of sockets) socket.destroy();
-      listener.close();
-    });
-    const { port } = listener.address() as net.AddressInfo;
-    const relay = new RecordingRelay({ host: '127.0.0.1', port });
+    const relay = new RecordingRelay(address);
     return relay;
   }
 

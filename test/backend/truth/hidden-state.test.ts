@@ -1,4 +1,5 @@
 import t from 'tap';
+import { MAKE_ROUTINE, ROUTINE_KINDS, USE_ROUTINE } from '../../support/routine-kinds.js';
 import { forEachServer } from '../../support/servers.js';
 import { openSession } from './session.js';
 
@@ -96,31 +97,6 @@ const ACTS: readonly Act[] = [
   { name: 'rows', sql: 'INSERT INTO other VALUES(1)', mariadb: 'nothing', mysql: 'nothing' },
 ];
 
-const KINDS = ['procedure', 'function', 'trigger', 'view'] as const;
-type Kind = (typeof KINDS)[number];
-
-const MAKE: Readonly<Record<Kind, (name: string, body: string) => readonly string[]>> = {
-  procedure: (name, body) => [`CREATE PROCEDURE ${name}() BEGIN ${body}; END`],
-  function: (name, body) => [
-    `CREATE FUNCTION ${name}() RETURNS INT DETERMINISTIC NO SQL BEGIN ${body}; RETURN 1; END`,
-  ],
-  trigger: (name, body) => [
-    `CREATE TABLE ${name}_table(a INT)`,
-    `CREATE TRIGGER ${name} BEFORE INSERT ON ${name}_table FOR EACH ROW BEGIN ${body}; END`,
-  ],
-  view: (name, body) => [
-    ...MAKE.function(`${name}_function`, body),
-    `CREATE VIEW ${name} AS SELECT ${name}_function()`,
-  ],
-};
-
-const USE: Readonly<Record<Kind, (name: string) => string>> = {
-  procedure: (name) => `CALL ${name}()`,
-  function: (name) => `SELECT ${name}()`,
-  trigger: (name) => `INSERT INTO ${name}_table VALUES(1)`,
-  view: (name) => `SELECT * FROM ${name}`,
-};
-
 await forEachServer(t, async (t, server) => {
   const schema = await server.createDatabase();
   const root = { schema, user: 'root', password: new URL(server.rootUrl).password };
@@ -130,11 +106,11 @@ await forEachServer(t, async (t, server) => {
 
   for (const act of ACTS) {
     await t.test(act.name, async (t) => {
-      for (const kind of act.procedureOnly ? (['procedure'] as const) : KINDS) {
+      for (const kind of act.procedureOnly ? (['procedure'] as const) : ROUTINE_KINDS) {
         const name = `${kind}_${act.name}`;
-        for (const sql of MAKE[kind](name, act.sql.replace('NAME', name))) await setup.must(sql);
+        for (const sql of MAKE_ROUTINE[kind](name, act.sql.replace('NAME', name))) await setup.must(sql);
         const session = await openSession(t, server, { schema });
-        const { tracked } = await session.must(USE[kind](name));
+        const { tracked } = await session.must(USE_ROUTINE[kind](name));
         t.equal(tracked.changed ? 'flag' : 'nothing', act[server.flavor], kind);
         if (act.reports !== undefined) {
           const names = tracked.variables.map((one) => one.slice(0, one.indexOf('=')));
@@ -159,11 +135,11 @@ await forEachServer(t, async (t, server) => {
   await t.test(
     'LAST_INSERT_ID(): a procedure changes it, what else runs inside a statement does not',
     async (t) => {
-      for (const kind of KINDS) {
+      for (const kind of ROUTINE_KINDS) {
         const name = `${kind}_id`;
-        for (const sql of MAKE[kind](name, 'DO LAST_INSERT_ID(77)')) await setup.must(sql);
+        for (const sql of MAKE_ROUTINE[kind](name, 'DO LAST_INSERT_ID(77)')) await setup.must(sql);
         const session = await openSession(t, server, { schema });
-        const reply = await session.must(USE[kind](name));
+        const reply = await session.must(USE_ROUTINE[kind](name));
         t.equal(reply.ok.lastInsertId, 0n, `${kind}: not told`);
         t.equal(await session.value('SELECT LAST_INSERT_ID()'), kind === 'procedure' ? '77' : '0', kind);
       }

@@ -47,78 +47,75 @@ function asText(error: unknown): string {
   return `${String(error.errno)} ${error.message}`;
 }
 
-const mysql2: RealClient = {
-  name: 'mysql2',
-  missing: () => Promise.resolve(null),
-  async login({ user, password, port, socketPath }) {
-    try {
-      const where = socketPath === undefined ? { host: '127.0.0.1', port: port ?? 0 } : { socketPath };
-      const connection = await mysql.createConnection({ ...where, user, password });
-      await connection.ping();
-      await connection.end();
-      return 'ok';
-    } catch (error) {
-      return asText(error);
-    }
-  },
-  async change({ user, password, port }, to) {
-    const connection = await mysql.createConnection({ host: '127.0.0.1', port: port ?? 0, user, password });
-    try {
-      await connection.changeUser({ user: to.user, password: to.password });
-      await connection.ping();
-      return 'ok';
-    } catch (error) {
-      return asText(error);
-    } finally {
-      connection.destroy();
-    }
-  },
-};
+/** A connection of one of the npm drivers. */
+interface Connection {
+  ping(): Promise<void>;
+  changeUser(to: { user: string; password: string }): Promise<void>;
+  end(): Promise<void>;
+  destroy(): void;
+}
+
+type Where = { host: string; port: number } | { socketPath: string };
+
+function whereOf({ port, socketPath }: Target): Where {
+  return socketPath === undefined ? { host: '127.0.0.1', port: port ?? 0 } : { socketPath };
+}
+
+/** A driver for Node: nothing is missing. @param open - the second way is for who is to become another user */
+function nodeClient(
+  name: string,
+  open: (target: Target & { where: Where }) => Promise<Connection>,
+  openToChange = open,
+): RealClient {
+  return {
+    name,
+    missing: () => Promise.resolve(null),
+    async login(target) {
+      try {
+        const connection = await open({ ...target, where: whereOf(target) });
+        await connection.ping();
+        await connection.end();
+        return 'ok';
+      } catch (error) {
+        return asText(error);
+      }
+    },
+    async change(from, to) {
+      const connection = await openToChange({ ...from, where: whereOf(from) });
+      try {
+        await connection.changeUser({ user: to.user, password: to.password });
+        await connection.ping();
+        return 'ok';
+      } catch (error) {
+        return asText(error);
+      } finally {
+        connection.destroy();
+      }
+    },
+  };
+}
+
+const mysql2 = nodeClient('mysql2', ({ where, user, password }) =>
+  mysql.createConnection({ ...where, user, password }),
+);
 
 /** Its own default is one second, which a busy machine may take. */
 const PATIENCE_MS = 20_000;
 
-const mariadbNode: RealClient = {
-  name: 'mariadb (npm)',
-  missing: () => Promise.resolve(null),
-  async login({ user, password, port, socketPath }) {
-    try {
-      const where = socketPath === undefined ? { host: '127.0.0.1', port: port ?? 0 } : { socketPath };
-      const connection = await mariadb.createConnection({
-        ...where,
-        user,
-        password,
-        allowPublicKeyRetrieval: true,
-        connectTimeout: PATIENCE_MS,
-      });
-      await connection.ping();
-      await connection.end();
-      return 'ok';
-    } catch (error) {
-      return asText(error);
-    }
-  },
-  async change({ user, password, port }, to) {
-    const where = { host: '127.0.0.1', port: port ?? 0 };
-    // Without a schema it leaves out a field of COM_CHANGE_USER, which the servers stumble over as well.
-    const connection = await mariadb.createConnection({
+const mariadbNode = nodeClient(
+  'mariadb (npm)',
+  ({ where, user, password }) =>
+    mariadb.createConnection({
       ...where,
       user,
       password,
-      database: 'shop',
+      allowPublicKeyRetrieval: true,
       connectTimeout: PATIENCE_MS,
-    });
-    try {
-      await connection.changeUser({ user: to.user, password: to.password });
-      await connection.ping();
-      return 'ok';
-    } catch (error) {
-      return asText(error);
-    } finally {
-      connection.destroy();
-    }
-  },
-};
+    }),
+  // Without a schema it leaves out a field of COM_CHANGE_USER, which the servers stumble over as well.
+  ({ where, user, password }) =>
+    mariadb.createConnection({ ...where, user, password, database: 'shop', connectTimeout: PATIENCE_MS }),
+);
 
 function cliArguments({ user, port, socketPath }: Target): string[] {
   const where =

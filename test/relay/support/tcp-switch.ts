@@ -1,40 +1,25 @@
-import { once } from 'node:events';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Test } from 'tap';
-
-/** A server's port on this machine. */
-interface Target {
-  readonly port: number;
-}
+import { listening, onward, type TcpAddress } from '../../support/listening.js';
 
 /** Stands between the proxy and its servers, as balancers do. */
 export class TcpSwitch {
   /** Connections so far. */
   count = 0;
   /** Where the next ones lead; null: nobody answers them, they are closed. */
-  target: Target | null;
-  readonly #server: Server;
+  target: TcpAddress | null;
+  readonly port: number;
   readonly #open = new Set<Socket>();
 
-  private constructor(server: Server, target: Target) {
-    this.#server = server;
+  private constructor(port: number, target: TcpAddress) {
+    this.port = port;
     this.target = target;
-    server.on('connection', (socket) => this.#connected(socket));
   }
 
-  static async open(t: Test, target: Target): Promise<TcpSwitch> {
-    const server = createServer().listen(0, '127.0.0.1');
-    await once(server, 'listening');
-    const tcpSwitch = new TcpSwitch(server, target);
-    t.teardown(() => {
-      server.close();
-      for (const socket of tcpSwitch.#open) socket.destroy();
-    });
+  static async open(t: Test, target: TcpAddress): Promise<TcpSwitch> {
+    const { port } = await listening(t, (socket) => tcpSwitch.#connected(socket));
+    const tcpSwitch = new TcpSwitch(port, target);
     return tcpSwitch;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
   }
 
   /** A server's URL by way of the switch. */
@@ -52,23 +37,13 @@ export class TcpSwitch {
 
   #connected(socket: Socket): void {
     this.count++;
-    socket.on('error', () => {});
     if (this.target === null) {
       socket.destroy();
       return;
     }
-    const onward = connect(this.target.port, '127.0.0.1');
-    for (const [from, to] of [
-      [socket, onward],
-      [onward, socket],
-    ] as const) {
-      this.#open.add(from);
-      from.on('error', () => {});
-      from.on('close', () => {
-        this.#open.delete(from);
-        to.destroy();
-      });
-      from.pipe(to);
-    }
+    const server = onward(socket, this.target);
+    server.on('close', () => socket.destroy());
+    for (const one of [socket, server]) this.#open.add(one.on('close', () => this.#open.delete(one)));
+    socket.pipe(server).pipe(socket);
   }
 }

@@ -6,9 +6,7 @@ import { holdWords } from '../../../src/session/hold-reason.js';
 import { ProfileRegistry } from '../../../src/session/profile.js';
 import type { SessionLedger } from '../../../src/session/session-ledger.js';
 import { NO_EFFECTS, type StatementEffects } from '../../../src/session/statement-effects.js';
-import { lexerContext } from '../../../src/sql/lexer-context.js';
-import { StatementClassifier } from '../../../src/sql/trait-cache.js';
-import type { StatementTraits } from '../../../src/sql/traits.js';
+import { traitsOf } from '../../sql/describe.js';
 
 const registry = new ProfileRegistry();
 const BASELINE = registry.baseline(
@@ -69,21 +67,6 @@ export function run(ledger: SessionLedger, what: Partial<StatementEffects>, ...r
 
 export function words(ledger: SessionLedger): string[] {
   return holdWords(ledger.holds);
-}
-
-const MARIADB = lexerContext({
-  charset: 'utf8mb4',
-  ansiQuotes: false,
-  noBackslashEscapes: false,
-  mariadb: true,
-  serverVersion: 101119,
-});
-const classifier = new StatementClassifier(0);
-
-/** What MariaDB would do with this text. */
-export function traitsOf(sql: string): StatementTraits {
-  const bytes = Buffer.from(sql);
-  return classifier.classify(bytes, 0, bytes.length, MARIADB);
 }
 
 export function textEffects(sql: string): StatementEffects {

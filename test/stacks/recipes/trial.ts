@@ -1,6 +1,6 @@
 import type { Test } from 'tap';
 import { eventually } from '../../support/proxied.js';
-import type { ProxyOptions } from '../../support/proxy.js';
+import { type ProxyProcess, startProxy } from '../../support/proxy.js';
 import type { PrivateTestServer } from '../../support/servers.js';
 import { repeat } from '../support/repeat.js';
 import type { InstalledStack } from '../support/stack.js';
@@ -20,7 +20,7 @@ const SLOW_ITEM = 3;
 /** Fewer than there are workers, and far fewer than there are connections from them. */
 const POOL = 3;
 /** The proxy has two for itself: one kills what dead workers have left running, one reads definitions. */
-export const MOST_SESSIONS = POOL + 2;
+const MOST_SESSIONS = POOL + 2;
 
 export interface Scene {
   readonly recipe: Recipe;
@@ -105,10 +105,6 @@ export async function reopen(server: PrivateTestServer): Promise<void> {
   await server.query('FLUSH STATUS');
 }
 
-export function proxyOptions(server: PrivateTestServer): ProxyOptions {
-  return { upstream: server.url('shop'), flags: ['--pool-size', String(POOL)] };
-}
-
 /** Opens the shop, with its workers connecting to a port, and waits until all of them are there. */
 export async function open(
   t: Test,
@@ -121,6 +117,14 @@ export async function open(
   return trial;
 }
 
+/** As {@link open}, through a proxy of its own that nobody has used. */
+export async function openProxied(t: Test, scene: Scene): Promise<{ trial: Trial; proxy: ProxyProcess }> {
+  const { server } = scene;
+  await reopen(server);
+  const proxy = await startProxy(t, { upstream: server.url('shop'), flags: ['--pool-size', String(POOL)] });
+  return { trial: await open(t, scene, proxy.port), proxy };
+}
+
 /** Everybody gets what was asked for, and each order is made once. */
 export async function serves(t: Test, trial: Trial): Promise<Counts> {
   const { requests, failed, wrong } = await requestEverything(t, trial);
@@ -128,6 +132,13 @@ export async function serves(t: Test, trial: Trial): Promise<Counts> {
   t.equal(wrong, 0, 'no answer was wrong');
   t.same(await sold(trial.server), { taken: ORDERS, ordered: ORDERS }, 'each order was made once');
   return { requests, 'failed or wrong': failed + wrong, 'server sessions': await mostSessions(trial) };
+}
+
+/** As {@link serves}, with no more server sessions than the pool has. */
+export async function servesWithFew(t: Test, trial: Trial): Promise<Counts> {
+  const served = await serves(t, trial);
+  t.ok(Number(served['server sessions']) <= MOST_SESSIONS, 'few server sessions are enough');
+  return served;
 }
 
 /** Kills a worker in the middle of a transaction. @returns its statement, once the worker is dead */
