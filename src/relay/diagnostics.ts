@@ -1,4 +1,4 @@
-import { queryCommand } from '../backend/internal-commands.js';
+import { type InternalReply, queryCommand } from '../backend/internal-commands.js';
 import type { LeftoverQuestion, ServerSession } from '../backend/server-session.js';
 import { Status } from '../protocol/constants.js';
 import type { OkPacket } from '../protocol/generic-response.js';
@@ -15,6 +15,15 @@ const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS() LIMIT 1');
 const MAX_KEPT_CONDITIONS = 128;
 /** One more than is kept tells that there are too many: after an error nothing else does. */
 const SHOW_WARNINGS = queryCommand(`SHOW WARNINGS LIMIT ${MAX_KEPT_CONDITIONS + 1}`);
+
+const MARK = 'mybouncer: where warnings were';
+/** Leaves a warning that has this text, and nothing else. */
+export const LEAVE_MARK = queryCommand(`DO CAST('${MARK}' AS SIGNED)`);
+
+/** Whether the rows of SHOW WARNINGS are the mark alone. */
+function isMark(rows: InternalReply['rows']): boolean {
+  return rows.length === 1 && rows[0]?.[2]?.includes(MARK) === true;
+}
 
 /**
  * Whether any client has asked for a FOUND_ROWS() that isn't simply the number of rows it got (after LIMIT with an offset,
@@ -44,6 +53,10 @@ export class Diagnostics {
   #conditions: Conditions | null = Conditions.NONE;
   #conditionsUnread = false;
   #conditionsOn: ServerSession | null = null;
+  /** Where the mark was set, see {@link needsMark}. */
+  #markOn: ServerSession | null = null;
+  /** What the client's conditions are if the mark is still to be read on {@link conditionsUnreadOn}. */
+  #unlessCleared: Conditions | null = null;
   /** Warnings that the last reply told of: more than SHOW WARNINGS lists, if there are many. */
   #told = 0;
   #failed = false;
@@ -86,14 +99,33 @@ export class Diagnostics {
     return this.#foundRowsUnread ? this.#foundRowsOn : null;
   }
 
+  /** It will be asked for, or be spoilt: it is read like the rest. */
+  wantFoundRows(): void {
+    this.#foundRowsUnread = true;
+  }
+
   /** The session whose own list of warnings and errors is right. */
   get conditionsOn(): ServerSession | null {
-    return this.#conditionsOn;
+    return this.#unlessCleared === null ? this.#conditionsOn : null;
   }
 
   /** The session whose own FOUND_ROWS() is right. */
   get foundRowsOn(): ServerSession | null {
     return this.#foundRowsOn;
+  }
+
+  /**
+   * Whether a statement that is to run on `session` may clear the client's conditions or keep them: a routine with a table or
+   * without, on MariaDB. Unless they are on that session, a warning is put in their place there, that goes as they would.
+   */
+  needsMark(session: ServerSession, work: Pick<Work, 'traits' | 'sql'>): boolean {
+    if (this.#conditions === Conditions.NONE || session.info.flavor === 'mysql') return false;
+    return work.traits !== null && clearsConditions(work) === null;
+  }
+
+  /** What {@link needsMark} asked for was done. */
+  marked(session: ServerSession): void {
+    this.#markOn = session;
   }
 
   /** A statement is about to run. */
@@ -149,6 +181,7 @@ export class Diagnostics {
       this.#conditionsAfter(session, traits.first, work);
     }
     this.#countFound(session, work, mysql);
+    this.#markOn = null;
   }
 
   #countRows(session: ServerSession, traits: StatementTraits | null): void {
@@ -159,7 +192,10 @@ export class Diagnostics {
   }
 
   #leaveConditions(session: ServerSession): void {
-    if (this.#told > 0 || this.#failed) this.#listed = this.#told;
+    if (this.#told > 0 || this.#failed) {
+      this.#listed = this.#told;
+      this.#unlessCleared = null;
+    }
     this.#conditions = null;
     this.#conditionsUnread = true;
     this.#conditionsOn = session;
@@ -169,6 +205,19 @@ export class Diagnostics {
     this.#conditions = Conditions.NONE;
     this.#conditionsUnread = false;
     this.#conditionsOn = session;
+    this.#unlessCleared = null;
+  }
+
+  /** They were cleared or not: the session's own list tells, if it was marked. */
+  #doubtConditions(session: ServerSession): void {
+    const conditions = this.#conditions;
+    this.#clearConditions(null);
+    this.#conditions = null;
+    if (conditions === null || this.#markOn !== session) return;
+    this.#unlessCleared = conditions;
+    this.#conditionsUnread = true;
+    this.#conditionsOn = session;
+    this.#listed = conditions.warnings;
   }
 
   /** After a statement that had no warnings. */
@@ -190,7 +239,7 @@ export class Diagnostics {
     else if (isHere) {
       if (this.#conditions !== Conditions.NONE) this.#leaveConditions(session);
     } else if (clears === null) {
-      this.#clearConditions(null);
+      this.#doubtConditions(session);
     }
   }
 
@@ -232,8 +281,15 @@ export class Diagnostics {
       answered: ({ err, packets, rows }) => {
         if (this.conditionsUnreadOn !== session) return;
         this.#conditionsUnread = false;
-        const isKept = err === null && rows.length <= MAX_KEPT_CONDITIONS;
-        this.#conditions = isKept ? Conditions.of(packets, listed) : null;
+        const kept = this.#unlessCleared;
+        this.#unlessCleared = null;
+        if (kept !== null && isMark(rows)) {
+          this.#conditions = kept;
+          this.#conditionsOn = null;
+          return;
+        }
+        const isWhole = err === null && rows.length <= MAX_KEPT_CONDITIONS;
+        this.#conditions = isWhole ? Conditions.of(packets, listed) : null;
       },
     };
   }
@@ -261,7 +317,10 @@ export class Diagnostics {
   }
 
   lost(session: ServerSession): void {
-    if (this.conditionsUnreadOn === session) this.#conditionsUnread = false;
+    if (this.conditionsUnreadOn === session) {
+      this.#conditionsUnread = false;
+      this.#unlessCleared = null;
+    }
     if (this.foundRowsUnreadOn === session) this.#foundRowsUnread = false;
     this.forgetPlace(session);
   }

@@ -22,6 +22,15 @@ export class Leftovers implements LeftoverOwner {
     else if (session.leftovers === this) session.leftovers = null;
   }
 
+  /** Something is to be run on `session` that spoils FOUND_ROWS(). @returns whether it must be fetched from there before */
+  keepFoundRows(session: ServerSession): boolean {
+    const { diagnostics } = this;
+    if (diagnostics.foundRows !== null || diagnostics.foundRowsOn !== session) return false;
+    diagnostics.wantFoundRows();
+    this.noted(session);
+    return true;
+  }
+
   /** {@link LeftoverOwner}. Reading warnings spoils nothing; reading counts spoils the warnings. */
   unreadOn(session: ServerSession): readonly LeftoverQuestion[] {
     const { diagnostics, insertId } = this;

@@ -8,7 +8,13 @@ import type { ClientState } from './client-state.js';
 import { readLeftovers } from './leftovers.js';
 import { Asks, asksOf, elsewhere, knows, whereUnread } from './question.js';
 import type { RelayServices } from './relay-services.js';
-import { isReady, needsReset, type RestoreTarget, restoreSession } from './session-restore.js';
+import {
+  ConditionsBefore,
+  isReady,
+  needsReset,
+  type RestoreTarget,
+  restoreSession,
+} from './session-restore.js';
 import type { Work } from './work.js';
 
 const UNKNOWN = { kind: 'unknown' } as const;
@@ -63,20 +69,32 @@ export class SessionPreparation {
     }
     const { traits } = work;
     const asks = traits === null ? Asks.Nothing : asksOf(traits);
-    const target = this.#restoreTarget(session, work, false);
+    const target = this.#restoreTarget(session, work, ConditionsBefore.Any);
     const untouched = this.#state.ranLastOn(session);
-    if (traits === null || asks === Asks.Nothing) this.#restore(session, work, target);
-    else if (knows(session, asks, diagnostics, untouched) && isReady(session, target))
+    if (traits === null || asks === Asks.Nothing) {
+      if (diagnostics.needsMark(session, work)) this.#restoreMarked(session, work, target, untouched);
+      else this.#restore(session, work, target);
+    } else if (knows(session, asks, diagnostics, untouched) && isReady(session, target))
       this.#host.prepared(session, work);
     else this.#answerElsewhere(session, work, traits, asks);
   }
 
-  #restoreTarget(session: ServerSession, work: Work, clearDiagnostics: boolean): RestoreTarget {
+  /** {@link Diagnostics.needsMark} */
+  #restoreMarked(session: ServerSession, work: Work, target: RestoreTarget, untouched: boolean): void {
+    const { conditions, conditionsOn, conditionsUnreadOn } = this.#state.left.diagnostics;
+    if (conditionsUnreadOn !== null && conditionsUnreadOn !== session)
+      this.#fetch(session, work, conditionsUnreadOn);
+    else if (conditions === null || (conditionsOn === session && untouched && isReady(session, target)))
+      this.#restore(session, work, target);
+    else this.#restore(session, work, this.#restoreTarget(session, work, ConditionsBefore.Mark));
+  }
+
+  #restoreTarget(session: ServerSession, work: Work, conditions: ConditionsBefore): RestoreTarget {
     const { left, ledger } = this.#state;
     const { profile } = ledger;
     return {
       owner: left,
-      clearDiagnostics,
+      conditions,
       // Who chooses a schema needs none before: somebody may have dropped the client's.
       profile: work.choosesSchema ? profile.withSchema(session.profile.schema) : profile,
       statement: work.statement,
@@ -102,12 +120,17 @@ export class SessionPreparation {
         : elsewhere(asks, traits, text, diagnostics, session.info.flavor === 'mysql', ledger.profile);
     switch (how.kind) {
       case 'clear':
-        this.#restore(session, work, this.#restoreTarget(session, work, true));
+        if (left.keepFoundRows(session)) {
+          this.#fetch(session, work, session);
+          return;
+        }
+        diagnostics.forgetPlace(session);
+        this.#restore(session, work, this.#restoreTarget(session, work, ConditionsBefore.None));
         return;
       case 'text':
         diagnostics.forgetPlace(session);
         work.replaceText(how.text);
-        this.#restore(session, work, this.#restoreTarget(session, work, false));
+        this.#restore(session, work, this.#restoreTarget(session, work, ConditionsBefore.Any));
         return;
       case 'conditions':
         work.answer(how.conditions, how.wanted);
@@ -147,7 +170,10 @@ export class SessionPreparation {
       if (stateUnknown) this.#state.ledger.mustReset = true;
       this.#host.answered(session, () => {
         if (refused !== null) this.#refused(session, refused, stateUnknown);
-        else this.#host.prepared(session, work);
+        else {
+          if (target.conditions === ConditionsBefore.Mark) this.#state.left.diagnostics.marked(session);
+          this.#host.prepared(session, work);
+        }
       });
     });
     // Where nothing had to be sent after all, the command is on its way already.

@@ -13,13 +13,24 @@ import type { ClientTrackers } from '../session/client-trackers.js';
 import type { SessionProfile } from '../session/profile.js';
 import { PARSE_VARIABLES, userVariableStatements } from '../session/user-variables.js';
 import type { ClientStatement } from './client-statement.js';
+import { LEAVE_MARK } from './diagnostics.js';
+
+/** What becomes of the warnings that are on a session. */
+export const ConditionsBefore = {
+  /** They do not matter. */
+  Any: 'any',
+  /** The command asks for warnings, of which there are none: those of another client must not show. */
+  None: 'none',
+  /** {@link Diagnostics.needsMark} */
+  Mark: 'mark',
+} as const;
+export type ConditionsBefore = (typeof ConditionsBefore)[keyof typeof ConditionsBefore];
 
 /** What a session must be before a client's next command may run on it. */
 export interface RestoreTarget {
   readonly owner: LeftoverOwner;
   readonly profile: SessionProfile;
-  /** The command asks for warnings, of which there are none: those of another client must not show. */
-  readonly clearDiagnostics: boolean;
+  readonly conditions: ConditionsBefore;
   /** The statement that the command executes, which must be prepared on the session. */
   readonly statement: ClientStatement | null;
   /** The client's own `session_track_…`, when the command uses them. */
@@ -29,13 +40,13 @@ export interface RestoreTarget {
 }
 
 /** MariaDB keeps warnings until a statement has a table, derived ones included. */
-const CLEAR_DIAGNOSTICS = queryCommand('SELECT 1 FROM (SELECT 1 AS x) AS t');
+const CLEAR_CONDITIONS = queryCommand('SELECT 1 FROM (SELECT 1 AS x) AS t');
 
 /** Whether a session needs nothing: the case to be fast in. */
 export function isReady(session: ServerSession, target: RestoreTarget): boolean {
   return (
     session.profile === target.profile &&
-    !target.clearDiagnostics &&
+    target.conditions === ConditionsBefore.Any &&
     target.trackers === null &&
     (session.leftovers === null || session.leftovers === target.owner) &&
     (target.lastInsertId === null || session.lastInsertId === target.lastInsertId) &&
@@ -94,7 +105,8 @@ export function restoreSession(
       },
     });
   }
-  if (target.clearDiagnostics) steps.push({ command: CLEAR_DIAGNOSTICS, apply: NOTHING });
+  if (target.conditions === ConditionsBefore.None) steps.push({ command: CLEAR_CONDITIONS, apply: NOTHING });
+  else if (target.conditions === ConditionsBefore.Mark) steps.push({ command: LEAVE_MARK, apply: NOTHING });
   if (target.trackers !== null) {
     session.trackersArmed = false;
     steps.push({ command: queryCommand(target.trackers.setStatement), apply: NOTHING });

@@ -101,8 +101,8 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       return;
     }
     const held = this.#session;
-    if (held !== null && work.effects.usesTrackers && this.state.ledger.trackersDoubtful) {
-      // What a routine has made of the trackers is read before the client's own take their place.
+    if (held !== null && this.state.ledger.trackersDoubtful && reliesOnTrackers(work)) {
+      // A routine may have switched them off.
       this.#nextWork = work;
       this.#return.settle(held, this.#currentWork(), false);
       return;
@@ -485,4 +485,9 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     if (this.#session === null) throw new TypeError('a reply came without a session');
     return this.#session;
   }
+}
+
+/** What it changes, or is bound to, is known by the server's reports alone; or it has the client's own trackers take their place. */
+function reliesOnTrackers({ effects, isPrepare }: Work): boolean {
+  return isPrepare || effects.explainsStateChange || effects.usesTrackers;
 }

@@ -1,8 +1,9 @@
 import t, { type Test } from 'tap';
-import { Capability } from '../../src/protocol/constants.js';
+import { Capability, Command } from '../../src/protocol/constants.js';
 import { type Client, type Proxied, proxied } from '../support/proxied.js';
-import { loginOf, MODERN, RawClient } from '../support/raw-client.js';
+import { CLASSIC, loginOf, MODERN, RawClient } from '../support/raw-client.js';
 import { readOk } from '../support/raw-ok.js';
+import { executePayload } from '../support/raw-values.js';
 import { forEachServer, type TestServer } from '../support/servers.js';
 
 /** `session_track_…` is each client's own, while the proxy's stay as it needs them. */
@@ -39,6 +40,7 @@ await forEachServer(t, async (t, server) => {
   await t.test('state is seen and carried whatever a client has set', (t) => carried(t, world));
   await t.test('while a session is held as well', (t) => whileHeld(t, world));
   await t.test('a routine that switches them off', (t) => disarmed(t, world, server));
+  await t.test('what is prepared in another sql_mode after that', (t) => preparedAfter(t, world));
 });
 
 async function shown(client: Client): Promise<[string, string][]> {
@@ -172,4 +174,24 @@ async function disarmed(t: Test, world: Proxied, server: TestServer): Promise<vo
     await other.end();
     await third.end();
   }
+}
+
+/** The procedure is not known yet: the session is held, and what it is in then must be known all the same. */
+async function preparedAfter(t: Test, world: Proxied): Promise<void> {
+  const owner = await world.direct();
+  await owner.run(`CREATE PROCEDURE unknown_yet() BEGIN ${ROUTINES['at_once']}; END`);
+  const client = await RawClient.login(loginOf(world.proxy.url, { capabilities: CLASSIC }));
+  await client.must('CALL unknown_yet()');
+  await client.must("SET sql_mode='ANSI_QUOTES'");
+  const text = 'SELECT "v" FROM plain';
+  const column = await client.prepare(text);
+  await client.must("SET sql_mode=''");
+  const string = await client.prepare(text);
+  const shown: (string | undefined)[] = [];
+  for (const id of [column, string]) {
+    const reply = await client.command(Command.StmtExecute, executePayload(id), 'results');
+    shown.push(reply[3]?.payload.toString('hex'));
+  }
+  t.strictSame(shown, ['000000000000', '00000176'], 'as bound when each was prepared');
+  client.destroy();
 }
