@@ -261,6 +261,12 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   /** {@link PreparationHost} */
   notPrepared(session: ServerSession, err: ErrPacket, stateUnknown: boolean): void {
+    if (err.errno === ServerError.ServerShutdown.errno) {
+      this.#shutsDown = true;
+      this.#services.cleaner.serverShutsDown(session);
+      this.broken(session, err.message);
+      return;
+    }
     if (stateUnknown) {
       if (LostState.of(this.holds, err.message, this.#work) !== null) {
         this.broken(session, err.message);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { type Client, eventually, type Proxied, proxied } from '../support/proxied.js';
 import { APP_USER, forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
@@ -230,11 +231,41 @@ async function staysDown(t: Test, server: PrivateTestServer): Promise<void> {
   await world.proxy.logged('server sessions can be opened again');
 }
 
+/** Sessions that the server still has refuse everything while it shuts down: also what a session needs before a command. */
+async function refusesPreparation(t: Test, server: PrivateTestServer): Promise<void> {
+  const world = await proxied(t, server, ['--pool-size', '24', '--query-wait-timeout', '60s']);
+  const owner = await world.direct();
+  await owner.run('CREATE TABLE one (v INT)');
+  await owner.run('INSERT INTO one VALUES (1)');
+  const clients = await Promise.all(Array.from({ length: 60 }, () => world.connect()));
+  let over = false;
+  // A statement that no session has: while others wait, it is prepared on one and executed on another. MySQL refuses it on a
+  // session that was idle when the shutdown began.
+  const reads = clients.map(async (client, i) => {
+    for (let n = 0; !over; n++) {
+      await sleep(5);
+      const rows = await client.execute(`SELECT v + ? AS x FROM one WHERE ${n} = ${n}`, [i]);
+      if (Number(rows[0]?.['x']) !== i + 1) throw new Error(`a wrong row: ${JSON.stringify(rows)}`);
+    }
+  });
+  const all = Promise.all(reads);
+  await sleep(500);
+  // MySQL waits for it for two seconds.
+  const busy = outcomeOf((await world.direct()).value('SELECT SLEEP(30)'));
+  await isRunning(server, 'SLEEP');
+  await server.kill('SIGTERM');
+  await server.start();
+  over = true;
+  await t.resolves(all);
+  await busy;
+}
+
 await forEachPrivateServer(
   t,
   async (t, server) => {
     for (const how of ['SIGKILL', 'SIGTERM'] as const)
       await t.test(`the server ends by ${how}, and comes back`, (t) => restart(t, server, how));
+    await t.test('it refuses what a session needs before a read', (t) => refusesPreparation(t, server));
     await t.test('it comes back too late for some', (t) => staysDown(t, server));
   },
   { timeout: 100_000 },
