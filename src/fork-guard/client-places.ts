@@ -1,6 +1,7 @@
 import type { InspectorClient } from './inspector-client.js';
 import type { Located } from './messages.js';
 import { programImage } from './program-images.js';
+import { isShortage } from './shortage.js';
 import type { SocketWatch, WatchedClient } from './socket-watch.js';
 
 /** Why nothing can be seen of a client's processes. */
@@ -56,7 +57,7 @@ export class ClientPlaces {
     else if (address !== null && this.#elsewhere.has(address)) this.#setBlind(watch, 'elsewhere');
     else {
       // An id may be another process's by now, which runs another program, or the same one once more.
-      watch.claimedImage = claimedPid === null ? null : programImage(claimedPid);
+      watch.claimedImage = claimedPid === null ? null : imageIfReadable(claimedPid);
       const seen = claimedPid === null ? undefined : this.#seen.get(claimedPid);
       if (seen !== undefined && seen.address === address && seen.image === watch.claimedImage) {
         watch.images = [seen.image];
@@ -139,6 +140,15 @@ export class ClientPlaces {
     this.#forgetAt = now + MEMORY_MS;
     this.#seen.clear();
     this.#elsewhere.clear();
+  }
+}
+
+function imageIfReadable(pid: number): string | null {
+  try {
+    return programImage(pid);
+  } catch (error) {
+    if (isShortage(error)) return null;
+    throw error;
   }
 }
 

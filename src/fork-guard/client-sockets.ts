@@ -29,20 +29,26 @@ export class ClientSockets {
     this.#ss = ss;
   }
 
-  /** Reads the table that a process is in. */
-  async load(pid: number | 'self'): Promise<void> {
+  /** Reads the table of our own namespace. */
+  loadOwn(): Promise<void> {
+    return this.load('self', this.#own);
+  }
+
+  /** Reads the table of a process's namespace, unless it has ended and no other one of that has been seen. */
+  async load(pid: number | 'self', namespace: string | null): Promise<void> {
     if (this.#ports.size === 0) return;
-    const namespace = pid === 'self' ? this.#own : networkNamespace(pid);
     if (namespace === null || this.#tcp.has(namespace) || this.#tcp.size >= MAX_NAMESPACES) return;
     const isOwn = namespace === this.#own;
+    // Its id may be another process's by now, in another namespace.
+    if (!isOwn && networkNamespace(pid) !== namespace) return;
     this.#tcp.set(namespace, await readTcpTables(isOwn ? 'self' : pid, this.#ports, isOwn));
   }
 
-  /** Of a process whose table has been loaded; null when it has ended since, or there is no table of it. */
-  among(pid: number, sockets: OpenSockets): ClientSocket[] | null {
+  /** Of a process in that namespace; null when the table of it has not been loaded. */
+  among(namespace: string | null, sockets: OpenSockets): ClientSocket[] | null {
     if (sockets.size === 0) return [];
-    const tcp = this.#tcpOf(pid);
-    if (tcp === null && this.#ports.size > 0) return null;
+    const tcp = namespace === null ? undefined : this.#tcp.get(namespace);
+    if (tcp === undefined && this.#ports.size > 0) return null;
     const found: ClientSocket[] = [];
     for (const [inode, fd] of sockets) {
       const endpoint = tcp?.get(inode) ?? this.#unixPeers()?.get(inode);
@@ -57,11 +63,6 @@ export class ClientSockets {
     for (const table of this.#tcp.values())
       for (const [inode, endpoint] of table) endpoints.set(inode, endpoint);
     return endpoints;
-  }
-
-  #tcpOf(pid: number): ReadonlyMap<string, string> | null {
-    const namespace = networkNamespace(pid);
-    return namespace === null ? null : (this.#tcp.get(namespace) ?? null);
   }
 
   #unixPeers(): ReadonlyMap<string, string> | null {

@@ -7,7 +7,8 @@ import { InspectorClient } from './inspector-client.js';
 import type { Holder, IdRange, Inheritance, Survey } from './messages.js';
 import { originOf } from './newcomers.js';
 import { LastProcessId } from './process-ids.js';
-import { isMissing, readStat } from './process-stat.js';
+import { isMissing, type ProcessStat, readStat } from './process-stat.js';
+import { isShortage } from './shortage.js';
 import { SINGLE, SocketWatch, UNKNOWN, type WatchHost } from './socket-watch.js';
 import { findSs } from './unix-peers.js';
 
@@ -139,6 +140,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
     this.#failed = true;
     this.#inspector.close();
     this.#places.close();
+    this.#doubts.close();
     this.#stopUnasked();
     if (this.#hurry !== null) clearTimeout(this.#hurry);
     if (this.#deadline !== null) clearTimeout(this.#deadline);
@@ -170,7 +172,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
     if (upTo < from || upTo - from > AT_ONCE) return false;
     const missing: number[] = [];
     for (let id = from + 1; id <= upTo; id++) {
-      const stat = readStat(id);
+      const stat = statIfReadable(id);
       if (stat === null && !isMissing(id)) return false;
       if (stat === null) missing.push(id);
       else if (stat.forkedOnly && !stat.isThread) return false;
@@ -189,7 +191,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
     this.#deadline ??= setTimeout(() => this.#overdue(), ANSWER_WITHIN_MS);
     if (generation === this.cleared) {
       if (watch.isSuspicious) this.#examineSoon(watch);
-      else this.#hurrySoon();
+      else this.#awaitDoubts(watch);
     } else if (this.#surveying === null) this.#survey();
   }
 
@@ -243,7 +245,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
       if (watch.askedGeneration > this.cleared) {
         if (this.#surveying === null) this.#survey();
       } else if (watch.isSuspicious) this.#examineSoon(watch);
-      else if (this.isDoubtful(watch)) this.#hurrySoon();
+      else if (this.isDoubtful(watch)) this.#awaitDoubts(watch);
       else this.#answer(watch, SINGLE);
     }
   }
@@ -263,6 +265,11 @@ export class ForkGuard implements ForkCheck, WatchHost {
     return this.#doubts.concern(watch);
   }
 
+  #awaitDoubts(watch: SocketWatch): void {
+    if (this.#doubts.suspect(watch)) this.#doubts.urge();
+    this.#hurrySoon();
+  }
+
   #hurrySoon(): void {
     this.#hurry ??= setTimeout(() => this.#hurryUp(), HURRY_MS);
   }
@@ -276,10 +283,12 @@ export class ForkGuard implements ForkCheck, WatchHost {
       if (!watch.isAsked || !this.#isCleared(watch) || watch.isSuspicious) continue;
       if (!this.isDoubtful(watch)) this.#answer(watch, SINGLE);
       else if (this.#doubts.suspect(watch)) continue;
-      else if (!isSlow || now - watch.askedAt < HURRY_MS) this.#hurrySoon();
-      else {
+      else if (!isSlow || now - watch.askedAt < HURRY_MS) {
+        if (!isSlow) this.#doubts.urge();
+        this.#hurrySoon();
+      } else {
         this.hurried++;
-        this.#answer(watch, SINGLE);
+        this.#answer(watch, this.#doubts.includeUnread ? UNKNOWN : SINGLE);
       }
     }
   }
@@ -360,5 +369,14 @@ export class ForkGuard implements ForkCheck, WatchHost {
   #fail(): void {
     this.#failed = true;
     for (const watch of [...this.#asking]) this.#answer(watch, UNKNOWN);
+  }
+}
+
+function statIfReadable(id: number): ProcessStat | null {
+  try {
+    return readStat(id);
+  } catch (error) {
+    if (isShortage(error)) return null;
+    throw error;
   }
 }

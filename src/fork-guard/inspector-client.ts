@@ -13,6 +13,7 @@ import type {
   Survey,
   Suspicion,
 } from './messages.js';
+import { isShortage } from './shortage.js';
 
 export interface InspectorEvents {
   /** Processes with clients' sockets that no survey has found in time. */
@@ -21,11 +22,15 @@ export interface InspectorEvents {
   failed(error: Error): void;
 }
 
-type Pending =
+type Pending = { readonly request: Request } & (
   | { readonly kind: 'survey'; readonly done: (survey: Survey) => void }
   | { readonly kind: 'resolve'; readonly done: (resolved: Resolved) => void }
   | { readonly kind: 'locate'; readonly done: (located: readonly Located[]) => void }
-  | { readonly kind: 'examine'; readonly done: (holders: readonly (readonly Holder[])[]) => void };
+  | { readonly kind: 'examine'; readonly done: (holders: readonly (readonly Holder[])[]) => void }
+);
+
+/** When there were no means to start the thread, it is tried again after so long, in ms. */
+const START_AGAIN_MS = 500;
 
 /** The thread that looks at processes. It does not keep the process alive. */
 export class InspectorClient {
@@ -33,6 +38,7 @@ export class InspectorClient {
   readonly #events: InspectorEvents;
   readonly #pending = new Map<number, Pending>();
   #worker: Worker | null = null;
+  #startTimer: NodeJS.Timeout | null = null;
   #serial = 0;
   #ended = false;
 
@@ -44,21 +50,23 @@ export class InspectorClient {
 
   /** Starts the thread, which takes tens of milliseconds: the first question would wait for it. May be repeated. */
   start(): void {
-    if (!this.#ended) this.#worker ??= this.#start();
+    if (!this.#ended && this.#startTimer === null) this.#worker ??= this.#start();
   }
 
   /** {@link Inspector.survey} */
   survey(clients: Clientele, done: (survey: Survey) => void): void {
     const serial = ++this.#serial;
-    this.#pending.set(serial, { kind: 'survey', done });
-    this.#send({ kind: 'survey', serial, clients });
+    const request = { kind: 'survey', serial, clients } as const;
+    this.#pending.set(serial, { kind: 'survey', request, done });
+    this.#send(request);
   }
 
   /** {@link Inspector.resolve} */
   resolve(done: (resolved: Resolved) => void): void {
     const serial = ++this.#serial;
-    this.#pending.set(serial, { kind: 'resolve', done });
-    this.#send({ kind: 'resolve', serial });
+    const request = { kind: 'resolve', serial } as const;
+    this.#pending.set(serial, { kind: 'resolve', request, done });
+    this.#send(request);
   }
 
   /** {@link Inspector.missing} */
@@ -69,20 +77,23 @@ export class InspectorClient {
   /** {@link Inspector.locate} */
   locate(sought: readonly Sought[], done: (located: readonly Located[]) => void): void {
     const serial = ++this.#serial;
-    this.#pending.set(serial, { kind: 'locate', done });
-    this.#send({ kind: 'locate', serial, sought });
+    const request = { kind: 'locate', serial, sought } as const;
+    this.#pending.set(serial, { kind: 'locate', request, done });
+    this.#send(request);
   }
 
   /** {@link findHolders} */
   examine(suspicions: readonly Suspicion[], done: (holders: readonly (readonly Holder[])[]) => void): void {
     const serial = ++this.#serial;
-    this.#pending.set(serial, { kind: 'examine', done });
-    this.#send({ kind: 'examine', serial, suspicions });
+    const request = { kind: 'examine', serial, suspicions } as const;
+    this.#pending.set(serial, { kind: 'examine', request, done });
+    this.#send(request);
   }
 
   close(): void {
     this.#ended = true;
     this.#pending.clear();
+    if (this.#startTimer !== null) clearTimeout(this.#startTimer);
     void this.#worker?.terminate();
   }
 
@@ -97,16 +108,28 @@ export class InspectorClient {
     const worker = new Worker(new URL('./inspector-worker.js', import.meta.url), { workerData });
     worker.unref();
     worker.on('message', (report: Report) => this.#onReport(report));
-    worker.on('error', (error) => this.#onEnd(error));
-    worker.on('exit', (code) => this.#onEnd(new Error(`the thread has ended with ${code}`)));
+    worker.on('error', (error) => this.#onEnd(worker, error));
+    worker.on('exit', (code) => this.#onEnd(worker, new Error(`the thread has ended with ${code}`)));
     return worker;
   }
 
-  #onEnd(error: Error): void {
-    if (this.#ended) return;
+  #onEnd(worker: Worker, error: Error): void {
+    if (this.#ended || worker !== this.#worker) return;
+    if (isShortage(error)) {
+      // Once it runs it bears that itself. What it was asked until then it has not heard.
+      this.#worker = null;
+      this.#startTimer ??= setTimeout(() => this.#startAgain(), START_AGAIN_MS).unref();
+      return;
+    }
     this.#ended = true;
     this.#pending.clear();
     this.#events.failed(error);
+  }
+
+  #startAgain(): void {
+    this.#startTimer = null;
+    this.start();
+    for (const { request } of this.#pending.values()) this.#worker?.postMessage(request);
   }
 
   #onReport(report: Report): void {

@@ -4,6 +4,7 @@ import { Inspector } from './inspector.js';
 import type { InspectorOptions, Report, Request } from './messages.js';
 import { BootClock, Newcomers } from './newcomers.js';
 import { LastProcessId } from './process-ids.js';
+import { isShortage } from './shortage.js';
 
 /** Where an {@link Inspector} works. */
 export type InspectorThread = { readonly options: InspectorOptions };
@@ -11,6 +12,8 @@ export type InspectorThread = { readonly options: InspectorOptions };
 /** How often ids are looked at again that had no process, in ms. */
 const FIRST_AGAIN_MS = 2;
 const THEN_AGAIN_MS = 20;
+/** And holders for which there were no descriptors left. */
+const EXAMINE_AGAIN_MS = 20;
 
 const port = parentPort;
 const ids = LastProcessId.open();
@@ -28,6 +31,15 @@ if (port !== null && ids !== null) {
   const report = (message: Report): void => port.postMessage(message);
   const again = (): void => {
     if (timer === null && inspector.hasUnborn) timer = setTimeout(lookAgain, FIRST_AGAIN_MS);
+  };
+  const examine = (request: Extract<Request, { kind: 'examine' }>): void => {
+    const { serial, suspicions } = request;
+    try {
+      report({ kind: 'examine', serial, holders: findHolders(suspicions, clock) });
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      setTimeout(() => examine(request), EXAMINE_AGAIN_MS);
+    }
   };
   port.on('message', (request: Request) => {
     switch (request.kind) {
@@ -49,11 +61,9 @@ if (port !== null && ids !== null) {
           .locate(request.sought)
           .then((located) => report({ kind: 'locate', serial: request.serial, located }));
         break;
-      case 'examine': {
-        const { serial, suspicions } = request;
-        report({ kind: 'examine', serial, holders: findHolders(suspicions, clock) });
+      case 'examine':
+        examine(request);
         break;
-      }
     }
   });
 }

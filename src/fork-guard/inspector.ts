@@ -1,22 +1,31 @@
-import { setImmediate } from 'node:timers/promises';
-import { ClientSockets } from './client-sockets.js';
+import { setImmediate, setTimeout } from 'node:timers/promises';
+import { type ClientSocket, ClientSockets } from './client-sockets.js';
 import { KnownInodes } from './known-inodes.js';
-import type {
-  Clientele,
-  Inheritance,
-  InspectorOptions,
-  Located,
-  Resolved,
-  Sought,
-  Survey,
+import {
+  type Clientele,
+  type IdRange,
+  type Inheritance,
+  type InspectorOptions,
+  type Located,
+  type Resolved,
+  type Sought,
+  type Survey,
+  UNREAD,
 } from './messages.js';
 import type { Newcomers } from './newcomers.js';
 import { type OpenSockets, openSockets, processIds } from './open-sockets.js';
-import { readStat } from './process-stat.js';
+import { isMissing, readStat } from './process-stat.js';
 import { imageOf, ProgramImages } from './program-images.js';
+import { isShortage } from './shortage.js';
+import { networkNamespace } from './tcp-table.js';
 
 /** An id that has had no process for so long, in ms, has none any more. */
 const UNBORN_MS = 40;
+/** Where nothing could be opened, it is tried again after so long, in ms; later where nobody waits for it. */
+const AGAIN_MS = 20;
+const MUCH_LATER_MS = 500;
+/** Of a survey that could not be made. */
+const NOWHERE: IdRange = { from: -1, upTo: -1, ordered: false, limit: 0 };
 
 /**
  * Looks at the processes of this machine. Everything here waits for the kernel, some of it for tens of milliseconds on a
@@ -25,7 +34,7 @@ const UNBORN_MS = 40;
 export class Inspector {
   readonly #ports: ReadonlySet<number>;
   readonly #ss: string | null;
-  readonly #newcomers: Newcomers;
+  readonly #newcomers: Pick<Newcomers, 'next'>;
   readonly #images = new ProgramImages();
   #imagesKnown = false;
   readonly #inodes = new KnownInodes();
@@ -34,8 +43,11 @@ export class Inspector {
   #doubts: Doubt[] = [];
   /** Ids that were given and not to be seen, and since when: of what has ended already, or is only just being made. */
   #unborn: { readonly id: number; readonly since: number }[] = [];
+  /** Processes that could not be looked at for want of descriptors, and whether new ones could not even be counted. */
+  #unread: number[] = [];
+  #behind = false;
 
-  constructor({ ports, ss }: InspectorOptions, newcomers: Newcomers) {
+  constructor({ ports, ss }: InspectorOptions, newcomers: Pick<Newcomers, 'next'>) {
     this.#ports = new Set(ports);
     this.#ss = ss;
     this.#newcomers = newcomers;
@@ -47,35 +59,64 @@ export class Inspector {
     this.#unix = unix;
     this.#logins = logins;
     this.#imagesKnown = placed;
-    const { range, ids } = this.#newcomers.next();
-    return { range, ...this.#look(ids) };
+    try {
+      const { range, ids } = this.#newcomers.next();
+      return { range, ...this.#look(ids) };
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      this.#behind = true;
+      return { range: NOWHERE, inherited: [], doubts: [UNREAD] };
+    }
   }
 
   /**
    * Whose the sockets are that were unknown when they were seen. Reading the tables takes hundreds of milliseconds where
-   * thousands of connections have just ended: that is done aside, and surveys go on.
+   * thousands of connections have just ended: that is done aside, and surveys go on. What could not be read is read now, or as
+   * soon as that is possible.
    */
   async resolve(): Promise<Resolved> {
+    const inherited: Inheritance[] = [];
+    while (!this.#readUnread(inherited)) await setTimeout(AGAIN_MS);
     const doubts = this.#doubts;
     this.#doubts = [];
-    if (doubts.length === 0) return { inherited: [], innocent: [] };
+    if (doubts.length === 0) return { inherited, innocent: [] };
+    const { begunAt, logins, found, endpoints } = await untilRead(AGAIN_MS, () => this.#readTables(doubts));
+    const innocent = new Set<string>();
+    doubts.forEach(({ pid, image, sockets }, i) => {
+      const own = found[i] ?? null;
+      if (own === null) return;
+      if (own.length === 0) innocent.add(image);
+      // Who has ended shares nothing, but its sockets may be others' as well, and are known now.
+      if (!isMissing(pid)) for (const socket of own) inherited.push({ pid, ...socket });
+      for (const inode of sockets.keys())
+        if (!own.some((one) => one.inode === inode)) this.#inodes.setOther(inode, begunAt, logins);
+    });
+    this.#inodes.setEndpoints(endpoints);
+    return { inherited, innocent: [...innocent] };
+  }
+
+  async #readTables(doubts: readonly Doubt[]): Promise<Tables> {
     const begunAt = performance.now();
     const logins = this.#logins;
     const tables = new ClientSockets(this.#ports, this.#unix ? this.#ss : null);
-    await tables.load('self');
-    for (const { pid } of doubts) await tables.load(pid);
-    const inherited: Inheritance[] = [];
-    const innocent = new Set<string>();
-    for (const { pid, image, sockets } of doubts) {
-      const found = tables.among(pid, sockets);
-      if (found === null) continue;
-      if (found.length === 0) innocent.add(image);
-      for (const socket of found) inherited.push({ pid, ...socket });
-      for (const inode of sockets.keys())
-        if (!found.some((one) => one.inode === inode)) this.#inodes.setOther(inode, begunAt, logins);
+    await tables.loadOwn();
+    for (const { pid, namespace } of doubts) await tables.load(pid, namespace);
+    const found = doubts.map(({ namespace, sockets }) => tables.among(namespace, sockets));
+    return { begunAt, logins, found, endpoints: tables.endpoints() };
+  }
+
+  /** Whether nothing is unread any more. */
+  #readUnread(inherited: Inheritance[]): boolean {
+    const ids = this.#unread;
+    this.#unread = [];
+    try {
+      if (this.#behind) for (const id of this.#newcomers.next().ids) ids.push(id);
+      this.#behind = false;
+    } catch (error) {
+      if (!isShortage(error)) throw error;
     }
-    this.#inodes.setEndpoints(tables.endpoints());
-    return { inherited, innocent: [...innocent] };
+    inherited.push(...this.#look(ids).inherited);
+    return !this.#behind && this.#unread.length === 0;
   }
 
   /** Ids that another has found without a process. */
@@ -108,15 +149,20 @@ export class Inspector {
    * Which processes these clients are. All that can be seen are looked at where the clients themselves do not say it. Nobody waits
    * for it, so whatever is more urgent comes in between.
    */
-  async locate(sought: readonly Sought[]): Promise<Located[]> {
+  locate(sought: readonly Sought[]): Promise<Located[]> {
+    return untilRead(MUCH_LATER_MS, () => this.#locate(sought));
+  }
+
+  async #locate(sought: readonly Sought[]): Promise<Located[]> {
     const tables = new ClientSockets(this.#ports, this.#ss);
     const pids = new Map<string, number[]>(sought.map(({ endpoint }) => [endpoint, []]));
     const pidsOf = ({ endpoint }: Sought): readonly number[] => pids.get(endpoint) ?? [];
     const look = async (candidates: Iterable<number>): Promise<void> => {
       for (const pid of new Set(candidates)) {
-        await tables.load(pid);
+        const namespace = networkNamespace(pid);
+        await tables.load(pid, namespace);
         const sockets = openSockets(pid);
-        for (const { endpoint } of (sockets && tables.among(pid, sockets)) ?? [])
+        for (const { endpoint } of (sockets && tables.among(namespace, sockets)) ?? [])
           pids.get(endpoint)?.push(pid);
         await setImmediate();
       }
@@ -125,7 +171,7 @@ export class Inspector {
     if (sought.some((one) => pidsOf(one).length === 0)) await look(processIds());
     const images = new Map<number, string | null>();
     for (const pid of new Set(sought.flatMap(pidsOf))) images.set(pid, this.#images.add(pid));
-    await tables.load('self');
+    await tables.loadOwn();
     const seen = new Set(tables.endpoints().values());
     return sought.map((one) => ({
       socketSeen: seen.has(one.endpoint),
@@ -138,9 +184,13 @@ export class Inspector {
     const inherited: Inheritance[] = [];
     const doubts = new Set<string>();
     for (const pid of ids) {
-      const image = this.#imageOfHeir(pid);
-      const sockets = image === null ? null : openSockets(pid);
-      if (image === null || sockets === null) continue;
+      const [image, sockets] = this.#heir(pid) ?? [];
+      if (image === undefined || sockets === undefined) continue;
+      if (sockets === UNREAD) {
+        this.#unread.push(pid);
+        doubts.add(UNREAD);
+        continue;
+      }
       const unknown = new Map<string, string>();
       for (const [inode, fd] of sockets) {
         const endpoint = this.#inodes.endpoint(inode);
@@ -148,10 +198,24 @@ export class Inspector {
         else if (!this.#inodes.isOther(inode, this.#logins)) unknown.set(inode, fd);
       }
       if (unknown.size === 0) continue;
-      this.#doubts.push({ pid, image, sockets: unknown });
+      this.#doubts.push({ pid, image, namespace: networkNamespace(pid), sockets: unknown });
       doubts.add(image);
     }
     return { inherited, doubts: [...doubts] };
+  }
+
+  /** The image of what may have inherited something, and its sockets. */
+  #heir(pid: number): readonly [image: string, sockets: OpenSockets | typeof UNREAD] | null {
+    try {
+      const image = this.#imageOfHeir(pid);
+      const sockets = image === null ? null : openSockets(pid);
+      return image === null || sockets === null ? null : [image, sockets];
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      if (!isMissing(pid)) return [UNREAD, UNREAD];
+      this.#unborn.push({ id: pid, since: performance.now() });
+      return null;
+    }
   }
 
   /**
@@ -170,11 +234,36 @@ export class Inspector {
   }
 }
 
+/** What `read` tells as soon as it has what it needs for that. */
+async function untilRead<T>(pauseMs: number, read: () => Promise<T>): Promise<T> {
+  for (;;) {
+    try {
+      return await read();
+    } catch (error) {
+      if (!isShortage(error)) throw error;
+      await setTimeout(pauseMs);
+    }
+  }
+}
+
+/** What the kernel's tables have told of doubts. */
+interface Tables {
+  /** When their reading began, as `performance.now()`, and how many clients had logged in by then. */
+  readonly begunAt: number;
+  readonly logins: number;
+  /** The clients' sockets of each; null where that could not be told. */
+  readonly found: readonly (readonly ClientSocket[] | null)[];
+  /** {@link ClientSockets.endpoints} */
+  readonly endpoints: ReadonlyMap<string, string>;
+}
+
 type Looked = Pick<Survey, 'inherited' | 'doubts'>;
 
 /** A process with sockets of which it is not known whether they are clients'. */
 interface Doubt {
   readonly pid: number;
   readonly image: string;
+  /** Its network namespace: it may have ended when the tables are read. */
+  readonly namespace: string | null;
   readonly sockets: OpenSockets;
 }

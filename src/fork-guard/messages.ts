@@ -61,10 +61,13 @@ export interface IdRange {
   readonly limit: number;
 }
 
+/** In the place of an image: a new process of which nothing can be read at the moment, for want of descriptors. */
+export const UNREAD = '';
+
 export interface Survey {
   readonly range: IdRange;
   readonly inherited: readonly Inheritance[];
-  /** Images of new processes with sockets that may be clients': the tables will tell. */
+  /** Images of new processes with sockets that may be clients': the tables will tell. Or {@link UNREAD}. */
   readonly doubts: readonly string[];
 }
 

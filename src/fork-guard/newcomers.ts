@@ -4,6 +4,7 @@ import type { IdRange, Origin } from './messages.js';
 import { processIds } from './open-sockets.js';
 import { isOfKernel, type LastProcessId } from './process-ids.js';
 import { readStat, TICK_MS } from './process-stat.js';
+import { isShortage } from './shortage.js';
 
 /** No system gives more ids than this in a millisecond. */
 const IDS_PER_MS = 160;
@@ -35,30 +36,30 @@ export class Newcomers {
     this.#forks = forks;
   }
 
-  /** The ids to look at, of which most will be threads, or gone. */
+  /**
+   * The ids to look at, of which most will be threads, or gone.
+   * @throws what {@link isShortage} knows; then they are still to come
+   */
   next(): { readonly range: IdRange; readonly ids: number[] } {
     const limit = idLimit();
-    const { from, upTo, lapped } = this.#advance(limit);
-    const fresh = upTo >= from ? upTo - from : limit - from + upTo;
-    const since = this.#atTicks;
-    this.#atTicks = this.#clock.now();
-    const range = { from, upTo, ordered: !lapped, limit };
-    return { range, ids: lapped || fresh > MANY ? bornSince(since) : idsBetween(from, upTo, limit) };
-  }
-
-  #advance(limit: number): { readonly from: number; readonly upTo: number; readonly lapped: boolean } {
     const now = performance.now();
+    let forks = this.#forks;
     let lapped = false;
     if ((now - this.#at) * IDS_PER_MS >= limit - SLACK) {
       // The count is read before the id: what is forked in between counts twice, never not at all.
-      const forks = forksSinceBoot();
+      forks = forksSinceBoot();
       lapped = forks === null || this.#forks === null || forks - this.#forks >= limit - SLACK;
-      this.#forks = forks;
     }
     const from = this.#last;
-    this.#last = this.#ids.read();
+    const upTo = this.#ids.read();
+    const ticks = this.#clock.now();
+    const fresh = upTo >= from ? upTo - from : limit - from + upTo;
+    const ids = lapped || fresh > MANY ? bornSince(this.#atTicks) : idsBetween(from, upTo, limit);
+    this.#forks = forks;
+    this.#last = upTo;
     this.#at = now;
-    return { from, upTo: this.#last, lapped };
+    this.#atTicks = ticks;
+    return { range: { from, upTo, ordered: !lapped, limit }, ids };
   }
 }
 
@@ -108,7 +109,8 @@ function threadStart(): number {
 function idLimit(): number {
   try {
     return Number(readFileSync('/proc/sys/kernel/pid_max', 'latin1'));
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return FALLBACK_LIMIT;
   }
 }
@@ -117,7 +119,8 @@ function forksSinceBoot(): number | null {
   try {
     const count = /^processes (\d+)$/m.exec(readFileSync('/proc/stat', 'latin1'))?.[1];
     return count === undefined ? null : Number(count);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return null;
   }
 }

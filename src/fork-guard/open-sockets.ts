@@ -1,16 +1,21 @@
 import { readdirSync, readlinkSync } from 'node:fs';
+import { isShortage } from './shortage.js';
 
 /** A socket's inode, and the descriptor it has in a process. */
 export type OpenSockets = ReadonlyMap<string, string>;
 
-/** The sockets that a process has open. Null when it may not be seen, or has ended. Takes microseconds for each descriptor. */
+/**
+ * The sockets that a process has open. Null when it may not be seen, or has ended. Takes microseconds for each descriptor.
+ * @throws what {@link isShortage} knows
+ */
 export function openSockets(pid: number): OpenSockets | null {
   const folder = `/proc/${pid}/fd`;
   const sockets = new Map<string, string>();
   let names: string[];
   try {
     names = readdirSync(folder);
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return null;
   }
   for (const name of names) {
@@ -52,7 +57,7 @@ export function executable(pid: number): string | null {
   }
 }
 
-/** Ids of all processes that can be seen. */
+/** Ids of all processes that can be seen. @throws what {@link isShortage} knows */
 export function processIds(): number[] {
   return readdirSync('/proc')
     .map(Number)

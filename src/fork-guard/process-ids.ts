@@ -1,4 +1,5 @@
 import { closeSync, openSync, readSync, statfsSync } from 'node:fs';
+import { isShortage } from './shortage.js';
 
 /** PROC_SUPER_MAGIC: a file of /proc is the kernel's own, and not one that a container's runtime has put in its place. */
 const PROC_MAGIC = 0x9fa0;
@@ -18,7 +19,7 @@ export class LastProcessId {
     this.#fd = fd;
   }
 
-  /** Null where the system does not tell. */
+  /** Null where the system does not tell. @throws what {@link isShortage} knows */
   static open(): LastProcessId | null {
     for (const source of SOURCES) {
       const opened = openSource(source);
@@ -70,7 +71,8 @@ export function isOfKernel(path: string): boolean {
 function openSource(path: string): number | null {
   try {
     return isOfKernel(path) ? openSync(path, 'r') : null;
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return null;
   }
 }

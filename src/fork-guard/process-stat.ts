@@ -1,4 +1,5 @@
 import { existsSync, readFileSync } from 'node:fs';
+import { isShortage } from './shortage.js';
 
 /** Of `/proc/<pid>/stat`: see proc_pid_stat(5). */
 export interface ProcessStat {
@@ -60,11 +61,15 @@ export function parseStat(text: string): ProcessStat | null {
   };
 }
 
-/** Changes whenever the main thread of a process has run: how long, and how often. Empty where the kernel does not count. */
+/**
+ * Changes whenever the main thread of a process has run: how long, and how often. Empty where the kernel does not count.
+ * @throws what {@link isShortage} knows
+ */
 export function readProgress(pid: number): string {
   try {
     return readFileSync(`/proc/${pid}/schedstat`, 'latin1');
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return '';
   }
 }
@@ -74,11 +79,12 @@ export function isMissing(pid: number): boolean {
   return !existsSync(`/proc/${pid}`);
 }
 
-/** Null when there is no such process or thread, or it may not be seen. */
+/** Null when there is no such process or thread, or it may not be seen. @throws what {@link isShortage} knows */
 export function readStat(pid: number): ProcessStat | null {
   try {
     return parseStat(readFileSync(`/proc/${pid}/stat`, 'latin1'));
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return null;
   }
 }

@@ -24,7 +24,7 @@ export class ProgramImages {
   }
 }
 
-/** Null when there is no such process, or it may not be seen. */
+/** Null when there is no such process, or it may not be seen. @throws what {@link isShortage} knows */
 export function programImage(pid: number): string | null {
   const stat = readStat(pid);
   return stat === null ? null : imageOf(pid, stat);

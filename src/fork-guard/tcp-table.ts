@@ -2,6 +2,7 @@ import { readlinkSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { endianness } from 'node:os';
 import { isLoopbackHex, withoutMapping } from './endpoint.js';
+import { isShortage } from './shortage.js';
 
 const ESTABLISHED = '01';
 /** The client has been told to end, or we have: what is under way may still be read. */
@@ -54,7 +55,17 @@ export function networkNamespace(pid: number | 'self'): string | null {
   }
 }
 
-/** Of the network namespace of a process: its clients of ours, endpoint by inode. */
+async function readTable(path: string): Promise<string> {
+  try {
+    return await readFile(path, 'latin1');
+  } catch (error) {
+    if (isShortage(error)) throw error;
+    // Without IPv6 there is no such table, and the process may just have ended.
+    return '';
+  }
+}
+
+/** Of the network namespace of a process: its clients of ours, endpoint by inode. @throws what {@link isShortage} knows */
 export async function readTcpTables(
   pid: number | 'self',
   ports: ReadonlySet<number>,
@@ -62,12 +73,7 @@ export async function readTcpTables(
 ): Promise<Map<string, string>> {
   const endpoints = new Map<string, string>();
   for (const table of ['tcp', 'tcp6']) {
-    try {
-      const text = await readFile(`/proc/${pid}/net/${table}`, 'latin1');
-      parseTcpTable(text, ports, ownNamespace, endpoints);
-    } catch {
-      // Without IPv6 there is no such table, and the process may just have ended.
-    }
+    parseTcpTable(await readTable(`/proc/${pid}/net/${table}`), ports, ownNamespace, endpoints);
   }
   return endpoints;
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { unixEndpoint } from './endpoint.js';
+import { isShortage } from './shortage.js';
 
 /*
  * Of a connected unix socket /proc says nothing about the other end: that is known to netlink (sock_diag) alone, which Node
@@ -37,13 +38,14 @@ export function parseSs(text: string): Map<string, string> {
   return endpoints;
 }
 
-/** Takes some 10 ms: not for the main thread. Empty where it cannot be known. */
+/** Takes some 10 ms: not for the main thread. Empty where it cannot be known. @throws what {@link isShortage} knows */
 export function readUnixPeers(ss: string): Map<string, string> {
-  const { stdout, status } = spawnSync(ss, ['-xnH'], {
+  const { stdout, status, error } = spawnSync(ss, ['-xnH'], {
     encoding: 'latin1',
     timeout: TIMEOUT_MS,
     maxBuffer: MAX_OUTPUT,
     stdio: ['ignore', 'pipe', 'ignore'],
   });
+  if (isShortage(error)) throw error;
   return status === 0 ? parseSs(stdout) : new Map();
 }

@@ -11,6 +11,8 @@ import type { ByteSink, OutputBuffer } from './output-buffer.js';
 
 /** What a client's session learns from the reply to its command. */
 export interface ReplyObserver {
+  /** The session's status flags, as far as known. */
+  readonly status: number;
   /**
    * Each OK of the reply. `rows`: how many the result set had that it ends; null when it ends none. `row`: the first of
    * them, where it was kept ({@link ClientReply.expect}); whole numbers only.
@@ -98,6 +100,8 @@ export class ClientReply implements Exchange {
     this.shape = shape;
     this.#session = session;
     this.#row = row;
+    // An ERR has no status: what it has changed was asked for since.
+    this.restart(this.#observer.status);
     this.#flushed = false;
   }
 

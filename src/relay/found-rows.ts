@@ -106,15 +106,24 @@ export function countAfter(
   }
 }
 
-/** Statements that have no query in them, unless the text says SELECT. */
-const QUERYLESS: ReadonlySet<StatementKind> = new Set([
-  StatementKind.Set,
-  StatementKind.SetTransaction,
-  StatementKind.Use,
-  StatementKind.Begin,
-  StatementKind.Commit,
-  StatementKind.Rollback,
-  StatementKind.Savepoint,
+/** The statements of which {@link countAfter} has more to say than that it stays; a SET may have a query in it. */
+const MAY_COUNT: ReadonlySet<StatementKind> = new Set([
+  StatementKind.Select,
+  StatementKind.Show,
+  StatementKind.ShowWarnings,
+  StatementKind.ShowErrors,
+  StatementKind.Explain,
+  StatementKind.Call,
+  StatementKind.Execute,
+  StatementKind.Block,
+  StatementKind.Other,
+  StatementKind.Do,
+  StatementKind.Update,
+  StatementKind.Delete,
+  StatementKind.Insert,
+  StatementKind.Replace,
+  StatementKind.Ddl,
+  StatementKind.CreateTemporary,
 ]);
 
 /** Several statements: the last that counts. */
@@ -129,8 +138,9 @@ function countAfterAll(
   const isPlain =
     last.first === StatementKind.Select && (last.flags & (COUNTS_ELSE | Flag.UsesCalcFoundRows)) === 0;
   if (isPlain && rows !== null) return Count.Rows;
-  const isQueryless = each.every((one) => QUERYLESS.has(one.first)) && (mysql || says(sql, QUERY) === false);
-  return isQueryless ? Count.Kept : Count.Unlikely;
+  if (each.some((one) => MAY_COUNT.has(one.first))) return Count.Unlikely;
+  const sets = each.some((one) => one.first === StatementKind.Set);
+  return !sets || mysql || says(sql, QUERY) === false ? Count.Kept : Count.Unlikely;
 }
 
 /** As {@link countAfter}, of a statement that failed. @param late rows may have been counted: something of its reply was sent before, and with several statements a result */

@@ -31,6 +31,11 @@ export class ReplyEffects implements ReplyObserver {
   }
 
   /** {@link ReplyObserver} */
+  get status(): number {
+    return this.#host.virtual.state.status;
+  }
+
+  /** {@link ReplyObserver} */
   get told(): ToldState {
     return this.#host.virtual.told;
   }

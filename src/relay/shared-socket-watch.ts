@@ -120,9 +120,15 @@ export class SharedSocketWatch {
 
   /** The client has said COM_QUIT, and its connection is closed already but for the socket. */
   quit(): void {
-    endAfterQuit(this.#socket, (spoke) => {
+    const pipelines = this.#habit === Habit.Pipelines;
+    if (this.#reader.unread > 0) {
+      this.#report(SharedSocketCause.QuitOfChild, null);
+      this.#socket.destroySoon();
+      return;
+    }
+    endAfterQuit(this.#socket, !pipelines, (spoke) => {
       // Who pipelines may still be reading the replies to what it sent before.
-      if (spoke || this.#habit !== Habit.Pipelines) this.#report(SharedSocketCause.QuitOfChild, null);
+      if (spoke || !pipelines) this.#report(SharedSocketCause.QuitOfChild, null);
     });
   }
 

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
 import t, { type Test } from 'tap';
-import type { Finding, SocketWatch } from '../../src/fork-guard/socket-watch.js';
+import type { SocketWatch } from '../../src/fork-guard/socket-watch.js';
 import { findSs } from '../../src/fork-guard/unix-peers.js';
+import type { ForkFinding } from '../../src/relay/fork-check.js';
 import { ask, canFork, GuardedServer } from './support/forking-client.js';
 
 /** In CI everything has to be there. */
@@ -12,13 +13,13 @@ const isCI = process.env['CI'] === 'true';
 const options = canFork || isCI ? {} : { skip: 'needs Linux and Python 3' };
 const unixOptions =
   (canFork && findSs() !== null) || isCI ? {} : { skip: 'needs Linux, Python 3 and ss (iproute2)' };
-const SINGLE: Finding = { kind: 'single' };
+const SINGLE: ForkFinding = { kind: 'single' };
 
-function holdersOf(finding: Finding): readonly number[] {
+function holdersOf(finding: ForkFinding): readonly number[] {
   return finding.kind === 'shared' ? finding.holders : [];
 }
 
-function expectShared(t: Test, finding: Finding, opener: number, heir: number, what: string): void {
+function expectShared(t: Test, finding: ForkFinding, opener: number, heir: number, what: string): void {
   t.match(finding, { kind: 'shared', openerPid: opener }, what);
   t.ok(holdersOf(finding).includes(heir), `${what}: the heir is named`);
 }
@@ -26,7 +27,7 @@ function expectShared(t: Test, finding: Finding, opener: number, heir: number, w
 /** Resolves when a command would be answered at once. Other processes of the machine may be in the way for a moment. */
 async function untilFree(watch: SocketWatch): Promise<number> {
   for (let asked = 1; ; asked++) {
-    const finding = await new Promise<Finding | null>((resolve) => {
+    const finding = await new Promise<ForkFinding | null>((resolve) => {
       if (watch.check(resolve)) resolve(null);
     });
     if (finding === null) return asked;

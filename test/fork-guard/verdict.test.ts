@@ -42,6 +42,17 @@ t.test('one that moves', async (t) => {
   t.equal(at(0, { progress: 'e', cpuTicks: 5, state: 'R' }), 'shared', 'or so much of it');
 });
 
+t.test('one that has slept again and again', async (t) => {
+  const sightings = new Map();
+  const at = (now: number, change: Partial<Holder>): string =>
+    judge([opener, { ...young, ageMs: now, ...change }], sightings, now).kind;
+  t.equal(at(0, { progress: 'a' }), 'wait', 'once');
+  t.equal(at(25, { progress: 'a' }), 'wait', 'it has not run since');
+  t.equal(at(50, { progress: 'b', state: 'R' }), 'wait', 'it runs');
+  t.equal(at(75, { progress: 'c' }), 'wait', 'twice');
+  t.equal(at(100, { progress: 'd' }), 'shared', 'three times');
+});
+
 t.test('other programs', async (t) => {
   const old = { ageMs: 5_000 };
   const other = { ...young, ...old, executable: '/bin/sleep', stackStart: '7002' };

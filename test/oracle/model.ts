@@ -90,6 +90,8 @@ export interface Kind {
   readonly opens: readonly Hold[];
   readonly showsId: boolean;
   make(random: Random): readonly Operation[];
+  /** What another client does meanwhile, given what the first one does; null where it takes only one. */
+  readonly meanwhile: ((random: Random, own: readonly Operation[]) => readonly Operation[]) | null;
 }
 
 export interface Plan {

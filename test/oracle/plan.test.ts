@@ -37,6 +37,29 @@ for (const flavor of FLAVORS) {
   });
 }
 
+t.test('where a kind takes two clients, their steps come between each other', async (t) => {
+  const { steps } = makePlan({
+    flavor: 'mariadb',
+    seed: 1,
+    clients: 5,
+    poolSize: 2,
+    steps: 400,
+    only: ['ps.shared'],
+  });
+  const prepared = new Map<string, string>();
+  /** Who executed a text last. */
+  const last = new Map<string, number>();
+  let others = 0;
+  for (const { client, operation } of steps) {
+    if (operation.do === 'prepare') prepared.set(`${client} ${operation.name}`, operation.sql);
+    if (operation.do !== 'execute') continue;
+    const text = prepared.get(`${client} ${operation.name}`) ?? '';
+    if (operation.withoutTypes === true && last.has(text) && last.get(text) !== client) others++;
+    last.set(text, client);
+  }
+  t.ok(others > 10, `${others} executes without types after one by another client`);
+});
+
 t.test('kinds may be chosen and left out', async (t) => {
   const options = { flavor: 'mariadb', seed: 1, clients: 2, poolSize: 2, steps: 300 } as const;
   const kinds = (more: object): string[] => [

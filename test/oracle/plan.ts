@@ -100,6 +100,8 @@ class Planner {
   readonly #kinds: ReadonlyMap<ClientStyle, readonly Kind[]>;
   readonly #probes: readonly Kind[];
   #last: PlannedClient | null = null;
+  /** Two clients whose steps come between each other's until one has no more. */
+  #together: readonly PlannedClient[] = [];
 
   constructor({ flavor, seed, clients, poolSize, only, without = [] }: PlanOptions) {
     this.#random = new Random(seed);
@@ -133,6 +135,8 @@ class Planner {
 
   #choose(): PlannedClient {
     const random = this.#random;
+    if (this.#together.some(({ queue }) => queue.length === 0)) this.#together = [];
+    if (this.#together.length > 0) return random.weighted(this.#together, ({ queue }) => queue.length);
     if (this.#last !== null && random.chance(0.35)) return this.#last;
     // Who has begun something goes on with it, or the others would wait for its end.
     return random.weighted(this.#clients, ({ queue, mayHold }) => (mayHold ? 3 : queue.length > 0 ? 2 : 1));
@@ -163,13 +167,29 @@ class Planner {
 
   #add(client: PlannedClient, kind: Kind): void {
     const operations = kind.make(this.#random);
+    this.#queue(client, kind, operations);
+    if (kind.meanwhile !== null) this.#pair(client, kind, kind.meanwhile(this.#random, operations));
+    if (operations.some(({ do: what }) => RESETTING.has(what))) client.open.clear();
+    if (kind.opens.length > 0 && client.open.size === 0) client.stepsLeft = this.#random.below(LONGEST_HOLD);
+    for (const hold of kind.opens) client.open.add(hold);
+  }
+
+  #queue(client: PlannedClient, kind: Kind, operations: readonly Operation[]): void {
     for (const operation of operations) {
       if (RESETTING.has(operation.do)) this.#leaveRole(client);
       client.queue.push({ kind: kind.name, operation, showsId: kind.showsId });
     }
-    if (operations.some(({ do: what }) => RESETTING.has(what))) client.open.clear();
-    if (kind.opens.length > 0 && client.open.size === 0) client.stepsLeft = this.#random.below(LONGEST_HOLD);
-    for (const hold of kind.opens) client.open.add(hold);
+  }
+
+  /** Lets another client, one that holds nothing, do its part of a kind that takes two. */
+  #pair(client: PlannedClient, kind: Kind, operations: readonly Operation[]): void {
+    const others = this.#clients.filter(
+      (one) => one !== client && !one.mayHold && kind.styles.includes(one.style),
+    );
+    if (others.length === 0 || this.#together.length > 0) return;
+    const other = this.#random.pick(others);
+    this.#queue(other, kind, operations);
+    this.#together = [client, other];
   }
 
   /** A role survives the server's own reset; the proxy's clients have none afterwards, by design. */

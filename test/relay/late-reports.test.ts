@@ -1,5 +1,7 @@
 import t from 'tap';
+import { Command } from '../../src/protocol/constants.js';
 import { proxied } from '../support/proxied.js';
+import { CLASSIC, loginOf, RawClient } from '../support/raw-client.js';
 import { forEachServer } from '../support/servers.js';
 
 /** Two sessions, as one may be held. */
@@ -26,6 +28,23 @@ await forEachServer(t, async (t, server) => {
     t.equal(await a.value('SELECT @@div_precision_increment'), 2);
     await a.end();
     await b.end();
+  });
+
+  await t.test('a transaction that a statement has begun before it failed', async (t) => {
+    const direct = await world.direct();
+    await direct.run(`CREATE PROCEDURE begins_and_fails()
+      BEGIN INSERT INTO counted VALUES (7); SIGNAL SQLSTATE '45000'; END`);
+    const told: unknown[] = [];
+    for (const url of [server.url(world.schema), world.proxy.url]) {
+      const client = await RawClient.login(loginOf(url, { capabilities: CLASSIC }));
+      await client.must('SET autocommit=0');
+      t.equal((await client.query('CALL begins_and_fails()'))[0]?.payload.readUInt16LE(1), 1644);
+      const reply = await client.command(Command.StmtPrepare, 'SELECT ? AS x', 'prepare');
+      told.push(reply.map(({ payload }) => payload.subarray(payload[0] === 0xfe ? 0 : 5).toString('hex')));
+      await client.must('ROLLBACK');
+      client.destroy();
+    }
+    t.strictSame(told[1], told[0], 'the status in the EOF packets of the next reply');
   });
 
   if (server.isMysql) return;

@@ -119,6 +119,8 @@ const OTHERS: readonly (readonly [sql: string, mariadb: number | null, mysql?: n
   ['SET @a = 1; SET SESSION TRANSACTION READ WRITE', null],
   ['SET @a = 1; SELECT a FROM found LIMIT 4', 4],
   ['SELECT 1; SET @a = 1', 1],
+  ["SET @a = 'SELECT 5'; PREPARE fr FROM @a", null],
+  ['DEALLOCATE PREPARE fr; SAVEPOINT fr', null],
   ['USE app', null],
   ['SELECT nothing', null],
   ['SELECT * FROM nowhere', null],

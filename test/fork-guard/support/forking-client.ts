@@ -4,7 +4,8 @@ import { createServer, type Server, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Test } from 'tap';
 import { ForkGuard } from '../../../src/fork-guard/fork-guard.js';
-import type { Finding, SocketWatch } from '../../../src/fork-guard/socket-watch.js';
+import type { SocketWatch } from '../../../src/fork-guard/socket-watch.js';
+import type { ForkFinding } from '../../../src/relay/fork-check.js';
 
 /** Of real processes: the distribution's own interpreter first, as with the stacks. */
 const INTERPRETERS = ['/usr/bin/python3', 'python3'];
@@ -184,9 +185,9 @@ export class GuardedServer {
 }
 
 /** What a guard says of a command that has just come; on a busy machine it may have to be asked again. */
-export async function ask(watch: SocketWatch): Promise<Finding> {
+export async function ask(watch: SocketWatch): Promise<ForkFinding> {
   for (;;) {
-    const finding = await new Promise<Finding>((resolve) => {
+    const finding = await new Promise<ForkFinding>((resolve) => {
       if (watch.check(resolve)) resolve({ kind: 'single' });
     });
     if (finding.kind !== 'unknown') return finding;

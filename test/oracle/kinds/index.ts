@@ -3,6 +3,7 @@ import type { Kind } from '../model.js';
 import { COMMAND_KINDS } from './commands.js';
 import { PREPARED_KINDS } from './prepared.js';
 import { ROUTINE_KINDS } from './routines.js';
+import { SHARED_STATEMENT_KINDS } from './shared-statements.js';
 import { STATEMENT_KINDS } from './statements.js';
 import { TABLE_KINDS } from './tables.js';
 import { TRANSACTION_KINDS } from './transactions.js';
@@ -18,6 +19,7 @@ export const KINDS: readonly Kind[] = [
   ...STATEMENT_KINDS,
   ...ROUTINE_KINDS,
   ...PREPARED_KINDS,
+  ...SHARED_STATEMENT_KINDS,
   ...COMMAND_KINDS,
 ];
 

@@ -10,6 +10,7 @@ export interface KindOptions {
   readonly styles?: readonly ClientStyle[];
   readonly opens?: readonly Hold[];
   readonly showsId?: boolean;
+  readonly meanwhile?: NonNullable<Kind['meanwhile']>;
 }
 
 export const ALL_STYLES = Object.values(ClientStyle);
@@ -31,6 +32,7 @@ export function custom(
     opens: options.opens ?? [],
     showsId: options.showsId ?? false,
     make,
+    meanwhile: options.meanwhile ?? null,
   };
 }
 

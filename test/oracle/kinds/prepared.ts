@@ -1,6 +1,7 @@
-import { ClientStyle, Hold, type Kind, type Operation, type Parameter } from '../model.js';
+import { ClientStyle, Hold, type Kind, type Operation } from '../model.js';
 import type { Random } from '../random.js';
 import { BINARY, custom, type KindOptions, sequence, sql } from './kind.js';
+import { alike, NAMES, values } from './parameters.js';
 import { expand } from './vocabulary.js';
 
 const PS = { opens: [Hold.Prepared] };
@@ -70,57 +71,6 @@ const TEXT: Kind[] = [
     { only: 'mariadb', opens: [Hold.Temporary, Hold.Locks, Hold.Transaction, Hold.Session] },
   ),
 ];
-
-const VALUES: readonly Parameter[] = [
-  1,
-  2,
-  3,
-  -1,
-  7n,
-  'a',
-  'b',
-  '2',
-  '',
-  null,
-  { double: 1.5 },
-  { blob: 'bytes' },
-];
-const NAMES = ['s1', 's2', 's3'];
-
-function values(random: Random): Parameter[] {
-  return [random.pick(VALUES), random.pick(VALUES), random.pick(VALUES)];
-}
-
-function typeOf(value: Parameter): string {
-  return value !== null && typeof value === 'object' ? (Object.keys(value)[0] ?? '') : typeof value;
-}
-
-/** Others of the same types: MySQL settles them with the first execute (`ps.types-change` is about that). */
-function alike(random: Random, first: readonly Parameter[]): Parameter[] {
-  return first.map((value) => random.pick(VALUES.filter((other) => typeOf(other) === typeOf(value))));
-}
-
-/** What all clients prepare alike, so that they may share a session's statement. */
-const SHARED = [
-  'SELECT ? AS x, ? AS y',
-  'SELECT b FROM common WHERE a = ?',
-  'SELECT CONCAT(?, ?) AS c',
-  'SELECT "b" FROM common ORDER BY a',
-];
-
-/** Without types the values must be of those of the last time. */
-function sharedStatement(random: Random, second: (first: Parameter[]) => Parameter[]): Operation[] {
-  const name = random.pick(NAMES);
-  const first = values(random);
-  return [
-    { do: 'init_db', schema: '{shared}' },
-    { do: 'prepare', name, sql: random.pick(SHARED) },
-    { do: 'execute', name, values: first },
-    { do: 'execute', name, values: first, withoutTypes: true },
-    { do: 'execute', name, values: second(first) },
-    { do: 'init_db', schema: '{db}' },
-  ];
-}
 
 /** Prepares and, after whatever comes between, executes. */
 function prepared(
@@ -264,14 +214,6 @@ const COMMANDS: Kind[] = [
     ],
     { weight: 2 },
   ),
-  custom('ps.shared', (random) => sharedStatement(random, (first) => alike(random, first)), {
-    styles: BINARY,
-    weight: 5,
-  }),
-  custom('ps.shared-types-change', (random) => sharedStatement(random, () => values(random)), {
-    styles: BINARY,
-    weight: 5,
-  }),
   about(
     'types-change',
     (name) => [
@@ -368,7 +310,11 @@ const COMMANDS: Kind[] = [
     ],
     { opens: [Hold.Cursor] },
   ),
-  about('fetch-nothing', (name) => [{ do: 'fetch', name, rows: 1 }]),
+  about('fetch-nothing', (name) => [
+    { do: 'fetch', name, rows: 1 },
+    // By design: an error that the proxy answers itself is not in SHOW WARNINGS.
+    { do: 'query', sql: 'SELECT 1 FROM (SELECT 1 AS x) AS t' },
+  ]),
   about('reset', (name) => [{ do: 'statement_reset', name }]),
   about('close', (name) => [{ do: 'close', name }], { weight: 2 }),
   about(

@@ -1,6 +1,6 @@
 import type { ChannelHandler, ServerChannel } from '../../../src/backend/server-channel.js';
 import { ServerSession } from '../../../src/backend/server-session.js';
-import { Capability } from '../../../src/protocol/constants.js';
+import { Capability, Status } from '../../../src/protocol/constants.js';
 import type { OkPacket } from '../../../src/protocol/generic-response.js';
 import type { ReplyShape } from '../../../src/protocol/reply-tracker.js';
 import { ClientReply, type ReplyObserver, type ReplyTarget } from '../../../src/relay/client-reply.js';
@@ -107,11 +107,13 @@ export class Notes implements ReplyObserver {
       'time_zone',
     ]),
   };
+  status: number = Status.Autocommit;
   readonly list: Note[] = [];
   nextStatementId = 1;
   onComplete: () => void = () => {};
 
   replyOk(ok: OkPacket, rows: number | null): void {
+    this.status = ok.status;
     this.list.push([
       'ok',
       ok.affectedRows,
