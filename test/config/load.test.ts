@@ -58,6 +58,10 @@ t.test('defaults', async (t) => {
     clientLoginTimeout: 10_000,
     maxPacketSize: 1_073_741_824,
     forkGuard: 'auto',
+    queryTimeout: 0,
+    transactionTimeout: 0,
+    idleTransactionTimeout: 60_000,
+    clientIdleTimeout: 0,
     users: [],
     poolMode: 'transaction',
     poolSize: 20,
@@ -101,6 +105,26 @@ const VALUES: Readonly<
     ['1s', 1_000],
     ['2s', 2_000],
     ['3s', 3_000],
+  ],
+  query_timeout: [
+    ['1s', 1_000],
+    ['0', 0],
+    ['1m30s', 90_000],
+  ],
+  transaction_timeout: [
+    ['5m', 300_000],
+    ['1s', 1_000],
+    ['0', 0],
+  ],
+  idle_transaction_timeout: [
+    ['0', 0],
+    ['1s', 1_000],
+    ['1m', 60_000],
+  ],
+  client_idle_timeout: [
+    ['8h', 28_800_000],
+    ['0', 0],
+    ['1s', 1_000],
   ],
   max_packet_size: [
     ['1KiB', 1_024],
