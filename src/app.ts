@@ -18,7 +18,7 @@ import { RsaKeys } from './frontend/rsa-keys.js';
 import { type LocalUser, LocalUsers } from './frontend/users.js';
 import { DialLog } from './observability/dial-log.js';
 import { Metrics, type MetricsSource } from './observability/metrics.js';
-import { openFilesLimit, openFilesNeeded } from './observability/open-files.js';
+import { clientsThatFit, openFilesLimit, openFilesNeeded } from './observability/open-files.js';
 import { SessionPools } from './pool/session-pools.js';
 import { CatalogueSessions } from './relay/catalogue-sessions.js';
 import { ClientConnection } from './relay/client-connection.js';
@@ -164,7 +164,7 @@ class RunningProxy implements App {
     this.#frontend = new Frontend({
       listen: config.listen,
       unixSocketMode: 0o777,
-      maxClients: config.maxClientConn,
+      ...clientPlaces(config),
       loginTimeoutMs: config.clientLoginTimeout,
       users,
       keys,
@@ -210,15 +210,15 @@ class RunningProxy implements App {
     });
   }
 
-  /** The runtime drops new connections without a word when the system gives it no more descriptors. */
+  /** {@link clientPlaces} */
   #checkOpenFiles(): void {
     const { maxClientConn, poolSize } = this.#config;
     const limit = openFilesLimit();
     const needed = openFilesNeeded(maxClientConn, poolSize);
     if (limit === null || limit >= needed) return;
     this.#log.warn(
-      { limit, needed, maxClientConn, poolSize },
-      'the limit of open files (ulimit -n, LimitNOFILE) is too low for max_client_conn: clients beyond it would be dropped silently; raise it, or lower max_client_conn',
+      { limit, needed, maxClientConn, poolSize, maxClients: clientsThatFit(limit, poolSize) },
+      'the limit of open files (ulimit -n, LimitNOFILE) is too low for max_client_conn: there is room for maxClients, others are refused (1040); raise it, or lower max_client_conn',
     );
   }
 
@@ -376,6 +376,21 @@ function upstreamOptions(config: Config): UpstreamOptions {
     connectTimeoutMs: config.serverConnectTimeout,
     maxPreparedStatements: config.maxPreparedStatements,
     attributes: { program_name: 'mybouncer', program_version: VERSION, _pid: String(process.pid) },
+  };
+}
+
+/**
+ * `max_client_conn`, or what the limit of open files leaves room for: the runtime drops new connections without a word when
+ * the system gives it no more descriptors, and the pool would get none either.
+ */
+function clientPlaces({ maxClientConn, poolSize }: Config): { maxClients: number; maxClientsReason: string } {
+  const limit = openFilesLimit();
+  const fit = limit === null ? maxClientConn : clientsThatFit(limit, poolSize);
+  if (fit >= maxClientConn)
+    return { maxClients: maxClientConn, maxClientsReason: `max_client_conn is ${maxClientConn}` };
+  return {
+    maxClients: fit,
+    maxClientsReason: `the limit of open files (ulimit -n, ${limit}) has no room for more, though max_client_conn is ${maxClientConn}`,
   };
 }
 
