@@ -51,6 +51,7 @@ await forEachServer(t, async (t, server) => {
   t.comment(`${count('greeted')} greeted, ${count('refused')} refused, ${count('dropped')} dropped`);
   t.equal(count('greeted'), PLACES - 1);
   t.ok(count('refused') > 0, 'others are told why');
+  t.ok(count('dropped') > 0, 'and descriptors did run out');
 
   await t.test('meanwhile the clients that are in are served, with all sessions of the pool', async (t) => {
     t.equal(await client.value('SELECT 7'), 7);
