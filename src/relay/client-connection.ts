@@ -5,6 +5,7 @@ import { Capability, Status } from '../protocol/constants.js';
 import { type ErrPacket, encodeErrPacket, encodeOk } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
 import { CLIENT_GONE, endStatement } from './abandonment.js';
+import { withCause } from './client-errors.js';
 import { ClientInput } from './client-input.js';
 import type { RegisteredClient } from './client-registry.js';
 import { ClientReply } from './client-reply.js';
@@ -227,7 +228,10 @@ export class ClientConnection
     }
     if (this.virtual.session === null) this.statements.sessionGone();
     if (this.#loop.long.failsLater(err)) return;
-    this.fail(err, this.work.isLong ? this.#input.replySequence : sequenceId);
+    this.fail(
+      withCause(err, this.#reply.interruption),
+      this.work.isLong ? this.#input.replySequence : sequenceId,
+    );
     this.#loop.pump();
   }
 

@@ -124,6 +124,11 @@ export class ClientReply implements Exchange {
     this.discard = true;
   }
 
+  /** Why the proxy has ended the statement under way; null where it has not. */
+  get interruption(): ErrPacket | null {
+    return this.#interruption;
+  }
+
   /** The reply ends otherwise. @returns whether the client was to get one and has got nothing of it */
   takeBack(): boolean {
     const withheld = this.#withheld;
@@ -227,6 +232,7 @@ export class ClientReply implements Exchange {
 
   replyEnd(): void {
     this.#flush();
+    if (this.#interruption !== null) this.#interruption = null;
     this.#observer.replyComplete();
   }
 

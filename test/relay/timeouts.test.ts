@@ -127,6 +127,25 @@ async function queryTimeout(t: Test, server: TestServer): Promise<void> {
   });
 
   await leavesNothing(t, world);
+
+  await t.test('one that goes on when it is killed loses its session, and is told both', async (t) => {
+    await client.run(`CREATE PROCEDURE stubborn() BEGIN
+      DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
+      WHILE TRUE DO
+        DO SLEEP(63);
+      END WHILE;
+    END`);
+    const error = await client.error('CALL stubborn()');
+    t.match(error, { errno: 1158, sqlState: '08S01' });
+    t.match(error.message, /may or may not have been executed\. mybouncer: .* the 1s of query_timeout/);
+    await eventually('its session is ended', async () => !(await runs(world, 'SLEEP(63)')));
+    t.equal(await client.value('SELECT 7'), 7);
+    await eventually(
+      'it is counted',
+      async () => (await world.proxy.metric('mybouncer_server_sessions_closed_total')) === 1,
+    );
+  });
+  await leavesNothing(t, world, 1);
 }
 
 async function idleTransaction(t: Test, server: TestServer): Promise<void> {
