@@ -18,10 +18,11 @@ import { RsaKeys } from './frontend/rsa-keys.js';
 import { type LocalUser, LocalUsers } from './frontend/users.js';
 import { DialLog } from './observability/dial-log.js';
 import { Metrics, type MetricsSource } from './observability/metrics.js';
-import { openFilesLimit, openFilesNeeded } from './observability/open-files.js';
+import { clientsThatFit, openFilesLimit, openFilesNeeded } from './observability/open-files.js';
 import { SessionPools } from './pool/session-pools.js';
 import { CatalogueSessions } from './relay/catalogue-sessions.js';
 import { ClientConnection } from './relay/client-connection.js';
+import type { UserTerms } from './relay/client-identity.js';
 import { ClientRegistry } from './relay/client-registry.js';
 import { type Digest, type HeldSession, HoldRegister } from './relay/hold-register.js';
 import { IdleSessions } from './relay/idle-sessions.js';
@@ -35,6 +36,7 @@ import { RoutineWatch } from './relay/routine-watch.js';
 import { ServerContact } from './relay/server-contact.js';
 import { type PoolTarget, type ServerPools, SessionCleaner } from './relay/session-cleaner.js';
 import { UnsafePolicy } from './relay/unsafe-policy.js';
+import { UserPlaces } from './relay/user-places.js';
 import { HOLD_WORDS, holdWords } from './session/hold-reason.js';
 import { ProfileRegistry } from './session/profile.js';
 import { digestText } from './sql/digest.js';
@@ -68,7 +70,7 @@ const REMEMBERED_STATEMENTS = 10_000;
 /** Characters of a statement's digest in logs and listings, at most. */
 const DIGEST_LENGTH = 512;
 
-/** How often clients are looked at that may have been idle for too long, in ms: see `IdleTimeout`. */
+/** How often clients are looked at that may have been idle for too long, in ms: see `TimeWatch`. */
 const IDLE_TICK_MS = 1_000;
 
 /** How often a drain looks whether all clients have finished, in ms. */
@@ -88,7 +90,7 @@ class RunningProxy implements App {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #accounts = new Map<string, ServerAccount>();
-  readonly #accountByUser = new Map<string, ServerAccount>();
+  readonly #termsByUser = new Map<string, UserTerms>();
   readonly #services: RelayServices;
   readonly #forks: ForkGuard | null;
   readonly #contact: ServerContact;
@@ -109,7 +111,9 @@ class RunningProxy implements App {
     this.#config = config;
     this.#log = log;
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
-    for (const user of config.users) this.#accountByUser.set(user.name, this.#account(user.server));
+    for (const user of config.users) {
+      this.#termsByUser.set(user.name, termsOf(config, user, this.#account(user.server)));
+    }
     const pools = this.#newPools(upstream);
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
@@ -135,15 +139,17 @@ class RunningProxy implements App {
       unsafe: this.#newUnsafePolicy(holds, pools),
       counters,
       forks: this.#forks,
+      places: new UserPlaces(),
       routines: this.#newRoutineWatch(routineCheckMs),
       maxPacketSize: config.maxPacketSize,
       observer: {
         commandDone: () => this.#metrics.commands.inc(),
+        limitReached: (reached) => log.warn(reached, 'a client reached a time limit'),
         clientClosed: (connectionId, reason) => log.debug({ client: connectionId, reason }, 'client closed'),
         socketShared: (shared) =>
           log.warn(shared, 'two processes use one client connection, opened before a fork: it was closed'),
       },
-      accountOf: (name) => this.#accountOf(name),
+      termsOf: (name) => this.#termsOf(name),
       authentication: ({ scramble, secure, remote }) => {
         const server = upstream.facts?.info;
         if (server === undefined) throw new TypeError('a client is connected before the server is known');
@@ -153,12 +159,12 @@ class RunningProxy implements App {
       },
     };
     this.#metrics = new Metrics(metricsSource(this.#services, this.#forks));
-    const first = this.#accountOf(config.upstream.user);
+    const first = this.#termsOf(config.upstream.user).account;
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
     this.#frontend = new Frontend({
       listen: config.listen,
       unixSocketMode: 0o777,
-      maxClients: config.maxClientConn,
+      ...clientPlaces(config),
       loginTimeoutMs: config.clientLoginTimeout,
       users,
       keys,
@@ -204,15 +210,15 @@ class RunningProxy implements App {
     });
   }
 
-  /** The runtime drops new connections without a word when the system gives it no more descriptors. */
+  /** {@link clientPlaces} */
   #checkOpenFiles(): void {
     const { maxClientConn, poolSize } = this.#config;
     const limit = openFilesLimit();
     const needed = openFilesNeeded(maxClientConn, poolSize);
     if (limit === null || limit >= needed) return;
     this.#log.warn(
-      { limit, needed, maxClientConn, poolSize },
-      'the limit of open files (ulimit -n, LimitNOFILE) is too low for max_client_conn: clients beyond it would be dropped silently; raise it, or lower max_client_conn',
+      { limit, needed, maxClientConn, poolSize, maxClients: clientsThatFit(limit, poolSize) },
+      'the limit of open files (ulimit -n, LimitNOFILE) is too low for max_client_conn: there is room for maxClients, others are refused (1040); raise it, or lower max_client_conn',
     );
   }
 
@@ -263,10 +269,10 @@ class RunningProxy implements App {
     return account;
   }
 
-  #accountOf(userName: string): ServerAccount {
-    const account = this.#accountByUser.get(userName);
-    if (account === undefined) throw new RangeError(`user ${userName} has logged in but is not configured`);
-    return account;
+  #termsOf(userName: string): UserTerms {
+    const terms = this.#termsByUser.get(userName);
+    if (terms === undefined) throw new RangeError(`user ${userName} has logged in but is not configured`);
+    return terms;
   }
 
   #newPools(upstream: Upstream): ServerPools {
@@ -373,6 +379,39 @@ function upstreamOptions(config: Config): UpstreamOptions {
   };
 }
 
+/**
+ * `max_client_conn`, or what the limit of open files leaves room for: the runtime drops new connections without a word when
+ * the system gives it no more descriptors, and the pool would get none either.
+ */
+function clientPlaces({ maxClientConn, poolSize }: Config): { maxClients: number; maxClientsReason: string } {
+  const limit = openFilesLimit();
+  const fit = limit === null ? maxClientConn : clientsThatFit(limit, poolSize);
+  if (fit >= maxClientConn)
+    return { maxClients: maxClientConn, maxClientsReason: `max_client_conn is ${maxClientConn}` };
+  return {
+    maxClients: fit,
+    maxClientsReason: `the limit of open files (ulimit -n, ${limit}) has no room for more, though max_client_conn is ${maxClientConn}`,
+  };
+}
+
+/** Whole seconds: that is how often it is looked. */
+function secondsOf(milliseconds: number): number {
+  return Math.ceil(milliseconds / IDLE_TICK_MS);
+}
+
+function termsOf(config: Config, { limits }: ClientUser, account: ServerAccount): UserTerms {
+  return {
+    account,
+    timeLimits: {
+      query: secondsOf(limits.queryTimeout ?? config.queryTimeout),
+      transaction: secondsOf(limits.transactionTimeout ?? config.transactionTimeout),
+      idleTransaction: secondsOf(limits.idleTransactionTimeout ?? config.idleTransactionTimeout),
+      clientIdle: secondsOf(limits.clientIdleTimeout ?? config.clientIdleTimeout),
+    },
+    maxClients: limits.maxClientConn ?? null,
+  };
+}
+
 function localUser(user: ClientUser): LocalUser {
   const { name, credential } = user;
   if (credential.kind === 'password') return { name, secret: { password: credential.password.reveal() } };
@@ -404,6 +443,7 @@ function metricsSource(
       ]),
     unguardedClients: () => forks?.blindClients ?? clients.size,
     sharedSockets: () => counters.sharedSockets,
+    timeLimits: () => counters.timeLimits,
     kills: () =>
       new Map([
         ['query', counters.killsSent - counters.killsRepeated],

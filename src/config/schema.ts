@@ -3,7 +3,16 @@ import { parseTcpAddress, type TcpAddress } from './address.js';
 import { onUnsafe, UNSAFE_KINDS } from './unsafe-holds.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { userSchema } from './user-schema.js';
-import { duration, listenAddresses, oneOf, parsed, share, size, wholeNumber } from './value-schemas.js';
+import {
+  duration,
+  listenAddresses,
+  oneOf,
+  parsed,
+  share,
+  size,
+  timeLimit,
+  wholeNumber,
+} from './value-schemas.js';
 
 /*
  * The one table of configuration keys. Types, defaults, validation, flags, environment variables, --help, the JSON schema and
@@ -74,7 +83,8 @@ export const KEYS = {
     placeholder: 'DURATION',
     defaultText: '5s',
     summary: 'time for opening a server session, login included',
-    detail: '',
+    detail:
+      'An attempt that takes longer is given up and made again (`server_login_retry`); clients that wait for it in vain until `query_wait_timeout` get error 1429 (HY000), which names address and time.',
     reloadable: true,
   }),
   server_login_retry: key(duration(10), {
@@ -101,7 +111,8 @@ export const KEYS = {
     placeholder: 'N',
     defaultText: '10000',
     summary: 'client connections at most; more are refused',
-    detail: '',
+    detail:
+      'They get error 1040 (08004), as from a server that is full. Each client is an open file of the process: the limit of open files (`ulimit -n`, LimitNOFILE) must be higher than this by `pool_size` and 64, which is checked at start.',
     reloadable: true,
   }),
   client_login_timeout: key(duration(1), {
@@ -109,7 +120,44 @@ export const KEYS = {
     placeholder: 'DURATION',
     defaultText: '10s',
     summary: 'time a client has from connecting until it is logged in',
-    detail: '',
+    detail: 'Then it gets error 1159 (08S01), and its connection is closed.',
+    reloadable: true,
+  }),
+  query_timeout: key(timeLimit(), {
+    group: 'clients',
+    placeholder: 'DURATION',
+    defaultText: '0',
+    summary: 'time a statement may take on the server before it is killed; 0 for any',
+    detail:
+      'The statement is ended with KILL QUERY and its client gets error 1317 (70100), which names this limit; a transaction stays open, as after any KILL QUERY, and the connection can be used on. A text with a COMMIT in it is never killed, DDL and the like only while they wait for a lock; what goes on after the KILL is killed again, and after 5s together with its session. Waiting for a session is not counted (`query_wait_timeout`), nor is the time in which the client sends a file or a long command. Off by default: the proxy cannot tell a runaway query from a report or a migration, and the statement of a worker that gives up or is killed is ended with it anyway (`on_client_disconnect`). Web workers are well served by their own request timeout; set it for their user (`users`) where they have none. Looked at once a second, as all these limits: it strikes up to a second late, never early.',
+    reloadable: true,
+  }),
+  transaction_timeout: key(timeLimit(), {
+    group: 'clients',
+    placeholder: 'DURATION',
+    defaultText: '0',
+    summary: 'time a transaction may take before it is rolled back; 0 for any',
+    detail:
+      'From its first statement to its end, whatever happens in between. A statement at work is killed as by `query_timeout`; then, or where the client is idle at that moment, everything that ties it to its session is ended, and its next command gets error 1317 (70100), which names what is gone; ROLLBACK, for which there is nothing left to do, succeeds. Off by default, as `query_timeout` is.',
+    reloadable: true,
+  }),
+  idle_transaction_timeout: key(timeLimit(), {
+    group: 'clients',
+    placeholder: 'DURATION',
+    defaultText: '60s',
+    summary:
+      'time a client may send nothing while it has a transaction, table locks or XA open; then they are rolled back; 0 for any',
+    detail:
+      'Such a client keeps a server session and its locks from all others. What it holds is rolled back at once and the session serves others; the client keeps its connection, and its next command gets error 1317 (70100), which names this limit and what is gone; ROLLBACK succeeds. What merely ties a client to its session (temporary tables, user variables) is no reason by itself, nor is GET_LOCK, which is there to be held while nothing is sent. A client that stops in the midst of sending a file or a long command loses its connection after this time.',
+    reloadable: true,
+  }),
+  client_idle_timeout: key(timeLimit(), {
+    group: 'clients',
+    placeholder: 'DURATION',
+    defaultText: '0',
+    summary: 'time a client may send nothing before its connection is closed; 0 for any',
+    detail:
+      'With error 4031 where the server would say so (MySQL since 8.0.24), without a word where it would not (MariaDB). Off by default: an idle client costs no server session, and closing its connection is what makes app servers complain that the server has gone away. A `wait_timeout` that the client sets for itself counts as well.',
     reloadable: true,
   }),
   max_packet_size: key(size(1024, 1024 * MIB), {
@@ -142,7 +190,7 @@ export const KEYS = {
       fileOnly: true,
       summary: 'users besides that of the upstream URL',
       detail:
-        "A list; each entry has a `name` and exactly one of `password`, `password_file` and `hash`. The upstream URL's own user is always there without being listed; an entry with its name takes its place.",
+        "A list; each entry has a `name` and exactly one of `password`, `password_file` and `hash`; `query_timeout`, `transaction_timeout`, `idle_transaction_timeout` and `client_idle_timeout` take the place of the keys of the same name for this user, and `max_client_conn` limits its own client connections (error 1226). The upstream URL's own user is always there without being listed; an entry with its name takes its place.",
       reloadable: true,
     },
   ),

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { parseCachingSha2Hash } from './password-hash.js';
-import { notEmpty, parsed, secret } from './value-schemas.js';
+import { notEmpty, parsed, secret, timeLimit, wholeNumber } from './value-schemas.js';
 
 /** As JSON schema: an object in which the key stands. */
 const having = (name: string) => ({
@@ -8,6 +8,8 @@ const having = (name: string) => ({
   properties: { [name]: { type: 'string' } },
   required: [name],
 });
+
+const ownLimit = (key: string) => timeLimit().optional().describe(`For this user in place of \`${key}\`.`);
 
 /** One entry of `users:`. What its keys demand of each other is checked by `userMistakes`. */
 export const userSchema = z
@@ -33,6 +35,15 @@ export const userSchema = z
           'The account on the server that this user works as. Without it: the same name and password.',
         ),
       server_password: secret().optional().describe('The password of `server_user`.'),
+      query_timeout: ownLimit('query_timeout'),
+      transaction_timeout: ownLimit('transaction_timeout'),
+      idle_transaction_timeout: ownLimit('idle_transaction_timeout'),
+      client_idle_timeout: ownLimit('client_idle_timeout'),
+      max_client_conn: wholeNumber(1, 1_000_000)
+        .optional()
+        .describe(
+          'Client connections of this user at most, besides the limit for all; one more is refused with error 1226.',
+        ),
     },
     {
       error: (issue) =>

@@ -17,11 +17,21 @@ export interface ServerLogin {
   readonly password: Secret;
 }
 
+/** What is said of a user alone; undefined where the key for all users counts. Times are milliseconds. */
+export interface UserLimits {
+  readonly queryTimeout?: number | undefined;
+  readonly transactionTimeout?: number | undefined;
+  readonly idleTransactionTimeout?: number | undefined;
+  readonly clientIdleTimeout?: number | undefined;
+  readonly maxClientConn?: number | undefined;
+}
+
 /** A user that clients may log in as, and the account that they then work as. */
 export interface ClientUser {
   readonly name: string;
   readonly credential: Credential;
   readonly server: ServerLogin;
+  readonly limits: UserLimits;
 }
 
 /** A mistake in one entry: the path continues that of the entry. */
@@ -121,9 +131,17 @@ export function resolveUser(entry: UserEntry, directory: string): ClientUser | U
   if ('message' in result) return result;
   const { credential } = result;
   const { name, server_user: user, server_password: password } = entry;
-  if (user !== undefined && password !== undefined) return { name, credential, server: { user, password } };
+  const limits: UserLimits = {
+    queryTimeout: entry.query_timeout,
+    transactionTimeout: entry.transaction_timeout,
+    idleTransactionTimeout: entry.idle_transaction_timeout,
+    clientIdleTimeout: entry.client_idle_timeout,
+    maxClientConn: entry.max_client_conn,
+  };
+  if (user !== undefined && password !== undefined)
+    return { name, credential, server: { user, password }, limits };
   if (credential.kind !== 'password') throw new TypeError('a hash without server_user passed validation');
-  return { name, credential, server: { user: name, password: credential.password } };
+  return { name, credential, server: { user: name, password: credential.password }, limits };
 }
 
 /** The upstream URL's own user first, unless the file has an entry with its name, which then counts instead. */
@@ -133,5 +151,11 @@ export function withUpstreamUser(
 ): readonly ClientUser[] {
   const { user, password } = upstream;
   if (users.some(({ name }) => name === user)) return users;
-  return [{ name: user, credential: { kind: 'password', password }, server: { user, password } }, ...users];
+  const own: ClientUser = {
+    name: user,
+    credential: { kind: 'password', password },
+    server: { user, password },
+    limits: {},
+  };
+  return [own, ...users];
 }

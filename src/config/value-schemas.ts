@@ -61,6 +61,20 @@ export function duration(least: number) {
   return parsed(read, text().meta({ pattern: least === 0 ? `${DURATION_PATTERN}|^0$` : DURATION_PATTERN }));
 }
 
+/** Time limits are looked at once a second. */
+const LEAST_TIME_LIMIT = 1_000;
+
+/** A duration of at least a second, or 0 for no limit. */
+export function timeLimit() {
+  const read = (value: string): number => {
+    const milliseconds = parseDuration(value);
+    if (milliseconds === 0 || milliseconds >= LEAST_TIME_LIMIT) return milliseconds;
+    const least = formatDuration(LEAST_TIME_LIMIT);
+    throw new InvalidValue(`${quoteValue(value)} is too short: the least is ${least}, or 0 for no limit`);
+  };
+  return parsed(read, text().meta({ pattern: `${DURATION_PATTERN}|^0$` }));
+}
+
 export function size(least: number, most: number) {
   const read = (value: string): number => {
     const bytes = parseSize(value);

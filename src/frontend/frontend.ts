@@ -18,8 +18,10 @@ export interface FrontendOptions {
   readonly listen: readonly ListenAddress[];
   /** Permission bits of unix sockets. MySQL's own are 0o777. */
   readonly unixSocketMode: number;
-  /** max_client_conn, at least 1. */
+  /** At least 1. */
   readonly maxClients: number;
+  /** For who is turned away: `max_client_conn is 10000`. */
+  readonly maxClientsReason: string;
   /** client_login_timeout in milliseconds, from accept to the end of the login. */
   readonly loginTimeoutMs: number;
   readonly users: Authenticator;
@@ -137,11 +139,11 @@ export class Frontend {
     const { limit, used } = this.#slots;
     const more = this.#turnAwayLog.pass();
     if (more !== null) {
-      const fields = { max_client_conn: limit, clients: used, more };
+      const fields = { limit, clients: used, more };
       this.#options.log.warn(fields, 'client turned away: too many connections');
     }
     socket.on('error', ignoreSocketError);
-    const message = `Too many connections: ${used} clients are connected and max_client_conn is ${limit}`;
+    const message = `Too many connections: ${used} clients are connected and ${this.#options.maxClientsReason}`;
     // The servers leave the SQLSTATE out of an error before the greeting, and most clients then make one up.
     this.#lingering.end(socket, encodeErr(0, ServerError.ConCount, message));
   }

@@ -25,6 +25,8 @@ export interface MetricsSource {
   resets(): number;
   /** Since the start: client connections that two processes used, by how it came out. */
   sharedSockets(): ReadonlyMap<string, number>;
+  /** Since the start: time limits that clients reached, by key. */
+  timeLimits(): ReadonlyMap<string, number>;
   /** Since the start: commands answered by what the server had answered before. */
   learnedAnswers(): number;
   /** Since the start: looks at processes for who has a client's connection, by kind. */
@@ -196,6 +198,12 @@ export class Metrics {
         'anything was answered), command_during_reply, sequence_id, inside_packet, quit_during_reply, quit_of_child.',
       'cause',
       source.sharedSockets,
+    );
+    countsOf(
+      'mybouncer_time_limits_total',
+      'Time limits that clients reached: query_timeout, transaction_timeout, idle_transaction_timeout, client_idle_timeout.',
+      'limit',
+      source.timeLimits,
     );
     gauge('mybouncer_waiting_requests', 'Requests that wait for a server session.', source.waiting);
     gauge('mybouncer_pool_size', 'Server sessions at most.', source.limit);

@@ -19,6 +19,11 @@ export function openFilesLimit(path = '/proc/self/limits'): number | null {
   return soft === 'unlimited' ? Number.POSITIVE_INFINITY : Number(soft);
 }
 
+/** Clients for which there is room under a limit; at least 1. */
+export function clientsThatFit(limit: number, poolSize: number): number {
+  return Math.max(1, limit - poolSize - OTHERS);
+}
+
 /** What may be open at once under this configuration. */
 export function openFilesNeeded(maxClients: number, poolSize: number): number {
   return maxClients + poolSize + OTHERS;

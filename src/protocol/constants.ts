@@ -159,12 +159,15 @@ export const ServerError = {
   NetPacketsOutOfOrder: { errno: 1156, sqlState: '08S01' },
   MalformedPacket: { errno: 1835, sqlState: 'HY000' },
   WrongArguments: { errno: 1210, sqlState: 'HY000' },
+  UserLimitReached: { errno: 1226, sqlState: '42000' },
   UnknownStatement: { errno: 1243, sqlState: 'HY000' },
   NotSupportedYet: { errno: 1235, sqlState: '42000' },
   NetRead: { errno: 1158, sqlState: '08S01' },
   NetReadInterrupted: { errno: 1159, sqlState: '08S01' },
   /** MariaDB's. Drivers and frameworks take it for a connection that is gone, and open another. */
   ConnectionKilled: { errno: 1927, sqlState: '08S01' },
+  /** MySQL's: the connection was idle for too long. */
+  ClientInteractionTimeout: { errno: 4031, sqlState: 'HY000' },
   ConnectToForeign: { errno: 1429, sqlState: 'HY000' },
   /** A client library's own numbers. libmariadb takes an ERR with one of them for malformed, and its text is lost. */
   CannotConnect: { errno: 2003, sqlState: 'HY000' },

@@ -26,27 +26,27 @@ export interface AbandonedClient {
 
 /**
  * Ends what runs for a client that has left. `gone`: the client did so itself, and `on_client_disconnect` has a say;
- * else the proxy has closed its connection for cause.
+ * else the proxy ends it for cause. @returns whether it is one that may be ended
  */
-export function endStatement({ services, account, virtual, work }: AbandonedClient, gone: boolean): void {
+export function endStatement({ services, account, virtual, work }: AbandonedClient, gone: boolean): boolean {
   const { session } = virtual;
-  if (session === null || !session.busy) return;
+  if (session === null || !session.busy) return false;
   if (!virtual.running) {
     // What the proxy asks before the statement, or behind it, may wait for a lock as well (a table's, to prepare on it).
     services.killer.end({ session, own: true }, account);
-    return;
+    return true;
   }
   const target = { session, own: false };
-  if (gone && services.finishAbandoned) return;
+  if (gone && services.finishAbandoned) return false;
   switch (endingOf(work.effects)) {
     case Ending.Kill:
       services.killer.end(target, account);
-      return;
+      return true;
     case Ending.KillWaiting:
       services.killer.endWaiting(target, account);
-      return;
+      return true;
     case Ending.Finish:
-      return;
+      return false;
   }
 }
 

@@ -5,19 +5,21 @@ import { Capability, Status } from '../protocol/constants.js';
 import { type ErrPacket, encodeErrPacket, encodeOk } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
 import { CLIENT_GONE, endStatement } from './abandonment.js';
+import { withCause } from './client-errors.js';
 import { ClientInput } from './client-input.js';
 import type { RegisteredClient } from './client-registry.js';
 import { ClientReply } from './client-reply.js';
 import { ClientStatements, type PendingPrepare } from './client-statements.js';
+import { ClientTimes, type TimesHost } from './client-times.js';
 import { classifyAgain, dispatch } from './command-dispatch.js';
 import { CommandLoop, type CommandLoopHost, Stage } from './command-loop.js';
 import { CommandWork } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
-import { IdleTimeout, idleError } from './idle-timeout.js';
 import type { LearnedAnswer } from './learned-answers.js';
 import type { RelayServices } from './relay-services.js';
 import { ReplyEffects, type ReplyHost } from './reply-effects.js';
 import { SessionStart, type SessionStartHost } from './session-start.js';
+import type { TimeLimits } from './time-limits.js';
 import { VirtualSession } from './virtual-session.js';
 import type { WorkObserver } from './work.js';
 
@@ -26,7 +28,7 @@ import type { WorkObserver } from './work.js';
  * command means is decided in `command-dispatch`, where it runs in {@link VirtualSession}.
  */
 export class ClientConnection
-  implements WorkObserver, CommandLoopHost, ReplyHost, SessionStartHost, RegisteredClient
+  implements WorkObserver, CommandLoopHost, ReplyHost, SessionStartHost, TimesHost, RegisteredClient
 {
   readonly connectionId: number;
   readonly attributes: ReadonlyMap<string, string>;
@@ -40,7 +42,7 @@ export class ClientConnection
   readonly #socket: Socket;
   readonly #input: ClientInput;
   readonly #reply: ClientReply;
-  readonly #idle = new IdleTimeout();
+  readonly #times: ClientTimes;
   readonly #effects = new ReplyEffects(this);
   readonly #loop: CommandLoop;
   readonly #start: SessionStart;
@@ -62,6 +64,8 @@ export class ClientConnection
       this.#loop.stream();
     });
     this.virtual = this.#newVirtualSession();
+    const [socket, input, loop, reply] = [this.#socket, this.#input, this.#loop, this.#reply];
+    this.#times = new ClientTimes(this, { socket, input, loop, reply });
   }
 
   get deprecateEof(): boolean {
@@ -85,6 +89,11 @@ export class ClientConnection
     return this.#start.identity.account;
   }
 
+  /** {@link TimesHost} */
+  get timeLimits(): TimeLimits {
+    return this.#start.identity.timeLimits;
+  }
+
   get serverConnectionId(): number | null {
     return this.virtual.session?.connectionId ?? null;
   }
@@ -100,6 +109,7 @@ export class ClientConnection
       this.close(CLIENT_GONE);
       // Not before: who says goodbye and keeps the socket open has a connection still.
       this.#client.release();
+      this.#start.over();
     });
     if (this.#client.preface.length > 0) socket.write(this.#client.preface);
     if (this.#client.rest.length > 0) this.#input.reader.push(this.#client.rest);
@@ -210,6 +220,7 @@ export class ClientConnection
   /** {@link WorkObserver} */
   workFailed(err: ErrPacket, sequenceId = 1): void {
     if (this.closed) return;
+    this.#reply.takeBack();
     this.pendingPrepare = null;
     if (this.#start.pending) {
       this.#start.failed(err);
@@ -217,7 +228,10 @@ export class ClientConnection
     }
     if (this.virtual.session === null) this.statements.sessionGone();
     if (this.#loop.long.failsLater(err)) return;
-    this.fail(err, this.work.isLong ? this.#input.replySequence : sequenceId);
+    this.fail(
+      withCause(err, this.#reply.interruption),
+      this.work.isLong ? this.#input.replySequence : sequenceId,
+    );
     this.#loop.pump();
   }
 
@@ -230,6 +244,10 @@ export class ClientConnection
   /** {@link WorkObserver} */
   replyBroken(err: ErrPacket, session: ServerSession): void {
     const { tracker } = session;
+    if (this.#reply.takeBack()) {
+      this.workFailed(err);
+      return;
+    }
     if (tracker.atPacketBoundary && !this.work.isLong) {
       this.workFailed(err, tracker.nextSequence);
       return;
@@ -286,19 +304,8 @@ export class ClientConnection
 
   /** {@link RegisteredClient} */
   secondPassed(): void {
-    const ready = this.#loop.stage === Stage.Ready;
-    if (!ready) this.#input.readFurther();
-    if (!ready || this.#socket.writableLength > 0) this.#idle.clientSpoke();
-    else if (this.#idle.secondPassed(this.virtual.state.profile, this.capabilities)) this.#endIdle();
-  }
-
-  /** A transaction does not keep it: the server would end that, too. */
-  #endIdle(): void {
-    const { facts } = this.services.upstream;
-    const err = facts === null ? null : idleError(facts.info);
-    if (err !== null) this.sendErr(err, 0);
-    this.#socket.end();
-    this.close('idle for longer than its wait_timeout');
+    this.#times.secondPassed();
+    if (!this.closed && this.#loop.stage !== Stage.Ready) this.#input.readFurther();
   }
 
   #endIfDrained(): void {
@@ -334,7 +341,7 @@ export class ClientConnection
     this.#loop.sharing.close();
     this.services.clients.remove(this);
     this.services.observer.clientClosed?.(this.connectionId, reason);
-    this.#reply.discard = true;
+    this.#reply.abandon();
     if (inside) {
       this.virtual.abandonInside();
     } else {
@@ -362,7 +369,7 @@ export class ClientConnection
 
   #onData(chunk: Buffer): void {
     if (this.closed) return;
-    this.#idle.clientSpoke();
+    this.#times.clientSpoke();
     this.#loop.received(chunk);
   }
 

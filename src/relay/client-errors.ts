@@ -39,6 +39,11 @@ export function lostDuringQuery(why: string): ErrPacket {
   );
 }
 
+/** `cause`: why the statement was to be ended whose session is lost now. */
+export function withCause(err: ErrPacket, cause: ErrPacket | null): ErrPacket {
+  return cause === null ? err : { ...err, message: `${err.message}. ${cause.message}` };
+}
+
 /** The session ended under a statement of a transaction that the statement could not have ended. */
 export function lostDuringTransaction(why: string): ErrPacket {
   return clientError(

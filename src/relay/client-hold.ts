@@ -1,5 +1,6 @@
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import { HoldReason } from '../session/hold-reason.js';
 import { lexerContextOf } from '../session/lexer-context.js';
 import type { StatementEffects } from '../session/statement-effects.js';
 import { holdsBegunBy } from './begun-holds.js';
@@ -11,6 +12,8 @@ import type { Work } from './work.js';
 /** One client's entry in the register of holds, and what the configuration says to what it is about to hold. */
 export class ClientHold implements Holder {
   readonly connectionId: number;
+  /** Another number once another transaction may have begun. */
+  transactions = 0;
   readonly #services: RelayServices;
   readonly #identity: ClientIdentity;
   #session: ServerSession | null = null;
@@ -74,6 +77,7 @@ export class ClientHold implements Holder {
     const { holds: register, unsafe } = this.#services;
     const sql = work?.sql ?? null;
     this.#session = session;
+    if (((bits ^ this.#noted) & HoldReason.Transaction) !== 0) this.transactions++;
     this.#noted = bits;
     const text =
       session === null || sql === null

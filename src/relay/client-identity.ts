@@ -2,6 +2,7 @@ import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import { Capability } from '../protocol/constants.js';
 import { initialProfile, type LoginState, resetProfile } from '../session/initial-profile.js';
 import type { SessionProfile } from '../session/profile.js';
+import type { TimeLimits } from './time-limits.js';
 
 /**
  * Flags that make a session fit for one client and not for another: part of the pool key. CLIENT_NO_SCHEMA is none of them: with it the
@@ -9,6 +10,14 @@ import type { SessionProfile } from '../session/profile.js';
  */
 const POOL_CAPABILITIES =
   Capability.FoundRows | Capability.LocalFiles | Capability.MultiResults | Capability.PsMultiResults;
+
+/** How a user is served. */
+export interface UserTerms {
+  readonly account: ServerAccount;
+  readonly timeLimits: TimeLimits;
+  /** Its client connections at most; null for any number. */
+  readonly maxClients: number | null;
+}
 
 /** Who a client is and what it said at its login, or at its last COM_CHANGE_USER. */
 export class ClientIdentity implements LoginState {
@@ -18,12 +27,21 @@ export class ClientIdentity implements LoginState {
   readonly schema: string | null;
   readonly capabilities: number;
   readonly collation: number;
+  readonly timeLimits: TimeLimits;
+  readonly maxClients: number | null;
   readonly #upstream: Upstream;
 
-  constructor(upstream: Upstream, userName: string, account: ServerAccount, login: LoginState) {
+  constructor(
+    upstream: Upstream,
+    userName: string,
+    { account, timeLimits, maxClients }: UserTerms,
+    login: LoginState,
+  ) {
     this.#upstream = upstream;
     this.userName = userName;
     this.account = account;
+    this.timeLimits = timeLimits;
+    this.maxClients = maxClients;
     this.schema = login.schema;
     this.capabilities = login.capabilities;
     this.collation = login.collation;

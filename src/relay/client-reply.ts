@@ -1,6 +1,12 @@
 import type { Exchange, ServerSession, SessionLostError } from '../backend/server-session.js';
-import { Capability, HEADER_SIZE, Reply, Status } from '../protocol/constants.js';
-import { encodeOk, type OkPacket, parseOk } from '../protocol/generic-response.js';
+import { Capability, HEADER_SIZE, Reply, ServerError, Status } from '../protocol/constants.js';
+import {
+  type ErrPacket,
+  encodeErrPacket,
+  encodeOk,
+  type OkPacket,
+  parseOk,
+} from '../protocol/generic-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
 import { stateForClient, type ToldState } from '../protocol/session-state.js';
@@ -59,6 +65,10 @@ export class ClientReply implements Exchange {
   #session: ServerSession | null = null;
   /** Something of the reply under way may be on its way to the client. */
   #flushed = false;
+  /** The proxy has ended the statement under way: in place of the server's word that it was interrupted. */
+  #interruption: ErrPacket | null = null;
+  /** Nothing of the reply is passed on before it is known whether it says so. */
+  #withheld = false;
   /** Keeps the first row, where somebody wants to know it. */
   #row: FirstRow | null = null;
   /** Status flags of the last OK: an EOF put in carries them. */
@@ -103,6 +113,37 @@ export class ClientReply implements Exchange {
     // An ERR has no status: what it has changed was asked for since.
     this.restart(this.#observer.status);
     this.#flushed = false;
+    this.#interruption = null;
+  }
+
+  /**
+   * The proxy ends the statement under way: `err` takes the place of error 1317. `isRead`: also of a result, if nothing of it
+   * has been passed on: some reads that are interrupted end as if they had not been (SLEEP on MySQL).
+   */
+  interrupt(err: ErrPacket, isRead: boolean): void {
+    if (this.discard) return;
+    this.#interruption = err;
+    if (!isRead || this.#flushed) return;
+    this.#withheld = true;
+    this.discard = true;
+  }
+
+  /** Why the proxy has ended the statement under way; null where it has not. */
+  get interruption(): ErrPacket | null {
+    return this.#interruption;
+  }
+
+  /** The reply ends otherwise. @returns whether the client was to get one and has got nothing of it */
+  takeBack(): boolean {
+    const withheld = this.#withheld;
+    if (withheld) this.#release();
+    return withheld;
+  }
+
+  /** The client has gone. */
+  abandon(): void {
+    this.#withheld = false;
+    this.discard = true;
   }
 
   span(buf: Buffer, start: number, end: number): void {
@@ -118,6 +159,13 @@ export class ClientReply implements Exchange {
     this.#row = null;
     this.#observer.replyOk(ok, closesResultSet ? tracker.rows : null, row);
     if (this.lesson !== null) this.lesson.ok(buf, start, end, ok, closesResultSet);
+    if (this.#withheld) {
+      this.#release();
+      if (closesResultSet && this.#interruption !== null) {
+        this.#output.insert(encodeErrPacket(FIRST_SEQUENCE, this.#interruption), this.#target);
+        return;
+      }
+    }
     if (this.discard) return;
     if (closesResultSet && !this.#deprecateEof) {
       this.#output.insert(eofPacket(buf[start + 3] as number, ok.status, ok.warnings), this.#target);
@@ -145,7 +193,13 @@ export class ClientReply implements Exchange {
     const state = start + HEADER_SIZE + 4;
     const sqlState = buf.toString('latin1', state, state + 5);
     const passOn = this.#observer.replyErr(errno, refused, isLone || !this.#flushed, sqlState);
+    if (this.#withheld) {
+      this.#release();
+      buf[start + 3] = FIRST_SEQUENCE;
+    }
     if (!passOn) this.#output.drop(this.#target);
+    else if (!this.discard && this.#interruption !== null && errno === ServerError.QueryInterrupted.errno)
+      this.#output.insert(encodeErrPacket(buf[start + 3] as number, this.#interruption), this.#target);
     else if (!this.discard) this.#output.span(buf, start, end, this.#target);
   }
 
@@ -182,11 +236,17 @@ export class ClientReply implements Exchange {
 
   replyEnd(): void {
     this.#flush();
+    if (this.#interruption !== null) this.#interruption = null;
     this.#observer.replyComplete();
   }
 
   drained(): void {
     this.#observer.serverDrained();
+  }
+
+  #release(): void {
+    this.#withheld = false;
+    this.discard = false;
   }
 
   lost(_error: SessionLostError): void {
@@ -209,6 +269,9 @@ const SESSION_FLAGS =
   Status.AnsiQuotes;
 
 const NO_STATE = Buffer.alloc(0);
+
+/** Of the reply to a command of one packet. */
+const FIRST_SEQUENCE = 1;
 
 /** One packet for all: it is copied before the next one is made. */
 const EOF_PACKET = Buffer.from([5, 0, 0, 0, Reply.Eof, 0, 0, 0, 0]);

@@ -2,6 +2,7 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 import { HoldReason, holdWords } from '../session/hold-reason.js';
 import { Flag, StatementKind } from '../sql/traits.js';
 import { lostBeforeQuery, lostDuringQuery, lostDuringTransaction, lostWhileHeld } from './client-errors.js';
+import type { Expiry } from './time-limits.js';
 import type { Work } from './work.js';
 
 /** What a command's fate depends on. */
@@ -34,18 +35,18 @@ const MAYBE_KILLED_AFTER_SECONDS = 1;
 /** Holds that stand for something that is lost with the session. */
 const LOSABLE = ~(HoldReason.SessionMode | HoldReason.Diagnostics);
 
-/** What a client has lost together with its session, and has not been told yet. */
+/** What a client has lost together with its session, or because a time limit was reached, and has not been told yet. */
 export class LostState {
   readonly #holds: number;
-  readonly #why: string;
+  readonly #why: string | Expiry;
 
-  private constructor(holds: number, why: string) {
+  private constructor(holds: number, why: string | Expiry) {
     this.#holds = holds;
     this.#why = why;
   }
 
   /** Null where nothing was lost that `work`, the command under way or the next one, would not have ended itself. */
-  static of(holds: number, why: string, work: LosableWork | null): LostState | null {
+  static of(holds: number, why: string | Expiry, work: LosableWork | null): LostState | null {
     const lost = holds & LOSABLE & ~endedBy(work);
     return lost === 0 ? null : new LostState(lost, why);
   }
@@ -57,7 +58,8 @@ export class LostState {
 
   /** To be told in place of a command that was not run. */
   get err(): ErrPacket {
-    return lostWhileHeld(this.#why, holdWords(this.#holds));
+    const what = holdWords(this.#holds);
+    return typeof this.#why === 'string' ? lostWhileHeld(this.#why, what) : this.#why.err(what);
   }
 
   get hasTransaction(): boolean {

@@ -1,4 +1,5 @@
 import { SHARED_SOCKET_CAUSES, type SharedSocketCause } from './shared-socket.js';
+import { TIME_LIMITS, type TimeLimit } from './time-limits.js';
 
 /** What the relay has done since the start; read by metrics. */
 export class RelayCounters {
@@ -18,6 +19,13 @@ export class RelayCounters {
   readonly sharedSockets = new Map<SharedSocketCause, number>(
     SHARED_SOCKET_CAUSES.map((cause) => [cause, 0]),
   );
+
+  /** Time limits that clients reached. */
+  readonly timeLimits = new Map<TimeLimit, number>(TIME_LIMITS.map((limit) => [limit, 0]));
+
+  limitReached(limit: TimeLimit): void {
+    this.timeLimits.set(limit, (this.timeLimits.get(limit) ?? 0) + 1);
+  }
 
   socketShared(cause: SharedSocketCause): void {
     this.sharedSockets.set(cause, (this.sharedSockets.get(cause) ?? 0) + 1);

@@ -1,6 +1,7 @@
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { StatementClassifier } from '../sql/trait-cache.js';
 import type { Authentication } from './authentication.js';
+import type { UserTerms } from './client-identity.js';
 import type { ClientRegistry } from './client-registry.js';
 import type { FoundRowsUse } from './diagnostics.js';
 import type { ForkCheck } from './fork-check.js';
@@ -12,7 +13,9 @@ import type { RelayCounters } from './relay-counters.js';
 import type { RoutineWatch } from './routine-watch.js';
 import type { ServerPools, SessionCleaner } from './session-cleaner.js';
 import type { SharedSocket } from './shared-socket.js';
+import type { TimeLimit } from './time-limits.js';
 import type { UnsafePolicy } from './unsafe-policy.js';
+import type { UserPlaces } from './user-places.js';
 
 /** What identifies a client to an authentication in mid-connection. */
 export interface AuthenticationContext {
@@ -21,11 +24,23 @@ export interface AuthenticationContext {
   readonly remote: { readonly kind: 'tcp'; readonly address: string } | { readonly kind: 'unix' };
 }
 
+/** For the log. */
+export interface ReachedLimit {
+  readonly client: number;
+  readonly user: string;
+  /** The server's own id; null where the client has no session now. */
+  readonly serverSession: number | null;
+  readonly limit: TimeLimit;
+  readonly seconds: number;
+}
+
 /** For metrics and logs; called in the middle of things, so it must not throw. */
 export interface RelayObserver {
   commandDone?(): void;
   /** A client ended; `reason` says why when it was not its own wish. */
   clientClosed?(connectionId: number, reason: string): void;
+  /** A client reached a time limit. */
+  limitReached?(reached: ReachedLimit): void;
   /** Two processes used a client's connection. */
   socketShared?(shared: SharedSocket): void;
 }
@@ -54,12 +69,14 @@ export interface RelayServices {
   readonly counters: RelayCounters;
   /** `fork_guard`; null when it is off, or where the system shows nothing of other processes. */
   readonly forks: ForkCheck | null;
+  /** Limits of users. */
+  readonly places: UserPlaces;
   /** What routines, triggers and views do to sessions. */
   readonly routines: RoutineWatch;
   /** Largest command accepted from a client, in bytes. */
   readonly maxPacketSize: number;
   readonly observer: RelayObserver;
-  accountOf(userName: string): ServerAccount;
+  termsOf(userName: string): UserTerms;
   authentication(context: AuthenticationContext): Authentication;
 }
 

@@ -9,6 +9,7 @@ import { ClientIdentity } from './client-identity.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
 import type { RelayServices } from './relay-services.js';
+import { tooManyOfUser } from './user-places.js';
 import type { VirtualSession } from './virtual-session.js';
 
 /** The connection whose session begins. */
@@ -38,6 +39,8 @@ export class SessionStart implements ChangeUserHost {
   /** Where the reply to a login or change of user goes, while that waits for its schema; else 0. */
   #sequence = 0;
   #changeUser: ChangeUser | null = null;
+  /** Under whose limit the client is counted. */
+  #placeOf: string | null = null;
 
   constructor(client: ConnectedClient, services: RelayServices, host: SessionStartHost) {
     this.#client = client;
@@ -58,6 +61,11 @@ export class SessionStart implements ChangeUserHost {
   /** Answers a login at once where its schema is known to exist, else when a session has it. */
   begin(sequenceId: number): void {
     this.#sequence = sequenceId;
+    const refused = this.#takePlace();
+    if (refused !== null) {
+      this.failed(refused);
+      return;
+    }
     const host = this.#host;
     const { account, schema } = this.#identity;
     const schemaKnown = schema === null || this.#services.knownSchemas.has(account, schema);
@@ -122,9 +130,25 @@ export class SessionStart implements ChangeUserHost {
     else this.#host.end();
   }
 
+  /** The client's connection is closed. */
+  over(): void {
+    if (this.#placeOf !== null) this.#services.places.release(this.#placeOf);
+    this.#placeOf = null;
+  }
+
+  /** @returns why there is no place for the client */
+  #takePlace(): ErrPacket | null {
+    this.over();
+    const { userName, maxClients } = this.#identity;
+    if (maxClients === null) return null;
+    if (!this.#services.places.take(userName, maxClients)) return tooManyOfUser(userName, maxClients);
+    this.#placeOf = userName;
+    return null;
+  }
+
   #identify(userName: string, login: LoginState): ClientIdentity {
     const services = this.#services;
-    return new ClientIdentity(services.upstream, userName, services.accountOf(userName), login);
+    return new ClientIdentity(services.upstream, userName, services.termsOf(userName), login);
   }
 }
 

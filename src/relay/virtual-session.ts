@@ -24,6 +24,7 @@ import { SessionCheckout, type SessionSeeker } from './session-checkout.js';
 import { CloseReason } from './session-cleaner.js';
 import { type PreparationHost, SessionPreparation } from './session-preparation.js';
 import { type ReturnHost, SessionReturn } from './session-return.js';
+import type { Expiry } from './time-limits.js';
 import type { Work, WorkObserver } from './work.js';
 
 const Phase = { Idle: 0, Waiting: 1, Restoring: 2, Running: 3, Settling: 4, Gone: 5, Learning: 6 } as const;
@@ -80,6 +81,18 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   get running(): boolean {
     return this.#phase === Phase.Running;
+  }
+
+  /** Full seconds that the client's command has been at work; 0 while none is. */
+  get secondsAtWork(): number {
+    const atWork = this.#phase === Phase.Running || this.#phase === Phase.Restoring;
+    const session = this.#session;
+    return atWork && session?.busy === true ? session.secondsAtWork : 0;
+  }
+
+  /** Another number once another transaction may have begun. */
+  get transactions(): number {
+    return this.#hold.transactions;
   }
 
   /** What the client's OK packets tell of its session. */
@@ -198,6 +211,18 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     const atRest = phase === Phase.Idle || phase === Phase.Learning;
     if (atRest && session !== null) this.#leave(session);
     if (session === null || phase === Phase.Idle) this.state.left.reset();
+  }
+
+  /** Between commands: what the client holds is ended, of which it is told with its next command. False: not now. */
+  expire(why: Expiry): boolean {
+    const session = this.#session;
+    if (this.#phase !== Phase.Idle || session === null) return false;
+    this.#lostState = LostState.of(this.holds, why, null);
+    this.#session = null;
+    this.#noteHolds();
+    this.#return.abandoned(session);
+    this.state.restart(null);
+    return true;
   }
 
   /** The client left inside a command: what the server has of it must not be completed. */
@@ -332,7 +357,9 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   }
 
   #afterReply(session: ServerSession): void {
-    this.state.replied(session, this.#currentWork());
+    const work = this.#currentWork();
+    if (work.effects.commits) this.#hold.transactions++;
+    this.state.replied(session, work);
     if (session.kills === null) {
       this.#atRest(session);
       return;

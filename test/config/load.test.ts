@@ -58,6 +58,10 @@ t.test('defaults', async (t) => {
     clientLoginTimeout: 10_000,
     maxPacketSize: 1_073_741_824,
     forkGuard: 'auto',
+    queryTimeout: 0,
+    transactionTimeout: 0,
+    idleTransactionTimeout: 60_000,
+    clientIdleTimeout: 0,
     users: [],
     poolMode: 'transaction',
     poolSize: 20,
@@ -101,6 +105,26 @@ const VALUES: Readonly<
     ['1s', 1_000],
     ['2s', 2_000],
     ['3s', 3_000],
+  ],
+  query_timeout: [
+    ['1s', 1_000],
+    ['0', 0],
+    ['1m30s', 90_000],
+  ],
+  transaction_timeout: [
+    ['5m', 300_000],
+    ['1s', 1_000],
+    ['0', 0],
+  ],
+  idle_transaction_timeout: [
+    ['0', 0],
+    ['1s', 1_000],
+    ['1m', 60_000],
+  ],
+  client_idle_timeout: [
+    ['8h', 28_800_000],
+    ['0', 0],
+    ['1s', 1_000],
   ],
   max_packet_size: [
     ['1KiB', 1_024],
@@ -404,6 +428,49 @@ t.test('users', async (t) => {
     ['hex', 5_000, 'app', 'x'],
   ]);
   for (const yaml of ['users:\n', 'users: []\n']) t.same(load({ yaml }).users, [], 'no users');
+});
+
+t.test('limits of users', async (t) => {
+  const { users } = load({
+    yaml: [
+      'query_timeout: 9s',
+      'users:',
+      '  - {name: web, password: x, query_timeout: 1500ms, client_idle_timeout: 1h, max_client_conn: 5}',
+      '  - {name: reports, password: x, query_timeout: 0, transaction_timeout: 1m, idle_transaction_timeout: 0}',
+    ].join('\n'),
+  });
+  t.same(
+    users.map(({ limits }) => limits),
+    [
+      {
+        queryTimeout: 1_500,
+        transactionTimeout: undefined,
+        idleTransactionTimeout: undefined,
+        clientIdleTimeout: 3_600_000,
+        maxClientConn: 5,
+      },
+      {
+        queryTimeout: 0,
+        transactionTimeout: 60_000,
+        idleTransactionTimeout: 0,
+        clientIdleTimeout: undefined,
+        maxClientConn: undefined,
+      },
+    ],
+  );
+  const wrong = [
+    'query_timeout: 999ms',
+    'users:',
+    '  - {name: a, password: x, query_timeout: 5}',
+    '  - {name: b, password: x, max_client_conn: 0}',
+    '  - {name: c, password: x, query_timout: 5s}',
+  ].join('\n');
+  t.strictSame(mistakes({ yaml: wrong }).sort(), [
+    'my.yaml:1:16: query_timeout: "999ms" is too short: the least is 1s, or 0 for no limit',
+    'my.yaml:3:43: users[0].query_timeout: "5" is not a duration with a unit such as 250ms, 5s or 1m30s (did you mean 5s?)',
+    'my.yaml:4:45: users[1].max_client_conn: "0" is not a whole number from 1 to 1000000',
+    'my.yaml:5:28: users[2].query_timout: is not a known key (did you mean query_timeout?)',
+  ]);
 });
 
 t.test('mistakes in users, told without their passwords', async (t) => {

@@ -260,7 +260,7 @@ t.test('max_client_conn', async (t) => {
     await third.ended();
   }
   t.match(frontend.counts, { clients: 2, loggingIn: 1, turnedAway: 2 });
-  t.match(log.at(-1), { level: 'warn', fields: { max_client_conn: 2, clients: 2 } });
+  t.match(log.at(-1), { level: 'warn', fields: { limit: 2, clients: 2 } });
 
   second.socket.destroy();
   await gone(() => frontend.counts.clients === 1);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import t from 'tap';
+import { encodeErrPacket } from '../../src/protocol/generic-response.js';
 import { ReplyShape } from '../../src/protocol/reply-tracker.js';
 import { OutputBuffer } from '../../src/relay/output-buffer.js';
 import {
@@ -217,6 +218,86 @@ t.test('an ERR behind 253 rows is numbered 0 as well, but no refusal', async (t)
     setup.wire.read(bytes);
     t.strictSame(setup.notes.list, [['err', 1317, false], ['complete']]);
     t.strictSame(setup.socket.received, clientBytes(reply, newClient(deprecateEof)));
+  }
+});
+
+const OURS = { errno: 1317, sqlState: '70100', message: 'mybouncer: it took too long' };
+
+t.test('a statement that the proxy ends: its own words in place of 1317', async (t) => {
+  const interrupted = errPayload(1317, 'Query execution was interrupted', '70100');
+  const other = errPayload(1146, "Table 'a.b' doesn't exist", '42S02');
+  const rows = resultSet(new Array<Buffer>(3).fill(Buffer.of(0xfb)));
+  for (const deprecateEof of [false, true]) {
+    for (const isRead of [false, true]) {
+      for (const payload of [interrupted, other]) {
+        const lone = connect(deprecateEof);
+        command(lone, ReplyShape.ResultSet, 1);
+        lone.reply.interrupt(OURS, isRead);
+        lone.wire.read(packet(1, payload));
+        const told = payload === interrupted ? encodeErrPacket(1, OURS) : packet(1, payload);
+        t.strictSame(lone.socket.received, Buffer.from(told));
+
+        // The columns have come by the time; whether the client has them makes the difference.
+        const reply = endingWith(rows, { kind: 'err', payload });
+        const bytes = serverBytes(reply);
+        const all = clientBytes(reply, newClient(deprecateEof));
+        for (const before of [0, 40]) {
+          const setup = connect(deprecateEof);
+          command(setup, reply.shape, 1);
+          setup.wire.read(bytes.subarray(0, before));
+          setup.reply.interrupt(OURS, isRead);
+          setup.wire.read(bytes.subarray(before));
+          t.same(setup.notes.list.at(-1), ['complete']);
+          const own = payload === interrupted;
+          if (isRead && before === 0) {
+            t.strictSame(
+              setup.socket.received,
+              Buffer.from(own ? encodeErrPacket(1, OURS) : packet(1, payload)),
+            );
+          } else {
+            const place = all.length - packet(0, payload).length;
+            const last = own ? encodeErrPacket(all[place + 3] as number, OURS) : all.subarray(place);
+            t.strictSame(setup.socket.received, Buffer.concat([all.subarray(0, place), last]));
+          }
+          command(setup, rows.shape, 1);
+          const sent = setup.socket.received.length;
+          setup.wire.read(serverBytes(rows));
+          t.ok(setup.socket.received.length > sent, 'the next reply is passed on');
+        }
+      }
+    }
+  }
+});
+
+t.test('a read that ends as if it had not been ended', async (t) => {
+  const rows = resultSet(new Array<Buffer>(3).fill(Buffer.of(0xfb)));
+  const bytes = serverBytes(rows);
+  for (const deprecateEof of [false, true]) {
+    for (const [isRead, before, isError] of [
+      [true, 0, true],
+      [true, bytes.length >> 1, false],
+      [false, 0, false],
+    ] as const) {
+      const setup = connect(deprecateEof);
+      command(setup, rows.shape, 1);
+      setup.wire.read(bytes.subarray(0, before));
+      setup.reply.interrupt(OURS, isRead);
+      setup.wire.read(bytes.subarray(before));
+      const whole = clientBytes(rows, newClient(deprecateEof));
+      t.strictSame(setup.socket.received, isError ? encodeErrPacket(1, OURS) : whole);
+      t.equal(setup.reply.takeBack(), false);
+    }
+    const gone = connect(deprecateEof);
+    command(gone, rows.shape, 1);
+    gone.reply.interrupt(OURS, true);
+    gone.reply.abandon();
+    gone.wire.read(bytes);
+    t.equal(gone.socket.received.length, 0, 'nobody is there');
+    const lost = connect(deprecateEof);
+    command(lost, rows.shape, 1);
+    lost.reply.interrupt(OURS, true);
+    lost.wire.read(bytes.subarray(0, bytes.length >> 1));
+    t.equal(lost.reply.takeBack(), true, 'the client has nothing of it');
   }
 });
 

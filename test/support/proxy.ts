@@ -14,6 +14,8 @@ export interface ProxyOptions {
   /** Before the script: Node's own options. */
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** The limit of open files; the machine's unless given. */
+  readonly openFiles?: number;
   /** Do not wait for "ready": the server is down on purpose. */
   readonly untilListening?: boolean;
 }
@@ -40,7 +42,9 @@ export class ProxyProcess {
   constructor(options: ProxyOptions) {
     this.#upstream = new URL(options.upstream);
     const args = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--log-level', 'debug'];
+    const { openFiles } = options;
     const [program, ...words] = watched([
+      ...(openFiles === undefined ? [] : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(openFiles)]),
       process.execPath,
       ...(options.nodeArgs ?? []),
       '--enable-source-maps',

@@ -10,6 +10,7 @@ const frontend = new Frontend({
   listen: [{ kind: 'tcp', host: '127.0.0.1', port: 0 }],
   unixSocketMode: 0o777,
   maxClients: 1_000,
+  maxClientsReason: 'max_client_conn is 1000',
   loginTimeoutMs: 30_000,
   users: new LocalUsers(USERS, new PasswordHasher()),
   keys: new RsaKeys(),

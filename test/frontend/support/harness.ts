@@ -78,6 +78,7 @@ export async function startHarness(t: Test, overrides: Overrides = {}): Promise<
     ],
     unixSocketMode: 0o777,
     maxClients: 100,
+    maxClientsReason: `max_client_conn is ${overrides.maxClients ?? 100}`,
     loginTimeoutMs: 30_000,
     users: new LocalUsers(USERS, new PasswordHasher()),
     keys: new RsaKeys(),
