@@ -20,6 +20,7 @@ import { DialLog } from './observability/dial-log.js';
 import { Metrics, type MetricsSource } from './observability/metrics.js';
 import { openFilesLimit, openFilesNeeded } from './observability/open-files.js';
 import { SessionPools } from './pool/session-pools.js';
+import { AppProcesses } from './relay/app-processes.js';
 import { CatalogueSessions } from './relay/catalogue-sessions.js';
 import { ClientConnection } from './relay/client-connection.js';
 import { ClientRegistry } from './relay/client-registry.js';
@@ -125,6 +126,7 @@ class RunningProxy implements App {
       classifier: new StatementClassifier(REMEMBERED_STATEMENTS),
       killer,
       clients: new ClientRegistry(),
+      processes: new AppProcesses(),
       output: new OutputBuffer(),
       foundRowsUse: { asked: false },
       knownSchemas: new KnownSchemas(),

@@ -1,4 +1,5 @@
 import { BouncerError } from '../errors.js';
+import type { AppProcess } from './app-process.js';
 import type { DialTrouble } from './dial-backoff.js';
 
 /** What a pool looked like at the moment a request was refused: the figures an operator asks for first. */
@@ -30,8 +31,9 @@ export class PoolTimeoutError extends PoolError {
   readonly figures: PoolFigures;
   readonly waitedMs: number;
 
-  constructor(figures: PoolFigures, waitedMs: number, trouble: DialTrouble | null) {
-    const why = trouble === null ? '' : `; ${describeTrouble(trouble)}`;
+  /** `process`: whose client waited. */
+  constructor(figures: PoolFigures, waitedMs: number, trouble: DialTrouble | null, process: AppProcess) {
+    const why = (trouble === null ? '' : `; ${describeTrouble(trouble)}`) + describeOwn(process);
     super(
       `no free server session in pool ${figures.key} after ${Math.round(waitedMs)} ms: ${describe(figures)}${why}`,
       trouble === null ? undefined : { cause: trouble.error },
@@ -90,6 +92,13 @@ function describe(figures: PoolFigures): string {
     `(${figures.poolActive} by this pool, ${figures.held} held${held}), ` +
     `${figures.idle} idle, ${figures.dialing} opening, ${figures.retiring} closing, ${figures.waiting} waiting`
   );
+}
+
+/** A worker that needs a second session while it holds one can have filled the pool with its own first ones. */
+function describeOwn({ label, held }: AppProcess): string {
+  if (held === 0) return '';
+  const name = label === '' ? '' : ` (${label})`;
+  return `; ${held} of those held are held by this client's own process${name}, which waits for one more`;
 }
 
 function describeTrouble({ attempts, lastedMs }: DialTrouble): string {

@@ -29,7 +29,7 @@ export const TICK_MS = 50;
  * All session pools of one server, under one connection budget.
  *
  * Lending is synchronous: `checkout` gives a session or queues the request, `checkin` hands the session to the
- * longest waiting request (or, for a short while, to one behind it whom the session suits as it is) or makes it idle. Invariants after every call, checked by the model test:
+ * waiting request whose turn it is (or, for a short while, to one behind it whom the session suits as it is) or makes it idle. Invariants after every call, checked by the model test:
  * - a pool with waiters has no idle session;
  * - if anyone waits, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
  *   by sessions that are lent out or were so until just now: there is always an event to come that serves the
@@ -46,7 +46,7 @@ export class SessionPools<S extends object, K> {
   readonly #dialler: Dialler<S>;
   readonly #retirement: Retirement<S>;
   readonly #ticker: Ticker;
-  readonly #lines = new WaitingLines<S>();
+  readonly #lines: WaitingLines<S>;
   readonly #deliveries: Deliveries<S>;
   readonly #pools = new Map<string, SessionPool<S>>();
   readonly #slots = new Map<S, SessionSlot<S>>();
@@ -60,6 +60,7 @@ export class SessionPools<S extends object, K> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? {};
+    this.#lines = new WaitingLines(this.#clock);
     this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
     this.#budget = new ConnectionBudget(options.limit);
     this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#gone(slot));
@@ -118,7 +119,7 @@ export class SessionPools<S extends object, K> {
         return slot.session;
       }
     }
-    this.#lines.join(request, pool, this.#clock.now());
+    this.#lines.join(request, pool);
     this.#ticker.keep();
     this.#pump();
     return null;
@@ -246,6 +247,7 @@ export class SessionPools<S extends object, K> {
    */
   #settle(slot: SessionSlot<S>, opened = false): void {
     const { pool } = slot;
+    this.#lines.returned(slot);
     const first = pool.waiters.head;
     if (this.#closing !== null) {
       this.#retire(slot, RetireReason.closing);
@@ -259,15 +261,14 @@ export class SessionPools<S extends object, K> {
       this.#retire(slot, RetireReason.transferred);
     } else {
       const next = opened ? first : this.#nextFor(slot, first);
-      this.#lines.leave(next);
+      this.#lines.take(next, slot);
       this.#deliveries.grant(next, slot, opened);
     }
   }
 
   #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>): CheckoutRequest<S> {
-    if (first.behind === null) return first;
-    const fingerprint = this.#options.fingerprint(slot.session);
-    return this.#lines.next(first, fingerprint, this.#clock);
+    if (slot.pool.waiters.size === 1) return first;
+    return this.#lines.next(slot.pool, this.#options.fingerprint(slot.session)) ?? first;
   }
 
   #count(slot: SessionSlot<S>, request: CheckoutRequest<S>): void {
@@ -321,7 +322,7 @@ export class SessionPools<S extends object, K> {
     }
     const now = this.#clock.now();
     if (!this.#dialler.ready(now)) return;
-    const pool = this.#lines.longestWaiting(now);
+    const pool = this.#lines.first(now);
     if (pool === null) return;
     if (victim !== null) {
       if (!this.#isHot(victim, pool, now)) this.#retire(victim, RetireReason.evicted);
@@ -394,6 +395,7 @@ export class SessionPools<S extends object, K> {
 
   #retire(slot: SessionSlot<S>, reason: string): void {
     const { pool, delivery } = slot;
+    this.#lines.returned(slot);
     if (delivery !== null) this.#deliveries.withdraw(delivery);
     this.#ticker.keep();
     this.#retirement.retire(slot, reason, this.#clock.now());
@@ -442,12 +444,12 @@ export class SessionPools<S extends object, K> {
 
   #expire(pool: SessionPool<S>, now: number): void {
     const { waitTimeoutMs } = this.#options;
-    const first = pool.waiters.head;
-    if (waitTimeoutMs === 0 || first === null || now - first.enqueuedAt < waitTimeoutMs) return;
+    const { oldest } = pool.waiters;
+    if (waitTimeoutMs === 0 || oldest === null || now - oldest.enqueuedAt < waitTimeoutMs) return;
     const figures = figuresFor(this.snapshot(), pool.key);
     for (const request of this.#lines.overdue(pool, now - waitTimeoutMs)) {
       const trouble = this.#dialler.troubleSince(pool, request.enqueuedAt);
-      const error = new PoolTimeoutError(figures, now - request.enqueuedAt, trouble);
+      const error = new PoolTimeoutError(figures, now - request.enqueuedAt, trouble, request.process);
       this.#deliveries.refuse(request, pool, error);
     }
   }

@@ -33,6 +33,8 @@ export class SessionSlot<S extends object> {
   reason = '';
   /** The request this active session is promised to, until that request's callback is called. */
   delivery: CheckoutRequest<S> | null = null;
+  /** The request to which it is lent ahead of its turn, until it comes back. */
+  ahead: CheckoutRequest<S> | null = null;
 
   // The idle list's: generic-pool's record while the session is in the list, and the links.
   record: PooledResource<S> | null = null;

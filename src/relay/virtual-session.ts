@@ -61,7 +61,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     this.#host = host;
     const { account, poolCapabilities } = identity;
     this.state = new ClientState(services, identity);
-    this.#checkout = new SessionCheckout(services.pools, account, poolCapabilities, this);
+    this.#checkout = new SessionCheckout(services.pools, account, poolCapabilities, host.process, this);
     this.#preparation = new SessionPreparation(services, account, this.state, this);
     this.#return = new SessionReturn(services, account, this.state, this.#checkout, this);
     this.#hold = new ClientHold(services, host.connectionId, identity);
@@ -480,6 +480,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   #noteHolds(): void {
     this.#hold.note(this.#session, this.holds, this.#work);
+    this.#checkout.holding(this.#session !== null && this.holds !== 0);
   }
 
   #currentWork(): Work {
