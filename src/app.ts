@@ -19,6 +19,7 @@ import { type LocalUser, LocalUsers } from './frontend/users.js';
 import { DialLog } from './observability/dial-log.js';
 import { Metrics, type MetricsSource } from './observability/metrics.js';
 import { openFilesLimit, openFilesNeeded } from './observability/open-files.js';
+import { RefusalLog } from './observability/refusal-log.js';
 import { SessionPools } from './pool/session-pools.js';
 import { AppProcesses } from './relay/app-processes.js';
 import { CatalogueSessions } from './relay/catalogue-sessions.js';
@@ -274,9 +275,11 @@ class RunningProxy implements App {
   #newPools(upstream: Upstream): ServerPools {
     const log = this.#log;
     const dialLog = new DialLog(log);
+    const refusalLog = new RefusalLog(log);
     const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
       limit: this.#config.poolSize,
       waitTimeoutMs: this.#config.queryWaitTimeout,
+      maxWaiting: this.#config.maxWaiting,
       dialRetryMs: this.#config.serverLoginRetry,
       dial: async ({ account, capabilities, schemaless }) => {
         const session = await upstream.open(account, null, capabilities);
@@ -304,7 +307,7 @@ class RunningProxy implements App {
         },
         refused: (pool, error) => {
           this.#metrics.refusals.inc();
-          log.warn({ pool: pool.key, code: error.code, error: error.message }, 'request refused');
+          refusalLog.refused(pool.key, error.code, error.message);
         },
         waited: (_pool, waitedMs) => this.#metrics.waitSeconds.observe(waitedMs / 1000),
         closed: (pool, session, reason) => {

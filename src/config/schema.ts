@@ -172,6 +172,15 @@ export const KEYS = {
     detail: '',
     reloadable: true,
   }),
+  max_waiting: key(wholeNumber(0, 1_000_000), {
+    group: 'pool',
+    placeholder: 'N',
+    defaultText: '0',
+    summary: 'clients that may wait for a server session at the same time; 0 is no limit',
+    detail:
+      'A client beyond it gets error 1040 at once, with the numbers, instead of one after `query_wait_timeout`: where that many wait, the server cannot keep up, and more waiting makes nothing better. Those for whom a session can still be opened do not count.',
+    reloadable: true,
+  }),
   on_client_disconnect: key(oneOf(['kill_query', 'finish']), {
     group: 'pool',
     placeholder: 'ACTION',

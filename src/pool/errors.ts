@@ -43,6 +43,20 @@ export class PoolTimeoutError extends PoolError {
   }
 }
 
+/** As many requests wait already as may: one more would only time out later. */
+export class PoolOverloadedError extends PoolError {
+  readonly code = 'POOL_OVERLOADED';
+  readonly figures: PoolFigures;
+
+  constructor(figures: PoolFigures, waiting: number, process: AppProcess) {
+    super(
+      `pool ${figures.key} is overloaded: ${waiting} requests wait for a server session already, which is max_waiting; ` +
+        `waited 0 ms: ${describe(figures)}${describeOwn(process)}`,
+    );
+    this.figures = figures;
+  }
+}
+
 /** The server refused a session in a way that waiting cannot mend (access denied, unknown schema): see `cause`. */
 export class PoolDialError extends PoolError {
   readonly code = 'POOL_DIAL_REFUSED';

@@ -8,6 +8,11 @@ export interface SessionPoolsOptions<S extends object, K> {
   readonly limit: number;
   /** Longest wait for a session in ms, observed to within a tick; 0 means no end. */
   readonly waitTimeoutMs: number;
+  /**
+   * Requests that may wait at most, over all pools; one more is refused at once. Those for whom a
+   * session can still be opened do not count. 0, the default, is no limit.
+   */
+  readonly maxWaiting?: number;
   /** Cap in ms on the pause after failed dials. */
   readonly dialRetryMs: number;
   /**

@@ -10,6 +10,7 @@ import {
   PoolDialError,
   type PoolError,
   PoolMisuseError,
+  PoolOverloadedError,
   PoolStillbornSessionError,
   PoolTimeoutError,
 } from './errors.js';
@@ -52,6 +53,9 @@ export class SessionPools<S extends object, K> {
   readonly #slots = new Map<S, SessionSlot<S>>();
   /** Sessions that were reported dead before their dial was known to have succeeded. */
   readonly #stillborn = new WeakSet<S>();
+  readonly #maxWaiting: number;
+  #shedSnapshot: PoolsSnapshot | null = null;
+  #shedAt = 0;
   #pumping = false;
   #pumpAgain = false;
   #closing: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
@@ -60,6 +64,7 @@ export class SessionPools<S extends object, K> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? {};
+    this.#maxWaiting = options.maxWaiting || Number.POSITIVE_INFINITY;
     this.#lines = new WaitingLines(this.#clock);
     this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
     this.#budget = new ConnectionBudget(options.limit);
@@ -119,10 +124,28 @@ export class SessionPools<S extends object, K> {
         return slot.session;
       }
     }
+    // For as many as there are sessions still to be opened, one is on its way.
+    if (this.#lines.waiting - Math.max(0, this.limit - this.#slots.size) >= this.#maxWaiting) {
+      this.#shed(request);
+      return null;
+    }
     this.#lines.join(request, pool);
     this.#ticker.keep();
     this.#pump();
     return null;
+  }
+
+  /** The figures are those of the last tick: whoever sheds load has no time to count for each request. */
+  #shed(request: CheckoutRequest<S>): void {
+    const { pool, process } = request;
+    const now = this.#clock.now();
+    if (this.#shedSnapshot === null || now - this.#shedAt >= TICK_MS) {
+      this.#shedSnapshot = this.snapshot();
+      this.#shedAt = now;
+    }
+    const figures = figuresFor(this.#shedSnapshot, pool.key);
+    this.#deliveries.refuse(request, pool, new PoolOverloadedError(figures, this.#lines.waiting, process));
+    this.#deliveries.runSoon();
   }
 
   /**

@@ -62,6 +62,7 @@ t.test('defaults', async (t) => {
     poolMode: 'transaction',
     poolSize: 20,
     queryWaitTimeout: 5_000,
+    maxWaiting: 0,
     onClientDisconnect: 'kill_query',
     onUnsafe: HOLDS,
     maxHeld: 1,
@@ -126,6 +127,11 @@ const VALUES: Readonly<
     ['1s', 1_000],
     ['24d', 2_073_600_000],
     ['3s', 3_000],
+  ],
+  max_waiting: [
+    ['0', 0],
+    ['1', 1],
+    ['1000000', 1_000_000],
   ],
   on_client_disconnect: [
     ['finish', 'finish'],

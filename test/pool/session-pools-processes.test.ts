@@ -2,9 +2,10 @@
 import t from 'tap';
 
 import { AppProcess } from '../../src/pool/app-process.js';
-import { PoolTimeoutError } from '../../src/pool/errors.js';
+import { PoolOverloadedError, PoolTimeoutError } from '../../src/pool/errors.js';
+import { TICK_MS } from '../../src/pool/session-pools.js';
 import { AGEING_MS } from '../../src/pool/waiting-lines.js';
-import { type FakeSession, must, settle, type TestRequest, World } from './support.js';
+import { type FakeSession, must, settle, TestRequest, World } from './support.js';
 
 /** One session, lent to a stranger. */
 async function oneSession(): Promise<{ world: World; session: FakeSession }> {
@@ -273,4 +274,41 @@ t.test('full of first halves: the error names the process that holds them', asyn
     /2 of 2 sessions in use \(2 by this pool, 2 held, mostly transaction\).* 2 waiting; 2 of those held are held by this client's own process \(pid 17 at 10\.0\.0\.5\), which waits for one more$/,
   );
   t.match(other.refusal.message, /2 waiting$/);
+});
+
+t.test('max_waiting: one more is refused at once, from outside the call', async (t) => {
+  const world = new World({ limit: 2, maxWaiting: 3, heldReason: () => 'transaction' });
+  const cold = Array.from({ length: 5 }, () => world.ask());
+  t.notOk(
+    cold.some(({ refusals }) => refusals.length > 0),
+    'two of them have a session to be opened',
+  );
+  const early = world.ask();
+  t.same(early.refusals, []);
+  t.ok(early.pending);
+  await settle();
+  t.ok(early.refusal instanceof PoolOverloadedError);
+  must(world.server.dials[0]).succeed();
+  await settle();
+  must(world.server.dials[0]).succeed();
+  await settle();
+  t.same(world.counts, [0, 2, 0, 0, 3]);
+  // The figures are counted anew once a tick.
+  world.clock.advance(TICK_MS);
+  const shed = world.ask();
+  t.notOk(world.pools.cancel(new TestRequest(world.pool())));
+  const gone = world.ask();
+  t.ok(world.pools.cancel(gone), 'and may be cancelled before it hears of it');
+  await settle();
+  t.same(gone.refusals, []);
+  t.equal(
+    shed.refusal.message,
+    'pool app is overloaded: 3 requests wait for a server session already, which is max_waiting; waited 0 ms: ' +
+      '2 of 2 sessions in use (2 by this pool, 2 held, mostly transaction), 0 idle, 0 opening, 0 closing, 3 waiting',
+  );
+  t.same(world.counts, [0, 2, 0, 0, 3]);
+  world.pools.cancel(must(cold[4]));
+  t.ok(world.ask().pending, 'whoever leaves makes room');
+  await settle();
+  t.same(world.counts, [0, 2, 0, 0, 3]);
 });
