@@ -280,6 +280,10 @@ class RunningProxy implements App {
       limit: this.#config.poolSize,
       waitTimeoutMs: this.#config.queryWaitTimeout,
       maxWaiting: this.#config.maxWaiting,
+      minSize: this.#config.minPoolSize,
+      idleTimeoutMs: this.#config.serverIdleTimeout,
+      lifetimeMs: this.#config.serverLifetime,
+      outlived: (session) => session.borrower?.sessionOutlived(),
       dialRetryMs: this.#config.serverLoginRetry,
       dial: async ({ account, capabilities, schemaless }) => {
         const session = await upstream.open(account, null, capabilities);

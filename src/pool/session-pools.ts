@@ -17,6 +17,7 @@ import {
 import { type PoolObserver, RetireReason } from './observer.js';
 import type { SessionPoolsOptions } from './options.js';
 import { Retirement } from './retirement.js';
+import { SessionAges } from './session-ages.js';
 import { type Distance, leastRecentlyUsed, SessionPool } from './session-pool.js';
 import { SessionSlot, SessionState } from './session-slot.js';
 import { figuresFor, type PoolsSnapshot, type SessionRecord, takeSnapshot } from './snapshot.js';
@@ -53,6 +54,9 @@ export class SessionPools<S extends object, K> {
   readonly #slots = new Map<S, SessionSlot<S>>();
   /** Sessions that were reported dead before their dial was known to have succeeded. */
   readonly #stillborn = new WeakSet<S>();
+  readonly #ages: SessionAges<S>;
+  /** The pool that last had a session closed, or one opened for a waiter: what is missing of `minSize` is opened for it. */
+  #warmPool: SessionPool<S> | null = null;
   readonly #maxWaiting: number;
   #shedSnapshot: PoolsSnapshot | null = null;
   #shedAt = 0;
@@ -67,6 +71,7 @@ export class SessionPools<S extends object, K> {
     this.#maxWaiting = options.maxWaiting || Number.POSITIVE_INFINITY;
     this.#lines = new WaitingLines(this.#clock);
     this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
+    this.#ages = new SessionAges(options);
     this.#budget = new ConnectionBudget(options.limit);
     this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#gone(slot));
     this.#ticker = new Ticker(this.#clock, TICK_MS, () => this.#tick());
@@ -212,6 +217,39 @@ export class SessionPools<S extends object, K> {
   }
 
   /**
+   * Closes sessions that have lived for long enough or been idle for too long, at once where they are idle; to be called now
+   * and then. None is closed for its age while no other can be opened.
+   */
+  retireAged(): void {
+    if (this.#closing !== null) return;
+    const now = this.#clock.now();
+    if (this.#dialler.ready(now)) {
+      for (const slot of this.#ages.outlived(this.#slots.values(), now)) this.#retireOutlived(slot);
+    }
+    for (const slot of this.#ages.unused(this.#pools.values(), now, this.#open - this.#ages.minSize)) {
+      if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.idleTimeout);
+    }
+    this.#pump();
+    this.#deliveries.run();
+  }
+
+  #retireOutlived(slot: SessionSlot<S>): void {
+    if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.lifetime);
+    else if (slot.state === SessionState.active && slot.delivery === null)
+      this.#options.outlived?.(slot.session);
+  }
+
+  /** Sessions and the dial under way, without those that are being closed. */
+  get #open(): number {
+    return this.#budget.used - this.#retirement.size;
+  }
+
+  /** Fewer sessions than are to be kept. */
+  get #isShort(): boolean {
+    return this.#warmPool !== null && this.#open < Math.min(this.#ages.minSize, this.#budget.limit);
+  }
+
+  /**
    * To be called whenever a session is seen to be dead. A borrower finds out by itself, and must retire it;
    * anything else (idle, promised to a request that has not been told, just dialled) is taken care of here.
    * @returns whether it was
@@ -276,6 +314,8 @@ export class SessionPools<S extends object, K> {
       this.#retire(slot, RetireReason.closing);
     } else if (this.#hasSurplus()) {
       this.#retire(slot, RetireReason.overBudget);
+    } else if (slot.outlived && this.#dialler.ready(this.#clock.now())) {
+      this.#retire(slot, RetireReason.lifetime);
     } else if (first === null) {
       slot.fingerprint = this.#options.fingerprint(slot.session);
       slot.since = this.#clock.now();
@@ -302,7 +342,7 @@ export class SessionPools<S extends object, K> {
 
   /** More sessions than the budget allows, not counting those already on their way out. */
   #hasSurplus(): boolean {
-    return this.#budget.used - this.#retirement.size > this.#budget.limit;
+    return this.#open > this.#budget.limit;
   }
 
   /**
@@ -335,7 +375,11 @@ export class SessionPools<S extends object, K> {
   }
 
   #pumpOnce(): void {
-    if (this.#lines.size === 0 || this.#closing !== null || this.#dialler.current !== null) return;
+    if (this.#closing !== null || this.#dialler.current !== null) return;
+    if (this.#lines.size === 0) {
+      if (this.#isShort) this.#warmUp();
+      return;
+    }
     let victim: SessionSlot<S> | null = null;
     if (this.#budget.exhausted) {
       // A place that is about to come free needs no further one.
@@ -351,6 +395,21 @@ export class SessionPools<S extends object, K> {
       if (!this.#isHot(victim, pool, now)) this.#retire(victim, RetireReason.evicted);
       return;
     }
+    this.#warmPool = pool;
+    this.#dial(pool, now);
+  }
+
+  /** Opens one of the sessions that are to be kept; the tick asks again while dialling pauses. */
+  #warmUp(): void {
+    this.#ticker.keep();
+    const now = this.#clock.now();
+    const pool = this.#warmPool;
+    if (pool === null || this.#budget.exhausted || !pool.backoff.ready(now) || !this.#dialler.ready(now))
+      return;
+    this.#dial(pool, now);
+  }
+
+  #dial(pool: SessionPool<S>, now: number): void {
     const dial = new Dial(pool, now);
     this.#budget.take(dial);
     this.#dialler.start(dial);
@@ -379,6 +438,7 @@ export class SessionPools<S extends object, K> {
     this.#budget.leave(dial);
     this.#budget.take(slot);
     this.#slots.set(session, slot);
+    this.#ages.opened(slot, this.#clock.now());
     pool.move(slot, SessionState.active);
     this.#observer.opened?.(pool, session, this.#clock.now() - dial.startedAt);
     if (this.#stillborn.delete(session)) {
@@ -412,7 +472,7 @@ export class SessionPools<S extends object, K> {
   }
 
   #countFailure(pool: SessionPool<S>, error: unknown): void {
-    const retryInMs = this.#dialler.failed(pool, error);
+    const retryInMs = this.#dialler.failed(pool, error, this.#lines.size > 0);
     this.#observer.dialFailed?.(pool, error, retryInMs);
   }
 
@@ -440,6 +500,7 @@ export class SessionPools<S extends object, K> {
 
   #gone(slot: SessionSlot<S>): void {
     this.#slots.delete(slot.session);
+    this.#warmPool = slot.pool;
     this.#budget.leave(slot);
     this.#finishClosing();
     this.#pump();
@@ -462,7 +523,7 @@ export class SessionPools<S extends object, K> {
     this.#retirement.expire(now);
     this.#pump();
     this.#deliveries.run();
-    return this.#lines.size > 0 || this.#retirement.size > 0;
+    return this.#lines.size > 0 || this.#retirement.size > 0 || this.#isShort;
   }
 
   #expire(pool: SessionPool<S>, now: number): void {

@@ -3,6 +3,7 @@ import type { PoolError } from '../pool/errors.js';
 import { ServerError } from '../protocol/constants.js';
 import type { ErrPacket, OkPacket } from '../protocol/generic-response.js';
 import { TOLD_ALL, type ToldState } from '../protocol/session-state.js';
+import { HoldReason } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { StatementTraits } from '../sql/traits.js';
 import { checkoutError } from './client-errors.js';
@@ -219,6 +220,14 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   sessionLost(error: SessionLostError): void {
     const session = this.#session;
     if (session !== null) this.#lose(session, error);
+  }
+
+  /** {@link Borrower.sessionOutlived}: only in pool mode `session` is one kept that nothing is kept on. */
+  sessionOutlived(): void {
+    const session = this.#session;
+    const held = this.holds & ~HoldReason.SessionMode;
+    if (this.#phase === Phase.Idle && session !== null && held === 0)
+      this.#return.settle(session, this.#currentWork(), false);
   }
 
   #start(work: Work): void {
