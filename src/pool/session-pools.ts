@@ -10,12 +10,12 @@ import {
   PoolDialError,
   type PoolError,
   PoolMisuseError,
-  PoolOverloadedError,
   PoolStillbornSessionError,
   PoolTimeoutError,
 } from './errors.js';
 import { type PoolObserver, RetireReason } from './observer.js';
 import type { SessionPoolsOptions } from './options.js';
+import { Overload } from './overload.js';
 import { Retirement } from './retirement.js';
 import { SessionAges } from './session-ages.js';
 import { type Distance, leastRecentlyUsed, SessionPool } from './session-pool.js';
@@ -57,9 +57,7 @@ export class SessionPools<S extends object, K> {
   readonly #ages: SessionAges<S>;
   /** The pool that last had a session closed, or one opened for a waiter: what is missing of `minSize` is opened for it. */
   #warmPool: SessionPool<S> | null = null;
-  readonly #maxWaiting: number;
-  #shedSnapshot: PoolsSnapshot | null = null;
-  #shedAt = 0;
+  readonly #overload: Overload;
   #pumping = false;
   #pumpAgain = false;
   #closing: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
@@ -68,7 +66,7 @@ export class SessionPools<S extends object, K> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? {};
-    this.#maxWaiting = options.maxWaiting || Number.POSITIVE_INFINITY;
+    this.#overload = new Overload(options.maxWaiting ?? 0, () => this.snapshot());
     this.#lines = new WaitingLines(this.#clock);
     this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
     this.#ages = new SessionAges(options);
@@ -129,28 +127,16 @@ export class SessionPools<S extends object, K> {
         return slot.session;
       }
     }
-    // For as many as there are sessions still to be opened, one is on its way.
-    if (this.#lines.waiting - Math.max(0, this.limit - this.#slots.size) >= this.#maxWaiting) {
-      this.#shed(request);
+    if (this.#overload.isReached(this.#lines.waiting, this.limit - this.#slots.size)) {
+      const error = this.#overload.error(request, this.#lines.waiting, this.#clock.now());
+      this.#deliveries.refuse(request, pool, error);
+      this.#deliveries.runSoon();
       return null;
     }
     this.#lines.join(request, pool);
     this.#ticker.keep();
     this.#pump();
     return null;
-  }
-
-  /** The figures are those of the last tick: whoever sheds load has no time to count for each request. */
-  #shed(request: CheckoutRequest<S>): void {
-    const { pool, process } = request;
-    const now = this.#clock.now();
-    if (this.#shedSnapshot === null || now - this.#shedAt >= TICK_MS) {
-      this.#shedSnapshot = this.snapshot();
-      this.#shedAt = now;
-    }
-    const figures = figuresFor(this.#shedSnapshot, pool.key);
-    this.#deliveries.refuse(request, pool, new PoolOverloadedError(figures, this.#lines.waiting, process));
-    this.#deliveries.runSoon();
   }
 
   /**
