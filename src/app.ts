@@ -19,7 +19,9 @@ import { type LocalUser, LocalUsers } from './frontend/users.js';
 import { DialLog } from './observability/dial-log.js';
 import { Metrics, type MetricsSource } from './observability/metrics.js';
 import { clientsThatFit, openFilesLimit, openFilesNeeded } from './observability/open-files.js';
+import { RefusalLog } from './observability/refusal-log.js';
 import { SessionPools } from './pool/session-pools.js';
+import { AppProcesses } from './relay/app-processes.js';
 import { CatalogueSessions } from './relay/catalogue-sessions.js';
 import { ClientConnection } from './relay/client-connection.js';
 import type { UserTerms } from './relay/client-identity.js';
@@ -129,6 +131,7 @@ class RunningProxy implements App {
       classifier: new StatementClassifier(REMEMBERED_STATEMENTS),
       killer,
       clients: new ClientRegistry(),
+      processes: new AppProcesses(),
       output: new OutputBuffer(),
       foundRowsUse: { asked: false },
       knownSchemas: new KnownSchemas(),
@@ -278,9 +281,15 @@ class RunningProxy implements App {
   #newPools(upstream: Upstream): ServerPools {
     const log = this.#log;
     const dialLog = new DialLog(log);
+    const refusalLog = new RefusalLog(log);
     const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
       limit: this.#config.poolSize,
       waitTimeoutMs: this.#config.queryWaitTimeout,
+      maxWaiting: this.#config.maxWaiting,
+      minSize: this.#config.minPoolSize,
+      idleTimeoutMs: this.#config.serverIdleTimeout,
+      lifetimeMs: this.#config.serverLifetime,
+      outlived: (session) => session.borrower?.sessionOutlived(),
       dialRetryMs: this.#config.serverLoginRetry,
       dial: async ({ account, capabilities, schemaless }) => {
         const session = await upstream.open(account, null, capabilities);
@@ -308,7 +317,7 @@ class RunningProxy implements App {
         },
         refused: (pool, error) => {
           this.#metrics.refusals.inc();
-          log.warn({ pool: pool.key, code: error.code, error: error.message }, 'request refused');
+          refusalLog.refused(pool.key, error.code, error.message);
         },
         waited: (_pool, waitedMs) => this.#metrics.waitSeconds.observe(waitedMs / 1000),
         closed: (pool, session, reason) => {

@@ -34,6 +34,8 @@ export interface Borrower {
   readonly holds: number;
   /** The session has ended, whatever it was doing. */
   sessionLost(error: SessionLostError): void;
+  /** The session is old: to be given back now, if nothing runs or is kept on it. */
+  sessionOutlived(): void;
   /** The server takes bytes again, of a command that has no reply (those that have one hear of it by their exchange). */
   drained(): void;
 }

@@ -212,12 +212,48 @@ export const KEYS = {
       "Keep it below the server's `max_connections`, with room for others and for two connections of the proxy's own per server user: one over which statements are killed, and at times one that reads what routines, triggers and views do.",
     reloadable: true,
   }),
+  min_pool_size: key(wholeNumber(0, 100_000), {
+    group: 'pool',
+    placeholder: 'N',
+    defaultText: '0',
+    summary: 'server sessions kept open even if they are idle for longer than `server_idle_timeout`',
+    detail:
+      'Of all users together, from the first client on: sessions that end (for their age, on the server) are opened anew as long as there are fewer, for the user who had them. Never more than `pool_size`.',
+    reloadable: true,
+  }),
+  server_idle_timeout: key(duration(0), {
+    group: 'pool',
+    placeholder: 'DURATION',
+    defaultText: '10m',
+    summary: 'time after which an idle server session is closed; 0s is never',
+    detail:
+      "Those that have been idle longest go first, down to `min_pool_size`. A `wait_timeout` of the server's that is shorter is seen to anyway.",
+    reloadable: true,
+  }),
+  server_lifetime: key(duration(0), {
+    group: 'pool',
+    placeholder: 'DURATION',
+    defaultText: '1h',
+    summary: 'time after which a server session is replaced by another one; 0s is never',
+    detail:
+      'Up to a fifth earlier, so that sessions opened together do not end together; and only where nothing runs or is held on it: when it is idle or given back, in pool mode `session` also between two statements. While no session can be opened, none is closed for its age.',
+    reloadable: true,
+  }),
   query_wait_timeout: key(duration(1), {
     group: 'pool',
     placeholder: 'DURATION',
     defaultText: '5s',
     summary: 'time a client waits for a free server session before it gets an error',
     detail: '',
+    reloadable: true,
+  }),
+  max_waiting: key(wholeNumber(0, 1_000_000), {
+    group: 'pool',
+    placeholder: 'N',
+    defaultText: '0',
+    summary: 'clients that may wait for a server session at the same time; 0 is no limit',
+    detail:
+      'A client beyond it gets error 1040 at once, with the numbers, instead of one after `query_wait_timeout`: where that many wait, the server cannot keep up, and more waiting makes nothing better. Those for whom a session can still be opened do not count.',
     reloadable: true,
   }),
   on_client_disconnect: key(oneOf(['kill_query', 'finish']), {

@@ -1,7 +1,12 @@
+import { AppProcess } from './app-process.js';
 import type { PoolError } from './errors.js';
+import type { Lane } from './fair-queue.js';
 import type { RequestQueue } from './request-queue.js';
 import type { SessionPool } from './session-pool.js';
 import type { SessionSlot } from './session-slot.js';
+
+const Held = { nothing: 0, inTurn: 1, ahead: 2 } as const;
+type Held = (typeof Held)[keyof typeof Held];
 
 /**
  * A client's wish for a session: one object per client, reused for every request, so that asking allocates
@@ -12,6 +17,8 @@ import type { SessionSlot } from './session-slot.js';
  * callback the request is free again: it may be queued anew, and the session may be checked in.
  */
 export abstract class CheckoutRequest<S extends object> {
+  /** Whose client it is: processes take turns. */
+  readonly process: AppProcess;
   /** Which pool to ask; may be changed whenever the request is not pending. */
   pool: SessionPool<S>;
   /** The client's own last session: taken whenever it is idle. It may be dead or lent to somebody else. */
@@ -22,10 +29,18 @@ export abstract class CheckoutRequest<S extends object> {
   /** Clock time in ms at which the request began to wait; meaningful while it is pending. */
   enqueuedAt = 0;
 
-  // The rest belongs to the pool. A request is in at most one queue (its pool's waiters, or the deliveries),
+  // The rest belongs to the pool. A request is in at most one queue (its lane of its pool's waiters, or the deliveries),
   // and `queue` says in which, so that leaving is O(1).
   /** @internal Place in line: rises with every request that begins to wait. */
   ticket = 0;
+  /** @internal The lane that it has waited in last. */
+  lane: Lane<S> | null = null;
+  /** @internal The turn in which it was served, and since when its lane had had that. */
+  turn = 0;
+  /** @internal */
+  turnSince = 0;
+  /** @internal The session lent to it was granted ahead of its turn. */
+  isAhead = false;
   /** @internal */
   queue: RequestQueue<S> | null = null;
   /** @internal */
@@ -39,8 +54,28 @@ export abstract class CheckoutRequest<S extends object> {
   /** @internal */
   undeliveredError: PoolError | null = null;
 
-  constructor(pool: SessionPool<S>) {
+  #held: Held = Held.nothing;
+
+  /** `process`: by default, the client is a process of its own. */
+  constructor(pool: SessionPool<S>, process = new AppProcess()) {
     this.pool = pool;
+    this.process = process;
+  }
+
+  /**
+   * To be called whenever the client begins or ceases to keep the session lent to it between its statements; calling it
+   * twice does nothing. @see AppProcess
+   */
+  holding(holds: boolean): void {
+    if (holds === (this.#held !== Held.nothing)) return;
+    if (holds) {
+      this.#held = this.isAhead ? Held.ahead : Held.inTurn;
+      this.process.holds(1, this.isAhead);
+    } else {
+      const ahead = this.#held === Held.ahead;
+      this.#held = Held.nothing;
+      this.process.holds(-1, ahead);
+    }
   }
 
   /** True from a `checkout` that returned null until a callback is called or `cancel` succeeds. */

@@ -70,10 +70,13 @@ export class Dialler<S extends object> {
     pool.backoff.succeeded();
   }
 
-  /** @returns the pause in ms before the next try */
-  failed(pool: SessionPool<S>, error: unknown): number {
+  /**
+   * @param someoneWaits {@link DialBackoff.failed}
+   * @returns the pause in ms before the next try
+   */
+  failed(pool: SessionPool<S>, error: unknown, someoneWaits: boolean): number {
     const now = this.#clock.now();
-    if (!isFatalToWaiters(error)) return this.#backoff.failed(now, error);
+    if (!isFatalToWaiters(error)) return this.#backoff.failed(now, error, someoneWaits);
     // The server answered, so the server as such is well.
     this.#backoff.succeeded();
     return pool.backoff.failed(now, error);

@@ -1,4 +1,5 @@
 import { BouncerError } from '../errors.js';
+import type { AppProcess } from './app-process.js';
 import type { DialTrouble } from './dial-backoff.js';
 
 /** What a pool looked like at the moment a request was refused: the figures an operator asks for first. */
@@ -30,14 +31,29 @@ export class PoolTimeoutError extends PoolError {
   readonly figures: PoolFigures;
   readonly waitedMs: number;
 
-  constructor(figures: PoolFigures, waitedMs: number, trouble: DialTrouble | null) {
-    const why = trouble === null ? '' : `; ${describeTrouble(trouble)}`;
+  /** `process`: whose client waited. */
+  constructor(figures: PoolFigures, waitedMs: number, trouble: DialTrouble | null, process: AppProcess) {
+    const why = (trouble === null ? '' : `; ${describeTrouble(trouble)}`) + describeOwn(process);
     super(
       `no free server session in pool ${figures.key} after ${Math.round(waitedMs)} ms: ${describe(figures)}${why}`,
       trouble === null ? undefined : { cause: trouble.error },
     );
     this.figures = figures;
     this.waitedMs = waitedMs;
+  }
+}
+
+/** As many requests wait already as may: one more would only time out later. */
+export class PoolOverloadedError extends PoolError {
+  readonly code = 'POOL_OVERLOADED';
+  readonly figures: PoolFigures;
+
+  constructor(figures: PoolFigures, waiting: number, process: AppProcess) {
+    super(
+      `pool ${figures.key} is overloaded: ${waiting} requests wait for a server session already, which is max_waiting; ` +
+        `waited 0 ms: ${describe(figures)}${describeOwn(process)}`,
+    );
+    this.figures = figures;
   }
 }
 
@@ -90,6 +106,13 @@ function describe(figures: PoolFigures): string {
     `(${figures.poolActive} by this pool, ${figures.held} held${held}), ` +
     `${figures.idle} idle, ${figures.dialing} opening, ${figures.retiring} closing, ${figures.waiting} waiting`
   );
+}
+
+/** A worker that needs a second session while it holds one can have filled the pool with its own first ones. */
+function describeOwn({ label, held }: AppProcess): string {
+  if (held === 0) return '';
+  const name = label === '' ? '' : ` (${label})`;
+  return `; ${held} of those held are held by this client's own process${name}, which waits for one more`;
 }
 
 function describeTrouble({ attempts, lastedMs }: DialTrouble): string {

@@ -11,6 +11,10 @@ export const RetireReason = {
   overBudget: 'over_budget',
   /** Died while idle, or before it could be lent. */
   died: 'died',
+  /** Has lived for `lifetimeMs`. */
+  lifetime: 'lifetime',
+  /** Was idle for `idleTimeoutMs`. */
+  idleTimeout: 'idle_timeout',
   /** The pools are closing. */
   closing: 'closing',
 } as const;

@@ -1,13 +1,19 @@
 import type { PoolClock } from './clock.js';
 import type { PoolObserver } from './observer.js';
+import type { AgeLimits } from './session-ages.js';
 import type { Distance } from './session-pool.js';
 
 /** `K` is what a dial needs to know: one value per pool key, opaque to the pool. */
-export interface SessionPoolsOptions<S extends object, K> {
+export interface SessionPoolsOptions<S extends object, K> extends AgeLimits {
   /** Cap on sessions over all pools, those being opened and closed included. At least 1. */
   readonly limit: number;
   /** Longest wait for a session in ms, observed to within a tick; 0 means no end. */
   readonly waitTimeoutMs: number;
+  /**
+   * Requests that may wait at most, over all pools; one more is refused at once. Those for whom a
+   * session can still be opened do not count. 0, the default, is no limit.
+   */
+  readonly maxWaiting?: number;
   /** Cap in ms on the pause after failed dials. */
   readonly dialRetryMs: number;
   /**
@@ -31,8 +37,13 @@ export interface SessionPoolsOptions<S extends object, K> {
   readonly distance?: Distance;
   /** Why a lent session cannot come back yet, or null; asked for snapshots only. */
   readonly heldReason?: (session: S) => string | null;
+  /**
+   * A lent session has lived for long enough: its borrower is to give it back now, if it can do so at once. Asked again and
+   * again while it is lent.
+   */
+  readonly outlived?: (session: S) => void;
   readonly observer?: PoolObserver<S>;
   readonly clock?: PoolClock;
-  /** Uniform in [0, 1); the jitter of dial pauses. */
+  /** Uniform in [0, 1); the jitter of dial pauses and lifetimes. */
   readonly random?: () => number;
 }

@@ -1,7 +1,7 @@
 import type { CheckoutRequest } from './checkout-request.js';
 import type { DialBackoff } from './dial-backoff.js';
 import { PoolMisuseError } from './errors.js';
-import { RequestQueue } from './request-queue.js';
+import { FairQueue } from './fair-queue.js';
 import { type SessionSlot, SessionState } from './session-slot.js';
 import { SessionStore } from './session-store.js';
 
@@ -30,7 +30,7 @@ export class SessionPool<S extends object> {
   /** @internal */
   readonly store = new SessionStore<S>();
   /** @internal */
-  readonly waiters = new RequestQueue<S>();
+  readonly waiters = new FairQueue<S>();
 
   constructor(key: string, owner: object, open: Opener<S>, backoff: DialBackoff, distance: Distance) {
     this.key = key;

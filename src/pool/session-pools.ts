@@ -15,7 +15,9 @@ import {
 } from './errors.js';
 import { type PoolObserver, RetireReason } from './observer.js';
 import type { SessionPoolsOptions } from './options.js';
+import { Overload } from './overload.js';
 import { Retirement } from './retirement.js';
+import { SessionAges } from './session-ages.js';
 import { type Distance, leastRecentlyUsed, SessionPool } from './session-pool.js';
 import { SessionSlot, SessionState } from './session-slot.js';
 import { figuresFor, type PoolsSnapshot, type SessionRecord, takeSnapshot } from './snapshot.js';
@@ -29,7 +31,7 @@ export const TICK_MS = 50;
  * All session pools of one server, under one connection budget.
  *
  * Lending is synchronous: `checkout` gives a session or queues the request, `checkin` hands the session to the
- * longest waiting request (or, for a short while, to one behind it whom the session suits as it is) or makes it idle. Invariants after every call, checked by the model test:
+ * waiting request whose turn it is (or, for a short while, to one behind it whom the session suits as it is) or makes it idle. Invariants after every call, checked by the model test:
  * - a pool with waiters has no idle session;
  * - if anyone waits, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
  *   by sessions that are lent out or were so until just now: there is always an event to come that serves the
@@ -46,12 +48,16 @@ export class SessionPools<S extends object, K> {
   readonly #dialler: Dialler<S>;
   readonly #retirement: Retirement<S>;
   readonly #ticker: Ticker;
-  readonly #lines = new WaitingLines<S>();
+  readonly #lines: WaitingLines<S>;
   readonly #deliveries: Deliveries<S>;
   readonly #pools = new Map<string, SessionPool<S>>();
   readonly #slots = new Map<S, SessionSlot<S>>();
   /** Sessions that were reported dead before their dial was known to have succeeded. */
   readonly #stillborn = new WeakSet<S>();
+  readonly #ages: SessionAges<S>;
+  /** The pool that last had a session closed, or one opened for a waiter: what is missing of `minSize` is opened for it. */
+  #warmPool: SessionPool<S> | null = null;
+  readonly #overload: Overload;
   #pumping = false;
   #pumpAgain = false;
   #closing: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
@@ -60,7 +66,10 @@ export class SessionPools<S extends object, K> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? {};
+    this.#overload = new Overload(options.maxWaiting ?? 0, () => this.snapshot());
+    this.#lines = new WaitingLines(this.#clock);
     this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
+    this.#ages = new SessionAges(options);
     this.#budget = new ConnectionBudget(options.limit);
     this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#gone(slot));
     this.#ticker = new Ticker(this.#clock, TICK_MS, () => this.#tick());
@@ -118,7 +127,13 @@ export class SessionPools<S extends object, K> {
         return slot.session;
       }
     }
-    this.#lines.join(request, pool, this.#clock.now());
+    if (this.#overload.isReached(this.#lines.waiting, this.limit - this.#slots.size)) {
+      const error = this.#overload.error(request, this.#lines.waiting, this.#clock.now());
+      this.#deliveries.refuse(request, pool, error);
+      this.#deliveries.runSoon();
+      return null;
+    }
+    this.#lines.join(request, pool);
     this.#ticker.keep();
     this.#pump();
     return null;
@@ -188,6 +203,39 @@ export class SessionPools<S extends object, K> {
   }
 
   /**
+   * Closes sessions that have lived for long enough or been idle for too long, at once where they are idle; to be called now
+   * and then. None is closed for its age while no other can be opened.
+   */
+  retireAged(): void {
+    if (this.#closing !== null) return;
+    const now = this.#clock.now();
+    if (this.#dialler.ready(now)) {
+      for (const slot of this.#ages.outlived(this.#slots.values(), now)) this.#retireOutlived(slot);
+    }
+    for (const slot of this.#ages.unused(this.#pools.values(), now, this.#open - this.#ages.minSize)) {
+      if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.idleTimeout);
+    }
+    this.#pump();
+    this.#deliveries.run();
+  }
+
+  #retireOutlived(slot: SessionSlot<S>): void {
+    if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.lifetime);
+    else if (slot.state === SessionState.active && slot.delivery === null)
+      this.#options.outlived?.(slot.session);
+  }
+
+  /** Sessions and the dial under way, without those that are being closed. */
+  get #open(): number {
+    return this.#budget.used - this.#retirement.size;
+  }
+
+  /** Fewer sessions than are to be kept. */
+  get #isShort(): boolean {
+    return this.#warmPool !== null && this.#open < Math.min(this.#ages.minSize, this.#budget.limit);
+  }
+
+  /**
    * To be called whenever a session is seen to be dead. A borrower finds out by itself, and must retire it;
    * anything else (idle, promised to a request that has not been told, just dialled) is taken care of here.
    * @returns whether it was
@@ -246,11 +294,14 @@ export class SessionPools<S extends object, K> {
    */
   #settle(slot: SessionSlot<S>, opened = false): void {
     const { pool } = slot;
+    this.#lines.returned(slot);
     const first = pool.waiters.head;
     if (this.#closing !== null) {
       this.#retire(slot, RetireReason.closing);
     } else if (this.#hasSurplus()) {
       this.#retire(slot, RetireReason.overBudget);
+    } else if (slot.outlived && this.#dialler.ready(this.#clock.now())) {
+      this.#retire(slot, RetireReason.lifetime);
     } else if (first === null) {
       slot.fingerprint = this.#options.fingerprint(slot.session);
       slot.since = this.#clock.now();
@@ -259,15 +310,14 @@ export class SessionPools<S extends object, K> {
       this.#retire(slot, RetireReason.transferred);
     } else {
       const next = opened ? first : this.#nextFor(slot, first);
-      this.#lines.leave(next);
+      this.#lines.take(next, slot);
       this.#deliveries.grant(next, slot, opened);
     }
   }
 
   #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>): CheckoutRequest<S> {
-    if (first.behind === null) return first;
-    const fingerprint = this.#options.fingerprint(slot.session);
-    return this.#lines.next(first, fingerprint, this.#clock);
+    if (slot.pool.waiters.size === 1) return first;
+    return this.#lines.next(slot.pool, this.#options.fingerprint(slot.session)) ?? first;
   }
 
   #count(slot: SessionSlot<S>, request: CheckoutRequest<S>): void {
@@ -278,7 +328,7 @@ export class SessionPools<S extends object, K> {
 
   /** More sessions than the budget allows, not counting those already on their way out. */
   #hasSurplus(): boolean {
-    return this.#budget.used - this.#retirement.size > this.#budget.limit;
+    return this.#open > this.#budget.limit;
   }
 
   /**
@@ -311,7 +361,11 @@ export class SessionPools<S extends object, K> {
   }
 
   #pumpOnce(): void {
-    if (this.#lines.size === 0 || this.#closing !== null || this.#dialler.current !== null) return;
+    if (this.#closing !== null || this.#dialler.current !== null) return;
+    if (this.#lines.size === 0) {
+      if (this.#isShort) this.#warmUp();
+      return;
+    }
     let victim: SessionSlot<S> | null = null;
     if (this.#budget.exhausted) {
       // A place that is about to come free needs no further one.
@@ -321,12 +375,27 @@ export class SessionPools<S extends object, K> {
     }
     const now = this.#clock.now();
     if (!this.#dialler.ready(now)) return;
-    const pool = this.#lines.longestWaiting(now);
+    const pool = this.#lines.first(now);
     if (pool === null) return;
     if (victim !== null) {
       if (!this.#isHot(victim, pool, now)) this.#retire(victim, RetireReason.evicted);
       return;
     }
+    this.#warmPool = pool;
+    this.#dial(pool, now);
+  }
+
+  /** Opens one of the sessions that are to be kept; the tick asks again while dialling pauses. */
+  #warmUp(): void {
+    this.#ticker.keep();
+    const now = this.#clock.now();
+    const pool = this.#warmPool;
+    if (pool === null || this.#budget.exhausted || !pool.backoff.ready(now) || !this.#dialler.ready(now))
+      return;
+    this.#dial(pool, now);
+  }
+
+  #dial(pool: SessionPool<S>, now: number): void {
     const dial = new Dial(pool, now);
     this.#budget.take(dial);
     this.#dialler.start(dial);
@@ -355,6 +424,7 @@ export class SessionPools<S extends object, K> {
     this.#budget.leave(dial);
     this.#budget.take(slot);
     this.#slots.set(session, slot);
+    this.#ages.opened(slot, this.#clock.now());
     pool.move(slot, SessionState.active);
     this.#observer.opened?.(pool, session, this.#clock.now() - dial.startedAt);
     if (this.#stillborn.delete(session)) {
@@ -388,12 +458,13 @@ export class SessionPools<S extends object, K> {
   }
 
   #countFailure(pool: SessionPool<S>, error: unknown): void {
-    const retryInMs = this.#dialler.failed(pool, error);
+    const retryInMs = this.#dialler.failed(pool, error, this.#lines.size > 0);
     this.#observer.dialFailed?.(pool, error, retryInMs);
   }
 
   #retire(slot: SessionSlot<S>, reason: string): void {
     const { pool, delivery } = slot;
+    this.#lines.returned(slot);
     if (delivery !== null) this.#deliveries.withdraw(delivery);
     this.#ticker.keep();
     this.#retirement.retire(slot, reason, this.#clock.now());
@@ -415,6 +486,7 @@ export class SessionPools<S extends object, K> {
 
   #gone(slot: SessionSlot<S>): void {
     this.#slots.delete(slot.session);
+    this.#warmPool = slot.pool;
     this.#budget.leave(slot);
     this.#finishClosing();
     this.#pump();
@@ -437,17 +509,17 @@ export class SessionPools<S extends object, K> {
     this.#retirement.expire(now);
     this.#pump();
     this.#deliveries.run();
-    return this.#lines.size > 0 || this.#retirement.size > 0;
+    return this.#lines.size > 0 || this.#retirement.size > 0 || this.#isShort;
   }
 
   #expire(pool: SessionPool<S>, now: number): void {
     const { waitTimeoutMs } = this.#options;
-    const first = pool.waiters.head;
-    if (waitTimeoutMs === 0 || first === null || now - first.enqueuedAt < waitTimeoutMs) return;
+    const { oldest } = pool.waiters;
+    if (waitTimeoutMs === 0 || oldest === null || now - oldest.enqueuedAt < waitTimeoutMs) return;
     const figures = figuresFor(this.snapshot(), pool.key);
     for (const request of this.#lines.overdue(pool, now - waitTimeoutMs)) {
       const trouble = this.#dialler.troubleSince(pool, request.enqueuedAt);
-      const error = new PoolTimeoutError(figures, now - request.enqueuedAt, trouble);
+      const error = new PoolTimeoutError(figures, now - request.enqueuedAt, trouble, request.process);
       this.#deliveries.refuse(request, pool, error);
     }
   }

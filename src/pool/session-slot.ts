@@ -29,10 +29,16 @@ export class SessionSlot<S extends object> {
   since = 0;
   /** The session's fingerprint, read when it became idle: it cannot change before it is lent again. */
   fingerprint: unknown = undefined;
+  /** Clock time (ms) at which it has lived for long enough. */
+  expiresAt = Number.POSITIVE_INFINITY;
+  /** It has: it is closed as soon as nobody needs it. */
+  outlived = false;
   /** Why it is being closed. */
   reason = '';
   /** The request this active session is promised to, until that request's callback is called. */
   delivery: CheckoutRequest<S> | null = null;
+  /** The request to which it is lent ahead of its turn, until it comes back. */
+  ahead: CheckoutRequest<S> | null = null;
 
   // The idle list's: generic-pool's record while the session is in the list, and the links.
   record: PooledResource<S> | null = null;

@@ -9,7 +9,7 @@ export interface PoolCounts {
   readonly dialing: number;
   readonly retiring: number;
   readonly waiting: number;
-  /** How long the first waiter has waited, in ms; 0 when nobody waits. */
+  /** How long the longest waiter has waited, in ms; 0 when nobody waits. */
   readonly oldestWaitMs: number;
   /** Active sessions for which `heldReason` gave a reason. */
   readonly held: number;
@@ -57,7 +57,7 @@ export function takeSnapshot<S extends object>(source: SnapshotSource<S>): Pools
   }
   const pools: PoolSnapshot[] = [];
   for (const pool of source.pools) {
-    const first = pool.waiters.head;
+    const { oldest } = pool.waiters;
     pools.push({
       key: pool.key,
       idle: pool.idle,
@@ -65,7 +65,7 @@ export function takeSnapshot<S extends object>(source: SnapshotSource<S>): Pools
       dialing: source.dialing === pool ? 1 : 0,
       retiring: retiring.get(pool) ?? 0,
       waiting: pool.waiting,
-      oldestWaitMs: first === null ? 0 : source.now - first.enqueuedAt,
+      oldestWaitMs: oldest === null ? 0 : source.now - oldest.enqueuedAt,
       held: held.get(pool) ?? 0,
     });
   }

@@ -1,10 +1,12 @@
 import type { CheckoutRequest } from './checkout-request.js';
 import type { PoolClock } from './clock.js';
 import { PoolMisuseError } from './errors.js';
+import type { Lane } from './fair-queue.js';
 import type { SessionPool } from './session-pool.js';
+import type { SessionSlot } from './session-slot.js';
 
 /**
- * How much longer than a pool's own first waiter another pool's must have waited, in ms, before a returned
+ * How much longer than a pool's own next waiter another pool's must have waited for its turn, in ms, before a returned
  * session is closed in the other pool's favour. Opening a session costs far more than handing one over, so a
  * small difference is not worth it; but without any such rule a busy pool would starve the others for ever.
  * Also how long a waiter must have waited, or a session been idle, before one of two busy pools takes an idle
@@ -13,17 +15,30 @@ import type { SessionPool } from './session-pool.js';
  */
 export const AGEING_MS = 20;
 
-/** How many waiters of a line are looked at when a session has come back: the first, and those right behind it. */
-export const AFFINITY_REACH = 8;
-
-/** The lines of waiters of all pools, and the order among them: whoever came first, wherever he waits. */
+/**
+ * The waiters of all pools, and the order among them: processes that hold a session first (see `AppProcess`), then turn by
+ * turn, process by process, whichever pools they wait in; a process that waits in several pools has a turn in each.
+ * Where each process has one waiter, that is who came first.
+ */
 export class WaitingLines<S extends object> {
+  readonly #clock: PoolClock;
   readonly #pools = new Set<SessionPool<S>>();
   #tickets = 0;
+  #turns = 0;
+  #waiting = 0;
+
+  constructor(clock: PoolClock) {
+    this.#clock = clock;
+  }
 
   /** How many pools have waiters. */
   get size(): number {
     return this.#pools.size;
+  }
+
+  /** How many requests wait. */
+  get waiting(): number {
+    return this.#waiting;
   }
 
   /** The pools that have waiters. */
@@ -31,70 +46,86 @@ export class WaitingLines<S extends object> {
     return this.#pools.values();
   }
 
-  join(request: CheckoutRequest<S>, pool: SessionPool<S>, now: number): void {
+  join(request: CheckoutRequest<S>, pool: SessionPool<S>): void {
+    const now = this.#clock.now();
     request.ticket = ++this.#tickets;
     request.enqueuedAt = now;
     request.waitsIn = pool;
-    pool.waiters.push(request);
+    pool.waiters.push(request, ++this.#turns, now);
     this.#pools.add(pool);
+    this.#waiting++;
   }
 
-  /** For a request that had left its line: to the place where it would be now. */
+  /** For a request that had been taken from its line: to the place where it would be now. */
   rejoin(request: CheckoutRequest<S>, pool: SessionPool<S>): void {
     request.waitsIn = pool;
     pool.waiters.restore(request);
     this.#pools.add(pool);
+    this.#waiting++;
   }
 
+  /** The request gives up. */
   leave(request: CheckoutRequest<S>): void {
-    const pool = request.waitsIn;
-    if (pool === null || !this.#pools.has(pool)) throw new PoolMisuseError('the request does not wait here');
+    const pool = this.#poolOf(request);
     pool.waiters.remove(request);
-    request.waitsIn = null;
-    if (pool.waiters.size === 0) this.#pools.delete(pool);
+    this.#left(request, pool);
+  }
+
+  /** The request gets this session. */
+  take(request: CheckoutRequest<S>, slot: SessionSlot<S>): void {
+    const pool = this.#poolOf(request);
+    const { process } = request;
+    const ahead = process.urgent;
+    pool.waiters.take(request, ++this.#turns, this.#clock.now());
+    this.#left(request, pool);
+    if (!ahead) return;
+    request.isAhead = true;
+    slot.ahead = request;
+    process.lentAhead(1);
+  }
+
+  /** A session that was granted ahead of a turn is not lent any more. */
+  returned(slot: SessionSlot<S>): void {
+    const request = slot.ahead;
+    if (request === null) return;
+    slot.ahead = null;
+    request.isAhead = false;
+    request.process.lentAhead(-1);
   }
 
   /**
-   * Who gets a session of this fingerprint that has come back to a pool with waiters: the first of those near the head
-   * whom it suits as it is, as long as the head has not waited for long; else the head. The head has waited longest,
-   * so nobody who has waited for {@link AGEING_MS} is overtaken by anyone.
+   * Who gets a session of this fingerprint that has come back to a pool with waiters: one of those near the head whom it
+   * suits as it is, else the head. Nobody who has waited for {@link AGEING_MS} is overtaken by anyone.
    */
-  next(head: CheckoutRequest<S>, fingerprint: unknown, clock: PoolClock): CheckoutRequest<S> {
-    if (head.fingerprint === fingerprint || clock.now() - head.enqueuedAt >= AGEING_MS) return head;
-    let request = head.behind;
-    for (let place = 1; place < AFFINITY_REACH && request !== null; place++) {
-      if (request.fingerprint === fingerprint) return request;
-      request = request.behind;
-    }
-    return head;
+  next(pool: SessionPool<S>, fingerprint: unknown): CheckoutRequest<S> | null {
+    return pool.waiters.choose(fingerprint, this.#clock.now() - AGEING_MS);
   }
 
   /** Empties a pool's line, first come first. */
-  *empty(pool: SessionPool<S>): Generator<CheckoutRequest<S>> {
-    for (let first = pool.waiters.head; first !== null; first = pool.waiters.head) {
-      this.leave(first);
-      yield first;
-    }
+  empty(pool: SessionPool<S>): readonly CheckoutRequest<S>[] {
+    return this.overdue(pool, Number.POSITIVE_INFINITY);
   }
 
-  /** Takes out whoever has waited since `time` or longer. First in, first out: only heads need looking at. */
-  *overdue(pool: SessionPool<S>, time: number): Generator<CheckoutRequest<S>> {
-    for (let first = pool.waiters.head; first !== null; first = pool.waiters.head) {
-      if (first.enqueuedAt > time) return;
-      this.leave(first);
-      yield first;
+  /** Takes out whoever has waited since `time` or longer, first come first. */
+  overdue(pool: SessionPool<S>, time: number): readonly CheckoutRequest<S>[] {
+    const found: CheckoutRequest<S>[] = [];
+    for (const { requests } of pool.waiters.lanes()) {
+      for (let first = requests.head; first !== null && first.enqueuedAt <= time; first = first.behind)
+        found.push(first);
     }
+    for (const request of found) this.leave(request);
+    return found.sort((a, b) => a.ticket - b.ticket);
   }
 
-  /** The pool whose first waiter came first, among those for which a dial may be tried now. */
-  longestWaiting(now: number): SessionPool<S> | null {
+  /** The pool whose turn it is, among those for which a dial may be tried now. */
+  first(now: number): SessionPool<S> | null {
     let found: SessionPool<S> | null = null;
-    let ticket = Number.POSITIVE_INFINITY;
+    let best: Lane<S> | null = null;
     for (const pool of this.#pools) {
-      const first = pool.waiters.head;
-      if (first !== null && first.ticket < ticket && pool.backoff.ready(now)) {
+      const { first } = pool.waiters;
+      if (first !== null && (best === null || precedes(first, best)) && pool.backoff.ready(now)) {
         found = pool;
-        ticket = first.ticket;
+        best = first;
       }
     }
     return found;
@@ -102,9 +133,27 @@ export class WaitingLines<S extends object> {
 
   /** Whether a session that has come back to `pool`, which has waiters, should make room for another pool. */
   overdueElsewhere(pool: SessionPool<S>, now: number): boolean {
-    const own = pool.waiters.head;
-    const first = this.longestWaiting(now)?.waiters.head ?? null;
-    if (own === null || first === null) return false;
-    return own.enqueuedAt - first.enqueuedAt >= AGEING_MS;
+    const own = pool.waiters.first;
+    const other = this.first(now)?.waiters.first ?? null;
+    if (own === null || other === null) return false;
+    if (own.process.urgent !== other.process.urgent)
+      return other.process.urgent && now - other.since >= AGEING_MS;
+    return own.since - other.since >= AGEING_MS;
   }
+
+  #poolOf(request: CheckoutRequest<S>): SessionPool<S> {
+    const pool = request.waitsIn;
+    if (pool === null || !this.#pools.has(pool)) throw new PoolMisuseError('the request does not wait here');
+    return pool;
+  }
+
+  #left(request: CheckoutRequest<S>, pool: SessionPool<S>): void {
+    request.waitsIn = null;
+    this.#waiting--;
+    if (pool.waiters.size === 0) this.#pools.delete(pool);
+  }
+}
+
+function precedes<S extends object>(a: Lane<S>, b: Lane<S>): boolean {
+  return a.process.urgent === b.process.urgent ? a.turn < b.turn : a.process.urgent;
 }

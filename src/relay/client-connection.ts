@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount } from '../backend/upstream.js';
+import type { AppProcess } from '../pool/app-process.js';
 import { Capability, Status } from '../protocol/constants.js';
 import { type ErrPacket, encodeErrPacket, encodeOk } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
@@ -32,6 +33,7 @@ export class ClientConnection
 {
   readonly connectionId: number;
   readonly attributes: ReadonlyMap<string, string>;
+  readonly process: AppProcess;
   readonly capabilities: number;
   readonly services: RelayServices;
   readonly work: CommandWork;
@@ -55,6 +57,7 @@ export class ClientConnection
     this.connectionId = client.connectionId;
     this.capabilities = client.capabilities;
     this.attributes = client.attributes;
+    this.process = services.processes.enter(client);
     this.#input = new ClientInput(client.socket, services.maxPacketSize);
     this.#loop = new CommandLoop(this, client.socket, this.#input);
     this.#start = new SessionStart(client, services, this);
@@ -340,6 +343,7 @@ export class ClientConnection
     this.#loop.stage = Stage.Closed;
     this.#loop.sharing.close();
     this.services.clients.remove(this);
+    this.services.processes.leave(this.process);
     this.services.observer.clientClosed?.(this.connectionId, reason);
     this.#reply.abandon();
     if (inside) {

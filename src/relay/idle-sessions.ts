@@ -16,12 +16,13 @@ export function isAboutToTimeOut(profile: SessionProfile, idleMs: number): boole
   return idleMs >= timeoutMs - Math.min(MARGIN_MS, timeoutMs / 2);
 }
 
-/** Gives idle sessions up before the server's `wait_timeout` strikes. */
+/** Gives sessions up that are too old, or idle for too long: before the server's `wait_timeout` strikes. */
 export class IdleSessions {
   readonly #timer: NodeJS.Timeout;
 
   constructor(pools: ServerPools) {
     this.#timer = setInterval(() => {
+      pools.retireAged();
       pools.retireIdle(CloseReason.WaitTimeout, ({ profile }, idleMs) => isAboutToTimeOut(profile, idleMs));
     }, LOOK_MS);
     this.#timer.unref();

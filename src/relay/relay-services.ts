@@ -1,5 +1,6 @@
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { StatementClassifier } from '../sql/trait-cache.js';
+import type { AppProcesses } from './app-processes.js';
 import type { Authentication } from './authentication.js';
 import type { UserTerms } from './client-identity.js';
 import type { ClientRegistry } from './client-registry.js';
@@ -53,6 +54,7 @@ export interface RelayServices {
   readonly classifier: StatementClassifier;
   readonly killer: Killer;
   readonly clients: ClientRegistry;
+  readonly processes: AppProcesses;
   readonly output: OutputBuffer;
   readonly foundRowsUse: FoundRowsUse;
   /** Schemas known to exist for an account, so that a login with one needs no round trip. */

@@ -1,5 +1,6 @@
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount } from '../backend/upstream.js';
+import type { AppProcess } from '../pool/app-process.js';
 import { CheckoutRequest } from '../pool/checkout-request.js';
 import type { PoolError } from '../pool/errors.js';
 import type { SessionPool } from '../pool/session-pool.js';
@@ -23,10 +24,16 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
   readonly #withoutSchema: SessionPool<ServerSession>;
 
   /** `capabilities`: the flags that make a session fit for this client and not for another. */
-  constructor(pools: ServerPools, account: ServerAccount, capabilities: number, seeker: SessionSeeker) {
+  constructor(
+    pools: ServerPools,
+    account: ServerAccount,
+    capabilities: number,
+    process: AppProcess,
+    seeker: SessionSeeker,
+  ) {
     const key = `${account.user}/${capabilities.toString(16)}`;
     const withSchema = pools.pool(`${key}/schema`, { account, capabilities, schemaless: false });
-    super(withSchema);
+    super(withSchema, process);
     this.#pools = pools;
     this.#seeker = seeker;
     this.#withSchema = withSchema;

@@ -3,6 +3,7 @@ import type { PoolError } from '../pool/errors.js';
 import { ServerError } from '../protocol/constants.js';
 import type { ErrPacket, OkPacket } from '../protocol/generic-response.js';
 import { TOLD_ALL, type ToldState } from '../protocol/session-state.js';
+import { HoldReason } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { StatementTraits } from '../sql/traits.js';
 import { checkoutError } from './client-errors.js';
@@ -62,7 +63,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     this.#host = host;
     const { account, poolCapabilities } = identity;
     this.state = new ClientState(services, identity);
-    this.#checkout = new SessionCheckout(services.pools, account, poolCapabilities, this);
+    this.#checkout = new SessionCheckout(services.pools, account, poolCapabilities, host.process, this);
     this.#preparation = new SessionPreparation(services, account, this.state, this);
     this.#return = new SessionReturn(services, account, this.state, this.#checkout, this);
     this.#hold = new ClientHold(services, host.connectionId, identity);
@@ -244,6 +245,14 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   sessionLost(error: SessionLostError): void {
     const session = this.#session;
     if (session !== null) this.#lose(session, error);
+  }
+
+  /** {@link Borrower.sessionOutlived}: only in pool mode `session` is one kept that nothing is kept on. */
+  sessionOutlived(): void {
+    const session = this.#session;
+    const held = this.holds & ~HoldReason.SessionMode;
+    if (this.#phase === Phase.Idle && session !== null && held === 0)
+      this.#return.settle(session, this.#currentWork(), false);
   }
 
   #start(work: Work): void {
@@ -507,6 +516,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   #noteHolds(): void {
     this.#hold.note(this.#session, this.holds, this.#work);
+    this.#checkout.holding(this.#session !== null && this.holds !== 0);
   }
 
   #currentWork(): Work {

@@ -1,4 +1,5 @@
 import type { ServerSession } from '../backend/server-session.js';
+import type { AppProcess } from '../pool/app-process.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { StatementEffects } from '../session/statement-effects.js';
@@ -41,6 +42,8 @@ export interface Work {
 export interface WorkObserver {
   /** The client's virtual connection id. */
   readonly connectionId: number;
+  /** Whose client it is. */
+  readonly process: AppProcess;
   /** Not an end: what the work's text may do to its session is other than it was. */
   classifyAgain(): void;
   /** The reply is complete, or there is none; the next command may come. */

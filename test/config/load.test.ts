@@ -65,7 +65,11 @@ t.test('defaults', async (t) => {
     users: [],
     poolMode: 'transaction',
     poolSize: 20,
+    minPoolSize: 0,
+    serverIdleTimeout: 600_000,
+    serverLifetime: 3_600_000,
     queryWaitTimeout: 5_000,
+    maxWaiting: 0,
     onClientDisconnect: 'kill_query',
     onUnsafe: HOLDS,
     maxHeld: 1,
@@ -146,10 +150,30 @@ const VALUES: Readonly<
     ['2', 2],
     ['3', 3],
   ],
+  min_pool_size: [
+    ['0', 0],
+    ['1', 1],
+    ['100000', 100_000],
+  ],
+  server_idle_timeout: [
+    ['0s', 0],
+    ['1s', 1_000],
+    ['2h', 7_200_000],
+  ],
+  server_lifetime: [
+    ['0s', 0],
+    ['1m', 60_000],
+    ['1d', 86_400_000],
+  ],
   query_wait_timeout: [
     ['1s', 1_000],
     ['24d', 2_073_600_000],
     ['3s', 3_000],
+  ],
+  max_waiting: [
+    ['0', 0],
+    ['1', 1],
+    ['1000000', 1_000_000],
   ],
   on_client_disconnect: [
     ['finish', 'finish'],

@@ -2,12 +2,17 @@
  * A plain account of what a correct pool may do, kept beside the real one and fed by its callbacks and by the
  * fake server only. It throws as soon as the two disagree.
  */
+import { AppProcess } from '../../src/pool/app-process.js';
 import { PoolDialError, type PoolError, PoolTimeoutError } from '../../src/pool/errors.js';
+import { AFFINITY_REACH } from '../../src/pool/fair-queue.js';
 import { TICK_MS } from '../../src/pool/session-pools.js';
-import { AFFINITY_REACH, AGEING_MS } from '../../src/pool/waiting-lines.js';
+import { AGEING_MS } from '../../src/pool/waiting-lines.js';
 import { type FakeSession, settle, TestRequest, World } from './support.js';
 
 export const KEYS = ['a', 'b', 'c'] as const;
+/** The processes of the clients: one with many of them, and others with few. */
+const PROCESS_OF = [0, 0, 0, 1, 1, 2, 0, 0, 2, 0, 3, 3];
+
 export const WAIT_TIMEOUT_MS = 3_000;
 
 /** What a client does with a session it is granted, from inside the callback. */
@@ -29,6 +34,7 @@ export class Client {
   /** Outcomes owed: 1 while pending. */
   owed = 0;
   reaction: Reaction = 'keep';
+  holds = false;
 
   constructor(key: string, request: TestRequest) {
     this.key = key;
@@ -59,6 +65,12 @@ export class Model {
   /** Checkouts that had several idle sessions to choose from. */
   chosen = 0;
   refused = 0;
+  /** Sessions granted ahead of a turn, to processes that held one. */
+  ahead = 0;
+  /** How often a process has got a session in its turn while a client of another waited: by key and other process. */
+  readonly #passed = new Map<string, Map<AppProcess, number>>();
+  /** Since the last check, callbacks have done something: decisions may be older than what clients know. */
+  #nested = false;
   /** Sessions handed over out of order, because they suited somebody else better. */
   overtook = 0;
 
@@ -87,8 +99,9 @@ export class Model {
       },
     });
     this.world.server.closesAtOnce = closesAtOnce;
-    for (const key of ['a', 'a', 'b', 'a', 'b', 'c', 'a', 'b', 'a', 'a', 'a', 'c']) {
-      const request = new TestRequest(this.world.pool(key));
+    const processes = Array.from({ length: 4 }, (_, i) => new AppProcess(`process ${i}`));
+    for (const [i, key] of ['a', 'a', 'b', 'a', 'b', 'c', 'a', 'b', 'a', 'a', 'a', 'c'].entries()) {
+      const request = new TestRequest(this.world.pool(key), processes[PROCESS_OF[i] ?? 0]);
       const client = new Client(key, request);
       request.onGranted = (session) => this.#guard(() => this.#granted(client, session));
       request.onRefused = (error) => this.#guard(() => this.#refused(client, error));
@@ -156,8 +169,15 @@ export class Model {
     const line = this.line(client.key);
     const at = line.indexOf(client);
     if (at >= 0) line.splice(at, 1);
+    this.#passed.delete(laneName(client));
     if (this.world.pools.cancel(client.request) !== wasPending) throw new Error('cancel lied');
     this.#settleFree(client.key);
+  }
+
+  /** Its client keeps the session between statements, or ceases to. */
+  hold(client: Client, holds: boolean): void {
+    client.holds = holds;
+    client.request.holding(holds);
   }
 
   checkin(client: Client): void {
@@ -225,7 +245,19 @@ export class Model {
         throw new Error('waits beyond the timeout');
       }
     }
+    this.#checkProcesses();
     this.#checkProgress(snapshot.idle, snapshot.retiring, used);
+    this.#nested = false;
+  }
+
+  #checkProcesses(): void {
+    for (const process of new Set(this.clients.map(({ request }) => request.process))) {
+      const own = this.clients.filter(({ request }) => request.process === process);
+      equal('holds', process.held, own.filter(({ holds }) => holds).length);
+      const ahead = own.filter(({ request }) => request.isAhead);
+      for (const { session } of ahead) if (session === null) throw new Error('ahead without a session');
+      if (own.every(({ holds }) => !holds) && process.urgent) throw new Error('urgent for no reason');
+    }
   }
 
   #checkKey(key: string): void {
@@ -254,14 +286,15 @@ export class Model {
     if (used < pools.limit) throw new Error(`${hopeful} wait, there is room, and nobody dials`);
     if (retiring > 0 || idle === 0) return;
     // It is up to whoever came first of all.
-    const first = this.waiters.reduce((a, b) => (a.request.ticket < b.request.ticket ? a : b));
+    const first = this.waiters.reduce((a, b) => (rank(a) <= rank(b) ? a : b));
+    const head = this.world.pool(first.key).waiters.head;
     if (paused(first.key)) return;
     const longAgo = clock.time - AGEING_MS - TICK_MS;
     const idleSince = [...this.idle.values()].flat().map((session) => this.#idleSince.get(session) ?? 0);
     const pool = this.world.pool(first.key);
     if (
       pool.active + pool.idle === 0 ||
-      first.request.enqueuedAt < longAgo ||
+      (head?.enqueuedAt ?? 0) < longAgo ||
       Math.min(...idleSince) < longAgo
     ) {
       throw new Error(`${first.key} waits, others are idle, and nobody is evicted`);
@@ -279,18 +312,43 @@ export class Model {
   #granted(client: Client, session: FakeSession): void {
     if (client.owed !== 1) throw new Error('granted without asking, or twice');
     const line = this.line(client.key);
-    const overtaken = line.slice(0, Math.max(0, line.indexOf(client)));
-    if (!line.includes(client)) throw new Error('granted out of line');
+    const at = line.indexOf(client);
+    if (at < 0) throw new Error('granted out of line');
+    const { process } = client.request;
+    const overtaken = line.slice(0, at).filter(({ request }) => request.process === process);
     if (overtaken.length > 0) this.#checkOvertaking(client, session, overtaken);
     const from = this.whereabouts.get(session);
     if (from !== 'free' && from !== 'arriving') throw new Error('granted what was not free');
     if (session.key !== client.key) throw new Error('granted a session of another key');
-    line.splice(overtaken.length, 1);
+    this.#checkTurn(client, line);
+    line.splice(at, 1);
     client.owed = 0;
     client.session = session;
     this.whereabouts.set(session, client);
     this.served++;
     this.#react(client);
+  }
+
+  /** No process gets a third session in its turn while a client of another one has waited for its first for long. */
+  #checkTurn(client: Client, line: readonly Client[]): void {
+    const { process, isAhead } = client.request;
+    this.#passed.delete(laneName(client));
+    if (isAhead) {
+      this.ahead++;
+      return;
+    }
+    for (const other of line) {
+      if (other.request.process === process) continue;
+      if (other.request.process.urgent && !this.#nested)
+        throw new Error('passed over a process that holds a session');
+      const first = line.find(({ request }) => request.process === other.request.process);
+      if (first !== other || this.world.clock.time - other.request.enqueuedAt < AGEING_MS) continue;
+      const passed = this.#passed.get(laneName(other)) ?? new Map<AppProcess, number>();
+      this.#passed.set(laneName(other), passed);
+      const times = (passed.get(process) ?? 0) + 1;
+      passed.set(process, times);
+      if (times > 2) throw new Error(`${process.label} was served ${times} times before another process was`);
+    }
   }
 
   /** Only by whom the session suits as it is, only a few places, and nobody who has waited for long. */
@@ -309,6 +367,7 @@ export class Model {
 
   #react(client: Client): void {
     const { reaction } = client;
+    if (reaction !== 'keep') this.#nested = true;
     switch (reaction) {
       case 'keep':
         return;
@@ -349,6 +408,7 @@ export class Model {
     const line = this.line(client.key);
     if (line[0] !== client) throw new Error('refused out of order');
     line.shift();
+    this.#passed.delete(laneName(client));
     this.refused++;
     const waited = this.world.clock.time - client.request.enqueuedAt;
     if (error instanceof PoolTimeoutError) {
@@ -361,6 +421,7 @@ export class Model {
   #giveUp(client: Client): FakeSession {
     const { session } = client;
     if (session === null) throw new Error('nothing to give up');
+    this.hold(client, false);
     client.session = null;
     return session;
   }
@@ -386,6 +447,15 @@ export class Model {
     const at = idle.indexOf(session);
     if (at >= 0) idle.splice(at, 1);
   }
+}
+
+function laneName({ key, request }: Client): string {
+  return `${key} ${request.process.label}`;
+}
+
+/** The order of turns. */
+function rank({ request }: Client): number {
+  return (request.process.urgent ? 0 : 1e9) + (request.lane?.turn ?? 0);
 }
 
 /** How far apart the fingerprints are: an arbitrary measure. */

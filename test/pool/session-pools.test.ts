@@ -2,10 +2,11 @@
 import t from 'tap';
 
 import { PoolClosedError, PoolMisuseError } from '../../src/pool/errors.js';
+import { AFFINITY_REACH } from '../../src/pool/fair-queue.js';
 import { RetireReason } from '../../src/pool/observer.js';
 import { DISTANCE_REACH, type Distance } from '../../src/pool/session-pool.js';
 import { SessionPools } from '../../src/pool/session-pools.js';
-import { AFFINITY_REACH, AGEING_MS } from '../../src/pool/waiting-lines.js';
+import { AGEING_MS } from '../../src/pool/waiting-lines.js';
 import { FakeSession, must, settle, TestRequest, World } from './support.js';
 
 t.test('the first request opens a session; the next one gets it at once', async (t) => {

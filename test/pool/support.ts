@@ -1,3 +1,4 @@
+import { AppProcess } from '../../src/pool/app-process.js';
 import { CheckoutRequest } from '../../src/pool/checkout-request.js';
 import type { PoolClock, StopTicking } from '../../src/pool/clock.js';
 import type { PoolError } from '../../src/pool/errors.js';
@@ -203,8 +204,13 @@ export class World {
   }
 
   /** A request that has been made and waits, or was granted at once. */
-  ask(key = 'app', preferred: FakeSession | null = null, fingerprint: unknown = 'clean'): TestRequest {
-    const request = new TestRequest(this.pool(key));
+  ask(
+    key = 'app',
+    preferred: FakeSession | null = null,
+    fingerprint: unknown = 'clean',
+    process = new AppProcess(),
+  ): TestRequest {
+    const request = new TestRequest(this.pool(key), process);
     request.preferred = preferred;
     request.fingerprint = fingerprint;
     const session = this.pools.checkout(request);

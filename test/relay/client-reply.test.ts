@@ -396,7 +396,12 @@ t.test('nonsense ends the session, and its borrower hears of it once', async (t)
   ]) {
     const setup = connect(false);
     let lost = 0;
-    setup.session.borrower = { holds: 0, sessionLost: () => lost++, drained: () => {} };
+    setup.session.borrower = {
+      holds: 0,
+      sessionLost: () => lost++,
+      sessionOutlived: () => 0,
+      drained: () => {},
+    };
     command(setup, ReplyShape.ResultSet, 1);
     setup.wire.read(garbage);
     t.equal(lost, 1, garbage.toString('hex'));

@@ -1,0 +1,36 @@
+/** Of the same kind of refusal in the same pool, one is told in this time, in ms: an overload refuses thousands a second. */
+const TELL_MS = 1_000;
+
+export interface RefusalLogger {
+  warn(fields: object, message: string): void;
+}
+
+/** Tells of requests that got no session: the first of its kind at once, further ones as a number with the next that is told. */
+export class RefusalLog {
+  readonly #log: RefusalLogger;
+  readonly #now: () => number;
+  readonly #kinds = new Map<string, { toldAt: number; untold: number }>();
+
+  /** @param now - in ms, monotonic */
+  constructor(log: RefusalLogger, now: () => number = () => performance.now()) {
+    this.#log = log;
+    this.#now = now;
+  }
+
+  refused(pool: string, code: string, error: string): void {
+    const now = this.#now();
+    const name = `${code} ${pool}`;
+    const kind = this.#kinds.get(name);
+    if (kind === undefined) {
+      this.#kinds.set(name, { toldAt: now, untold: 0 });
+    } else if (now - kind.toldAt < TELL_MS) {
+      kind.untold++;
+      return;
+    }
+    const untold = kind?.untold ?? 0;
+    this.#log.warn({ pool, code, error, ...(untold === 0 ? {} : { untold }) }, 'request refused');
+    if (kind === undefined) return;
+    kind.toldAt = now;
+    kind.untold = 0;
+  }
+}

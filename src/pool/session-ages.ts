@@ -1,0 +1,59 @@
+import type { SessionPool } from './session-pool.js';
+import { type SessionSlot, SessionState } from './session-slot.js';
+
+/** How much of its lifetime a session may be short of, at most: those that were opened together must not end together. */
+const JITTER = 0.2;
+
+export interface AgeLimits {
+  /** How long a session lives at most, in ms, until it is next given back; 0 is no limit. */
+  readonly lifetimeMs?: number;
+  /** How long a session may be idle, in ms; 0 is no limit. */
+  readonly idleTimeoutMs?: number;
+  /** Sessions that are kept open even if idle for longer, and opened anew when they have ended; never more than the limit. */
+  readonly minSize?: number;
+  /** Uniform in [0, 1). */
+  readonly random?: () => number;
+}
+
+/** Which sessions have become too old, and how many are to be kept. */
+export class SessionAges<S extends object> {
+  readonly minSize: number;
+  readonly #lifetimeMs: number;
+  readonly #idleTimeoutMs: number;
+  readonly #random: () => number;
+
+  constructor({ lifetimeMs = 0, idleTimeoutMs = 0, minSize = 0, random = Math.random }: AgeLimits) {
+    this.minSize = minSize;
+    this.#lifetimeMs = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs;
+    this.#idleTimeoutMs = idleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : idleTimeoutMs;
+    this.#random = random;
+  }
+
+  /** The session has just been opened. */
+  opened(slot: SessionSlot<S>, now: number): void {
+    slot.expiresAt = now + this.#lifetimeMs * (1 - JITTER * this.#random());
+  }
+
+  /** Marks sessions that have lived for long enough: they are retired where they are idle, or when they come back. */
+  outlived(slots: Iterable<SessionSlot<S>>, now: number): readonly SessionSlot<S>[] {
+    const found: SessionSlot<S>[] = [];
+    for (const slot of slots) {
+      if (now < slot.expiresAt || slot.state === SessionState.retiring) continue;
+      slot.outlived = true;
+      found.push(slot);
+    }
+    return found;
+  }
+
+  /** Sessions that have been idle for too long, the least recently used first of each pool: `spare` of them at most. */
+  unused(pools: Iterable<SessionPool<S>>, now: number, spare: number): readonly SessionSlot<S>[] {
+    const found: SessionSlot<S>[] = [];
+    for (const pool of pools) {
+      for (let slot = pool.store.idle.oldest; slot !== null; slot = slot.newer) {
+        if (found.length >= spare || now - slot.since < this.#idleTimeoutMs) break;
+        found.push(slot);
+      }
+    }
+    return found;
+  }
+}
