@@ -12,7 +12,7 @@ import type { ServerInfo } from '../session/server-info.js';
 import { type Ask, Fleet, type FleetView } from './fleet.js';
 import { GROWS_AFTER_MS, SteadyShare } from './steady-share.js';
 
-/** How often the server is asked for its limits, in ms. */
+/** {@link PoolSizerOptions.roomMs} */
 const ROOM_MS = 60_000;
 
 /** How often proxies look for each other, in ms. */
@@ -37,6 +37,8 @@ export interface PoolSizerOptions {
   /** Whether other proxies on the server are looked for. */
   readonly fleet: boolean;
   readonly apply: (size: number) => void;
+  /** How often the server is asked for its limits, in ms: a minute by default. */
+  readonly roomMs?: number;
   readonly log: PoolSizerLog;
 }
 
@@ -45,6 +47,7 @@ export class PoolSizer {
   readonly #options: PoolSizerOptions;
   readonly #fleet: Fleet | null;
   readonly #share: SteadyShare;
+  readonly #roomMs: number;
   #room: ServerRoom | null = null;
   #roomAt = Number.NEGATIVE_INFINITY;
   #view: FleetView | null = null;
@@ -60,6 +63,7 @@ export class PoolSizer {
     this.#options = options;
     this.#fleet = options.fleet ? new Fleet(options.ask) : null;
     this.#share = new SteadyShare(options.fleet);
+    this.#roomMs = options.roomMs ?? ROOM_MS;
   }
 
   /** Sessions that the pool may have now. */
@@ -103,7 +107,7 @@ export class PoolSizer {
       );
       this.#options.apply(this.#share.size);
     }
-    if (this.#fleet === null && now - this.#roomAt < ROOM_MS) return;
+    if (this.#fleet === null && now - this.#roomAt < this.#roomMs) return;
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null;
     });
@@ -151,7 +155,7 @@ export class PoolSizer {
   /** A minute old at most. */
   async #currentRoom(): Promise<ServerRoom> {
     const now = performance.now();
-    if (this.#room !== null && now - this.#roomAt < ROOM_MS) return this.#room;
+    if (this.#room !== null && now - this.#roomAt < this.#roomMs) return this.#room;
     const server = this.#options.server();
     const replies = await Promise.all(roomQueries(server).map((statement) => this.#options.ask(statement)));
     this.#roomAt = now;
