@@ -123,7 +123,14 @@ export class SessionPools<S extends object, K> {
         return slot.session;
       }
     }
-    this.#lines.join(request, pool, this.#clock.now());
+    const now = this.#clock.now();
+    const refusal = pool.store.size === 0 ? pool.backoff.standingRefusal(now) : null;
+    if (refusal !== null) {
+      this.#deliveries.refuse(request, pool, new PoolDialError(pool.key, refusal));
+      this.#deliveries.runSoon();
+      return null;
+    }
+    this.#lines.join(request, pool, now);
     this.#ticker.keep();
     this.#pump();
     return null;

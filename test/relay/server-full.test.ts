@@ -11,6 +11,7 @@ await forEachPrivateServer(
   async (t, server) => {
     await t.test('others have the rest', (t) => othersHaveTheRest(t, server));
     await t.test('the account has no more', (t) => accountHasNoMore(t, server));
+    await t.test('the password is another one', (t) => wrongPassword(t, server));
   },
   { extraArgs: [`--max-connections=${MAX_CONNECTIONS}`], timeout: 120_000 },
 );
@@ -70,4 +71,27 @@ async function accountHasNoMore(t: Test, server: PrivateTestServer): Promise<voi
   const error = await waiter?.error('BEGIN');
   t.match(error, { errno: 1226, sqlState: '42000' }, 'the number of the server');
   t.match(error?.message, /no free server session in pool .* sessions in use .*last attempt/);
+}
+
+async function wrongPassword(t: Test, server: PrivateTestServer): Promise<void> {
+  const world = await proxiedUser(t, server, ['--pool-size', '4']);
+  const client = await world.connect();
+  await server.query(`ALTER USER '${world.user.user}'@'%' IDENTIFIED BY 'another'`);
+  for (const { id } of await world.sessions()) await server.query(`KILL ${id}`);
+  await eventually('it is refused', async () => (await client.error('SELECT 1')).errno === 1045);
+  let refused = 0;
+  const until = performance.now() + 5_000;
+  while (performance.now() < until) {
+    t.match(await client.error('SELECT 1'), {
+      errno: 1045,
+      sqlState: '28000',
+      message: /Access denied for user/,
+    });
+    refused++;
+  }
+  const asked = await world.proxy.metric('mybouncer_server_dial_failures_total');
+  t.ok(asked < 12, `the server was asked ${asked} times`);
+  t.ok(refused > asked, `${refused} statements were refused`);
+  await server.query(`ALTER USER '${world.user.user}'@'%' IDENTIFIED BY '${world.user.password}'`);
+  await eventually('it is served', async () => (await client.value('SELECT 1').catch(() => 0)) === 1);
 }
