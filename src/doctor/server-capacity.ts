@@ -63,21 +63,24 @@ export async function checkAccountLimit(site: ServerSite, session: ServerSession
   const about = `limits ${session.account?.user ?? ''}`;
   const [value] = await firstRow(session, 'SELECT @@session.max_user_connections');
   const limit = Number(value);
-  const { poolSize } = site.config;
-  if (poolSize === 'auto') {
-    const minds = limit > 0 && site.accounts.length === 1;
-    const text = minds
-      ? `max_user_connections is ${limit} for this account, which pool_size auto minds`
-      : null;
-    if (text !== null) return ok(about, text);
-  }
-  const needed = (poolSize === 'auto' ? 1 : poolSize) + OWN_CONNECTIONS;
   // MariaDB has -1 for accounts that may not connect at all, which those with SUPER still may.
   if (limit <= 0) return ok(about, 'the account has no limit of its own (max_user_connections)');
+  const { poolSize } = site.config;
+  if (poolSize === 'auto') return autoLimitFinding(site, about, limit);
+  const needed = poolSize + OWN_CONNECTIONS;
   const text = `max_user_connections is ${limit} for this account, and the proxy may open ${needed} for it (pool_size ${poolSize}, and ${OWN_CONNECTIONS} of its own)`;
   if (limit >= needed) return ok(about, text);
   const lower = limit > OWN_CONNECTIONS ? `pool_size to ${limit - OWN_CONNECTIONS} at most, or ` : '';
   return fail(about, text, `Set ${lower}the limit to ${needed} at least`);
+}
+
+/** Where it is the only account, the pool is no larger than its limit permits. */
+function autoLimitFinding({ accounts }: ServerSite, about: string, limit: number): Finding {
+  const text = `max_user_connections is ${limit} for this account`;
+  if (accounts.length === 1 && limit > OWN_CONNECTIONS)
+    return ok(about, `${text}, which pool_size auto heeds`);
+  const advice = `Set pool_size to a number, or the limit to more than ${OWN_CONNECTIONS}`;
+  return warn(about, `${text}, which pool_size auto does not heed`, advice);
 }
 
 /** A session that has been idle for less than this is seldom worth keeping, in s. */
