@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { HttpServer } from './admin/http-server.js';
+import { OWN_CONNECTIONS } from './backend/server-room.js';
 import type { ServerSession } from './backend/server-session.js';
 import { ServerAccount, Upstream, type UpstreamOptions } from './backend/upstream.js';
 import { formatAddress } from './config/address.js';
@@ -31,6 +32,7 @@ import { IdleSessions } from './relay/idle-sessions.js';
 import { Killer } from './relay/killer.js';
 import { LearnedAnswers } from './relay/learned-answers.js';
 import { OutputBuffer } from './relay/output-buffer.js';
+import { PoolSizer } from './relay/pool-sizer.js';
 import { profileDistance } from './relay/profile-distance.js';
 import { RelayCounters } from './relay/relay-counters.js';
 import { KnownSchemas, type RelayServices } from './relay/relay-services.js';
@@ -75,6 +77,9 @@ const DIGEST_LENGTH = 512;
 /** How often clients are looked at that may have been idle for too long, in ms: see `TimeWatch`. */
 const IDLE_TICK_MS = 1_000;
 
+/** What servers have unless told otherwise: MySQL and MariaDB both. For the time before this one has told it. */
+const USUAL_MAX_CONNECTIONS = 151;
+
 /** How often a drain looks whether all clients have finished, in ms. */
 const DRAIN_POLL_MS = 20;
 
@@ -97,6 +102,8 @@ class RunningProxy implements App {
   readonly #forks: ForkGuard | null;
   readonly #contact: ServerContact;
   readonly #catalogueSessions: CatalogueSessions;
+  /** Null where the pool's size is a number that nothing changes. */
+  readonly #sizer: PoolSizer | null;
   readonly #metrics: Metrics;
   readonly #frontend: Frontend;
   readonly #http: HttpServer | null;
@@ -161,8 +168,9 @@ class RunningProxy implements App {
         return new AuthExchange({ users, keys, scramble, announced, secure, host });
       },
     };
-    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks));
     const first = this.#termsOf(config.upstream.user).account;
+    this.#sizer = this.#newSizer(first);
+    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks, this.#sizer));
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
     this.#frontend = new Frontend({
       listen: config.listen,
@@ -202,20 +210,29 @@ class RunningProxy implements App {
       this.#forks?.close();
       throw error;
     }
-    this.#checkOpenFiles();
+    if (this.#config.poolSize !== 'auto') this.#checkOpenFiles(this.#config.poolSize);
     const server = formatAddress(this.#config.upstream.address);
     this.#log.info({ ...this.addresses, server, version: VERSION }, 'listening');
     this.#contact.start((info) => {
-      this.#log.info(
-        { server, serverVersion: info.versionText, poolSize: this.#config.poolSize, ...this.addresses },
-        'ready',
+      void this.#settleSize().then((poolSize) =>
+        this.#log.info({ server, serverVersion: info.versionText, poolSize, ...this.addresses }, 'ready'),
       );
     });
   }
 
+  /** Never rejects. @returns the pool's size, where the server has told it */
+  async #settleSize(): Promise<number> {
+    const sizer = this.#sizer;
+    if (sizer !== null) {
+      await sizer.start();
+      if (this.#config.poolSize === 'auto') this.#checkOpenFiles(sizer.share);
+    }
+    return this.#services.pools.size;
+  }
+
   /** {@link clientPlaces} */
-  #checkOpenFiles(): void {
-    const { maxClientConn, poolSize } = this.#config;
+  #checkOpenFiles(poolSize: number): void {
+    const { maxClientConn } = this.#config;
     const limit = openFilesLimit();
     const needed = openFilesNeeded(maxClientConn, poolSize);
     if (limit === null || limit >= needed) return;
@@ -250,6 +267,7 @@ class RunningProxy implements App {
     // What is still lent is being cleaned for nobody.
     for (const { session } of [...pools.sessions()]) pools.retire(session, 'closing');
     await closed;
+    this.#sizer?.stop();
     routines.stop();
     this.#forks?.close();
     await this.#catalogueSessions.close();
@@ -283,7 +301,7 @@ class RunningProxy implements App {
     const dialLog = new DialLog(log);
     const refusalLog = new RefusalLog(log);
     const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
-      limit: this.#config.poolSize,
+      limit: this.#config.poolSize === 'auto' ? 1 : this.#config.poolSize,
       waitTimeoutMs: this.#config.queryWaitTimeout,
       maxWaiting: this.#config.maxWaiting,
       minSize: this.#config.minPoolSize,
@@ -327,6 +345,34 @@ class RunningProxy implements App {
       },
     });
     return pools;
+  }
+
+  #newSizer(account: ServerAccount): PoolSizer | null {
+    const { poolSize: size, reserve, fleet } = this.#config;
+    if (size !== 'auto' && fleet !== 'on') return null;
+    const { killer, pools, upstream } = this.#services;
+    return new PoolSizer({
+      ask: (statement) => {
+        // Its connection is kept without clients, too.
+        killer.watch(account);
+        return killer.ask(statement, account);
+      },
+      server: () => {
+        if (upstream.facts === null) throw new TypeError('the size is asked for before the server is known');
+        return upstream.facts.info;
+      },
+      size,
+      rules: {
+        reserve,
+        own: OWN_CONNECTIONS * this.#accounts.size,
+        oneAccount: this.#accounts.size === 1,
+      },
+      fleet: fleet !== 'off',
+      apply: (limit) => {
+        if (limit !== pools.size) pools.limit = limit;
+      },
+      log: this.#log,
+    });
   }
 
   #newUnsafePolicy(register: HoldRegister, pools: ServerPools): UnsafePolicy {
@@ -394,7 +440,8 @@ function upstreamOptions(config: Config): UpstreamOptions {
  */
 function clientPlaces({ maxClientConn, poolSize }: Config): { maxClients: number; maxClientsReason: string } {
   const limit = openFilesLimit();
-  const fit = limit === null ? maxClientConn : clientsThatFit(limit, poolSize);
+  const sessions = poolSize === 'auto' ? USUAL_MAX_CONNECTIONS : poolSize;
+  const fit = limit === null ? maxClientConn : clientsThatFit(limit, sessions);
   if (fit >= maxClientConn)
     return { maxClients: maxClientConn, maxClientsReason: `max_client_conn is ${maxClientConn}` };
   return {
@@ -432,6 +479,7 @@ const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LEN
 function metricsSource(
   { pools, clients, holds, counters, cleaner }: RelayServices,
   forks: ForkGuard | null,
+  sizer: PoolSizer | null,
 ): MetricsSource {
   return {
     holdsBegun: () => holds.begun(),
@@ -466,6 +514,9 @@ function metricsSource(
     },
     waiting: () => pools.snapshot().waiting,
     limit: () => pools.limit,
+    fleetMembers: () => sizer?.members ?? 0,
+    fleetShare: () => pools.size,
+    serverMaxConnections: () => sizer?.maxConnections ?? 0,
     clients: () => clients.size,
     holds: () => {
       const counts = new Map(HOLD_WORDS.map((word) => [word, 0]));

@@ -46,6 +46,16 @@ export class ServerConnectError extends BouncerError {
     return this.refused === Refusal.Credentials || this.refused === Refusal.Schema;
   }
 
+  /** True: the server has no connection left, for nobody. */
+  get serverFull(): boolean {
+    return this.errno === ServerError.ConCount.errno;
+  }
+
+  /** True: this account has no connection left, whatever others have. */
+  get accountFull(): boolean {
+    return this.refused === Refusal.Capacity && (this.errno === 1203 || this.errno === 1226);
+  }
+
   /** True: no server had work with it, so that it may be tried again soon. */
   get nobodyThere(): boolean {
     return this.refused === Refusal.Nobody;

@@ -32,7 +32,8 @@ export function jsonSchemaText(): string {
     // The table has its defaults as text; where a number may stand, a number is what an editor should offer.
     override: ({ jsonSchema }) => {
       const isNumber = jsonSchema.anyOf?.some(({ type }) => type === 'integer') === true;
-      if (isNumber && typeof jsonSchema.default === 'string') jsonSchema.default = Number(jsonSchema.default);
+      const text = jsonSchema.default;
+      if (isNumber && typeof text === 'string' && /^\d+$/.test(text)) jsonSchema.default = Number(text);
     },
   });
   const { $schema, ...rest } = schema;

@@ -8,10 +8,12 @@ import {
   listenAddresses,
   oneOf,
   parsed,
+  portion,
   share,
   size,
   timeLimit,
   wholeNumber,
+  wholeNumberOr,
 } from './value-schemas.js';
 
 /*
@@ -203,14 +205,32 @@ export const KEYS = {
       '`transaction`: until its transaction is over and nothing else ties it to the session. `session`: until it disconnects.',
     reloadable: true,
   }),
-  pool_size: key(wholeNumber(1, 100_000), {
+  pool_size: key(wholeNumberOr('auto', 1, 100_000), {
     group: 'pool',
     placeholder: 'N',
     defaultText: '20',
-    summary: 'server sessions at most',
+    summary: 'server sessions at most, over all users: a number, or auto for what the server has',
     detail:
-      "Keep it below the server's `max_connections`, with room for others and for two connections of the proxy's own per server user: one over which statements are killed, and at times one that reads what routines, triggers and views do.",
+      "`auto`: what the server's `max_connections` leaves after `reserve` and the proxy's own connections, divided among the proxies that serve this server (see `fleet`). Where the proxy has one server account and that has a `max_user_connections` which is lower, this counts. Both are read again every minute. Where the result falls, idle sessions are closed at once and others when they come back; a session that a client holds is never cut. A number: keep it below the server's `max_connections`, with room for others and for two connections of the proxy's own per server user: one over which statements are killed, and at times one that reads what routines, triggers and views do. With either, a server that refuses a session for want of room (error 1040) lowers the limit to what there is, for a while.",
     reloadable: true,
+  }),
+  reserve: key(portion(100_000), {
+    group: 'pool',
+    placeholder: 'SHARE',
+    defaultText: '10%',
+    summary: "connections of the server's max_connections that pool_size auto leaves to others: 10% or 20",
+    detail:
+      'A share is at least 5 connections; a number is what it says, 0 included. Proxies that share a server leave it free together, once.',
+    reloadable: true,
+  }),
+  fleet: key(oneOf(['auto', 'on', 'off']), {
+    group: 'pool',
+    placeholder: 'MODE',
+    defaultText: 'auto',
+    summary: "whether to share the server's connections with other proxies: auto, on or off",
+    detail:
+      'Proxies on one server find each other by user locks on it: each has one named `mybouncer.1`, `mybouncer.2` and so on over a connection of its own, and takes an equal part of what `max_connections` leaves after `reserve`. Whatever accounts they use, and without any privilege; on a cluster, node by node. One that starts among others begins with 1 session and has its part after 3s; when one ends or dies, the others have its part after 4s, or after 15s if its whole host is gone. Without a word from the server for 2s a proxy keeps 1 session, and those that clients hold, until it has found its place again. `auto`: with `pool_size: auto`. `on`: also with a number, which is then what it takes at most. `off`: it takes no notice of others. All proxies of a server should have the same settings: those without a part in this are not counted.',
+    reloadable: false,
   }),
   min_pool_size: key(wholeNumber(0, 100_000), {
     group: 'pool',

@@ -52,6 +52,21 @@ export function wholeNumber(least: number, most: number) {
   });
 }
 
+/** As {@link wholeNumber}, or the word. */
+export function wholeNumberOr<const W extends string>(word: W, least: number, most: number) {
+  const number = wholeNumber(least, most);
+  const digits = text().meta({ pattern: `^([0-9]{1,15}|${word})$` });
+  const input = z.union([z.int().min(least).max(most), digits], { error: (issue) => notText(issue.input) });
+  return input.transform((value, context): number | W => {
+    if (value === word) return word;
+    const read = number.safeParse(value);
+    if (read.success) return read.data;
+    for (const { message } of read.error.issues)
+      context.addIssue({ code: 'custom', message: `${message}, nor ${word}` });
+    return z.NEVER;
+  });
+}
+
 export function duration(least: number) {
   const read = (value: string): number => {
     const milliseconds = parseDuration(value);
@@ -106,6 +121,27 @@ export function share() {
     read,
     input.transform((value) => String(value)),
   );
+}
+
+/** A part of a whole that is known later, or so many of it. */
+export type Portion = { readonly share: number } | { readonly count: number };
+
+/** `10%` or `20`. */
+export function portion(most: number) {
+  const number = wholeNumber(0, most);
+  const input = z.union(
+    [z.int().min(0).max(most), text().meta({ pattern: '^([0-9]{1,15}|(([0-9]{1,2}|100)(\\.[0-9]+)? *%))$' })],
+    { error: (issue) => notText(issue.input) },
+  );
+  return input.transform((value, context): Portion => {
+    const [, percent] = typeof value === 'string' ? (SHARE.exec(value) ?? []) : [];
+    if (percent !== undefined && Number(percent) <= 100) return { share: Number(percent) / 100 };
+    const read = number.safeParse(value);
+    if (read.success) return { count: read.data };
+    for (const { message } of read.error.issues)
+      context.addIssue({ code: 'custom', message: `${message}, nor a share such as 10%` });
+    return z.NEVER;
+  });
 }
 
 export function oneOf<const T extends readonly [string, ...string[]]>(words: T) {

@@ -26,7 +26,9 @@ export async function examine(settings: Settings): Promise<readonly Finding[]> {
 function configurationFinding(config: Config, site: ServerSite): Finding {
   const { listen, users, poolSize } = config;
   const clients = `${count(users.length, 'user')} may log in at ${listen.map(formatAddress).join(', ')}`;
-  const server = `${count(poolSize, 'session')} at most on ${site.address}, of ${count(site.accounts.length, 'account')}`;
+  const sessions =
+    poolSize === 'auto' ? 'as many sessions as it has room for' : `${count(poolSize, 'session')} at most`;
+  const server = `${sessions} on ${site.address}, of ${count(site.accounts.length, 'account')}`;
   return ok('configuration', `no mistakes: ${clients}; ${server}`);
 }
 

@@ -1,6 +1,7 @@
+import { ALONE, OWN_CONNECTIONS, poolSizeFor, reserveOf } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
 import { count, type Finding, fail, ok, warn } from './finding.js';
-import { firstRow, OWN_CONNECTIONS, type ServerSite } from './server-site.js';
+import { firstRow, type ServerSite } from './server-site.js';
 
 /** Of this process, while it looks. */
 const CONNECTED = 2;
@@ -9,16 +10,34 @@ const CONNECTED = 2;
 export async function checkMaxConnections(site: ServerSite, session: ServerSession): Promise<Finding> {
   const [limit] = await firstRow(session, 'SELECT @@global.max_connections');
   const [, connected] = await firstRow(session, "SHOW GLOBAL STATUS LIKE 'Threads_connected'");
-  return maxConnectionsFinding(site, Number(limit), Number(connected) - CONNECTED);
+  const others = Number(connected) - CONNECTED;
+  const { poolSize } = site.config;
+  if (poolSize === 'auto') return autoFinding(site, Number(limit), others);
+  return maxConnectionsFinding(site, poolSize, Number(limit), others);
+}
+
+/** @param others connections that are open now */
+function autoFinding({ rules }: ServerSite, maxConnections: number, others: number): Finding {
+  const room = { maxConnections, accountLimit: null };
+  const reserve = reserveOf(room, rules);
+  const size = poolSizeFor(room, rules, ALONE);
+  const text = `max_connections is ${maxConnections}: with pool_size auto the pool has ${count(size, 'session')} at most, of which other proxies on the server take their part; ${rules.own} are the proxy's own, and ${reserve} are left to others; ${count(others, 'other')} are open now`;
+  if (size + rules.own + reserve <= maxConnections) return ok('max_connections', text);
+  return warn(
+    'max_connections',
+    text,
+    `Set max_connections to more than ${reserve + rules.own}, or lower reserve`,
+  );
 }
 
 /** @param others connections that are open now */
 function maxConnectionsFinding(
-  { config: { poolSize }, connectionsNeeded: needed, accounts }: ServerSite,
+  { rules: { own }, accounts }: ServerSite,
+  poolSize: number,
   limit: number,
   others: number,
 ): Finding {
-  const own = needed - poolSize;
+  const needed = poolSize + own;
   const wants = `the proxy may open ${needed} (pool_size ${poolSize}, and ${own} of its own)`;
   const text = `max_connections is ${limit}, and ${wants}`;
   if (needed > limit) {
@@ -44,13 +63,24 @@ export async function checkAccountLimit(site: ServerSite, session: ServerSession
   const about = `limits ${session.account?.user ?? ''}`;
   const [value] = await firstRow(session, 'SELECT @@session.max_user_connections');
   const limit = Number(value);
-  const needed = site.config.poolSize + OWN_CONNECTIONS;
   // MariaDB has -1 for accounts that may not connect at all, which those with SUPER still may.
   if (limit <= 0) return ok(about, 'the account has no limit of its own (max_user_connections)');
-  const text = `max_user_connections is ${limit} for this account, and the proxy may open ${needed} for it (pool_size ${site.config.poolSize}, and ${OWN_CONNECTIONS} of its own)`;
+  const { poolSize } = site.config;
+  if (poolSize === 'auto') return autoLimitFinding(site, about, limit);
+  const needed = poolSize + OWN_CONNECTIONS;
+  const text = `max_user_connections is ${limit} for this account, and the proxy may open ${needed} for it (pool_size ${poolSize}, and ${OWN_CONNECTIONS} of its own)`;
   if (limit >= needed) return ok(about, text);
   const lower = limit > OWN_CONNECTIONS ? `pool_size to ${limit - OWN_CONNECTIONS} at most, or ` : '';
   return fail(about, text, `Set ${lower}the limit to ${needed} at least`);
+}
+
+/** Where it is the only account, the pool is no larger than its limit permits. */
+function autoLimitFinding({ accounts }: ServerSite, about: string, limit: number): Finding {
+  const text = `max_user_connections is ${limit} for this account`;
+  if (accounts.length === 1 && limit > OWN_CONNECTIONS)
+    return ok(about, `${text}, which pool_size auto heeds`);
+  const advice = `Set pool_size to a number, or the limit to more than ${OWN_CONNECTIONS}`;
+  return warn(about, `${text}, which pool_size auto does not heed`, advice);
 }
 
 /** A session that has been idle for less than this is seldom worth keeping, in s. */

@@ -1,5 +1,6 @@
 import { connectServer } from '../backend/connect.js';
 import { callInternal, queryCommand } from '../backend/internal-commands.js';
+import { OWN_CONNECTIONS, type RoomRules } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
 import { ServerAccount, Upstream } from '../backend/upstream.js';
 import { type Address, formatAddress } from '../config/address.js';
@@ -33,9 +34,10 @@ export class ServerSite {
     );
   }
 
-  /** Connections that the proxy may have open at once: the sessions of the pool, and its own ones. */
-  get connectionsNeeded(): number {
-    return this.config.poolSize + OWN_CONNECTIONS * this.accounts.length;
+  /** What it wants of the server's connections. */
+  get rules(): RoomRules {
+    const { length } = this.accounts;
+    return { reserve: this.config.reserve, own: OWN_CONNECTIONS * length, oneAccount: length === 1 };
   }
 
   /** Session-scoped variables that are carried from session to session; 0 before the first session was opened. */
@@ -68,9 +70,6 @@ export class ServerSite {
     return this.#upstream.open(account, null, 0);
   }
 }
-
-/** Per account: one that carries KILLs, and at times one over which definitions are read. */
-export const OWN_CONNECTIONS = 2;
 
 function accountsOf({ upstream, users }: Config): ServerAccount[] {
   const accounts = new Map<string, ServerAccount>();

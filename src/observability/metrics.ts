@@ -10,6 +10,12 @@ export interface MetricsSource {
   };
   waiting(): number;
   limit(): number;
+  /** Proxies that share the server, this one included; 0 where they are not counted. */
+  fleetMembers(): number;
+  /** Sessions that this proxy may have, before the server has a say. */
+  fleetShare(): number;
+  /** 0 where it was not asked for. */
+  serverMaxConnections(): number;
   clients(): number;
   /** Held sessions by reason. */
   holds(): ReadonlyMap<string, number>;
@@ -206,7 +212,23 @@ export class Metrics {
       source.timeLimits,
     );
     gauge('mybouncer_waiting_requests', 'Requests that wait for a server session.', source.waiting);
-    gauge('mybouncer_pool_size', 'Server sessions at most.', source.limit);
+    gauge('mybouncer_pool_size', 'Server sessions at most, at this moment.', source.limit);
+    gauge(
+      'mybouncer_pool_share',
+      "Server sessions that this proxy may have: pool_size, or with pool_size auto or fleet on its part of the server's " +
+        'max_connections. mybouncer_pool_size is less while the server refuses more (error 1040).',
+      source.fleetShare,
+    );
+    gauge(
+      'mybouncer_fleet_members',
+      'Proxies that share the server, this one included; 0 while that is not known, or where they are not counted.',
+      source.fleetMembers,
+    );
+    gauge(
+      'mybouncer_server_max_connections',
+      'max_connections of the server, with pool_size auto or fleet on; 0 otherwise, and before it is known.',
+      source.serverMaxConnections,
+    );
     gauge('mybouncer_clients', 'Client connections that are logged in.', source.clients);
   }
 

@@ -7,6 +7,12 @@ export const FIRST_PAUSE_MS = 50;
  */
 export const PROBE_PAUSE_MS = 100;
 
+/**
+ * Longest pause in ms where the same answer is to be expected (`fatalToWaiters: true` of the error: access denied): servers
+ * lock accounts for such attempts. It is never longer than that has been so.
+ */
+export const REFUSED_PAUSE_MS = 15_000;
+
 /** Dials have been failing. */
 export interface DialTrouble {
   /** Of the last dial. */
@@ -31,7 +37,7 @@ export class DialBackoff {
   #retryAt = Number.NEGATIVE_INFINITY;
 
   /**
-   * @param longestMs cap on a pause
+   * @param longestMs cap on a pause, but after a refusal
    * @param random uniform in [0, 1)
    */
   constructor(longestMs: number, random: () => number) {
@@ -53,7 +59,8 @@ export class DialBackoff {
     if (nobodyThere !== this.#nobodyThere) this.#alike = 0;
     this.#nobodyThere = nobodyThere;
     const probes = nobodyThere && someoneWaits;
-    const longest = probes ? Math.min(PROBE_PAUSE_MS, this.#longestMs) : this.#longestMs;
+    const usual = isRefusal(error) ? Math.max(REFUSED_PAUSE_MS, this.#longestMs) : this.#longestMs;
+    const longest = probes ? Math.min(PROBE_PAUSE_MS, this.#longestMs) : usual;
     // 2 ** 1024 is Infinity, which min() survives: the counter needs no cap.
     const whole = Math.min(longest, FIRST_PAUSE_MS * 2 ** this.#alike);
     this.#alike++;
@@ -63,6 +70,11 @@ export class DialBackoff {
     this.#error = error;
     this.#retryAt = now + pause;
     return pause;
+  }
+
+  /** What the next dial would only hear again, where that is so far away that nobody should wait for it; else null. */
+  standingRefusal(now: number): unknown {
+    return this.#retryAt - now > this.#longestMs ? this.#error : null;
   }
 
   succeeded(): void {
@@ -85,4 +97,11 @@ export class DialBackoff {
 /** Whether a dial met nobody who could have answered it. */
 function isNobodyThere(error: unknown): boolean {
   return typeof error === 'object' && error !== null && 'nobodyThere' in error && error.nobodyThere === true;
+}
+
+/** Whether the answer will be the same next time. */
+function isRefusal(error: unknown): boolean {
+  return (
+    typeof error === 'object' && error !== null && 'fatalToWaiters' in error && error.fatalToWaiters === true
+  );
 }

@@ -19,7 +19,8 @@ export interface SessionPoolsOptions<S extends object, K> extends AgeLimits {
   /**
    * Opens a session. Must settle in bounded time: until it does, no other session can be opened. An error with
    * `fatalToWaiters: true` is one that waiting cannot mend (access denied, unknown schema); one with `nobodyThere: true`
-   * met nobody who could have answered (connection refused), and is tried again soon.
+   * met nobody who could have answered (connection refused), and is tried again soon. `serverFull: true` means that the
+   * server has no connection left, `accountFull: true` that the account of this key has none.
    */
   readonly dial: (target: K, signal: AbortSignal) => Promise<S>;
   /**

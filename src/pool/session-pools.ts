@@ -70,14 +70,14 @@ export class SessionPools<S extends object, K> {
     this.#lines = new WaitingLines(this.#clock);
     this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
     this.#ages = new SessionAges(options);
-    this.#budget = new ConnectionBudget(options.limit);
+    this.#budget = new ConnectionBudget(options.limit, () => this.#clock.now(), options.random);
     this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#gone(slot));
     this.#ticker = new Ticker(this.#clock, TICK_MS, () => this.#tick());
     const outcome = {
       opened: (dial: Dial<S>, session: S) => this.#opened(dial, session),
       failed: (dial: Dial<S>, error: unknown) => this.#dialFailed(dial, error),
     };
-    this.#dialler = new Dialler(this.#clock, outcome, this.#newBackoff());
+    this.#dialler = new Dialler(this.#clock, outcome, this.#newBackoff(), this.#budget);
   }
 
   /** The pool for a key, created at first use; `target` is what its dials get, and is kept from the first call. */
@@ -95,9 +95,14 @@ export class SessionPools<S extends object, K> {
     return this.#budget.limit;
   }
 
-  /** Takes effect at once: idle sessions beyond it are closed now, lent ones when they come back. */
+  /** What the limit would be if the server let us have it: it may have refused more for now. */
+  get size(): number {
+    return this.#budget.size;
+  }
+
+  /** The size. Takes effect at once: idle sessions beyond it are closed now, lent ones when they come back. */
   set limit(limit: number) {
-    this.#budget.limit = limit;
+    this.#budget.size = limit;
     while (this.#hasSurplus()) {
       const slot = leastRecentlyUsed(this.#pools.values());
       if (slot === null) break;
@@ -126,6 +131,13 @@ export class SessionPools<S extends object, K> {
         this.#count(slot, request);
         return slot.session;
       }
+    }
+    const now = this.#clock.now();
+    const refusal = pool.store.size === 0 ? pool.backoff.standingRefusal(now) : null;
+    if (refusal !== null) {
+      this.#deliveries.refuse(request, pool, new PoolDialError(pool.key, refusal));
+      this.#deliveries.runSoon();
+      return null;
     }
     if (this.#overload.isReached(this.#lines.waiting, this.limit - this.#slots.size)) {
       const error = this.#overload.error(request, this.#lines.waiting, this.#clock.now());

@@ -50,7 +50,7 @@ export interface ControlOptions {
 const REFUSED_RETRY_MS = 60_000;
 
 /** After so many seconds without work the server is asked for a sign of life, in s; and it has so long to answer. */
-const BEAT_SECONDS = 5;
+const BEAT_SECONDS = 2;
 const PATIENCE_SECONDS = 3;
 
 /** Without clients of its account for so many seconds, it is given up. */
@@ -59,8 +59,11 @@ const REST_AFTER_SECONDS = 60;
 /** A server that ends ends all connections within this time, in ms. */
 const MOMENT_MS = 100;
 
-/** The server's wait_timeout may be shorter than the beat. A dead proxy's connection is gone after this time, in s. */
-const PREPARE = queryCommand('SET SESSION wait_timeout = 60');
+/**
+ * A dead host's connection is gone after this time, in s, and with it the lock that tells of its proxy: see `Fleet`. The
+ * server's own wait_timeout may be shorter than the beat.
+ */
+const PREPARE = queryCommand('SET SESSION wait_timeout = 10');
 
 /**
  * A connection of the proxy's own, of one account. It is opened before it is needed, kept alive, and opened again as soon as

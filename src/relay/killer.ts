@@ -1,3 +1,4 @@
+import { InternalCommandError, type InternalReply } from '../backend/internal-commands.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import { systemClock } from '../pool/clock.js';
@@ -113,6 +114,23 @@ export class Killer {
         if (error === null) done(reply?.err ?? null);
         else done({ ...ServerError.UnknownError, message: `mybouncer: ${error.message}` });
       },
+    });
+  }
+
+  /** Rows of a statement of the proxy's own, over the account's control connection. @throws ControlLostError | InternalCommandError */
+  ask(statement: string, account: ServerAccount): Promise<InternalReply['rows']> {
+    return new Promise((resolve, reject) => {
+      this.#control(account).send({
+        statement,
+        patient: false,
+        wanted: () => true,
+        sent: () => {},
+        done: (reply, error) => {
+          if (error !== null) reject(error);
+          else if (reply?.err) reject(new InternalCommandError(reply.err));
+          else resolve(reply?.rows ?? []);
+        },
+      });
     });
   }
 

@@ -68,6 +68,8 @@ t.test('defaults', async (t) => {
     minPoolSize: 0,
     serverIdleTimeout: 600_000,
     serverLifetime: 3_600_000,
+    reserve: { share: 0.1 },
+    fleet: 'auto',
     queryWaitTimeout: 5_000,
     maxWaiting: 0,
     onClientDisconnect: 'kill_query',
@@ -147,7 +149,7 @@ const VALUES: Readonly<
   ],
   pool_size: [
     ['1', 1],
-    ['2', 2],
+    ['auto', 'auto'],
     ['3', 3],
   ],
   min_pool_size: [
@@ -164,6 +166,16 @@ const VALUES: Readonly<
     ['0s', 0],
     ['1m', 60_000],
     ['1d', 86_400_000],
+  ],
+  reserve: [
+    ['0', { count: 0 }],
+    ['12.5%', { share: 0.125 }],
+    ['20', { count: 20 }],
+  ],
+  fleet: [
+    ['on', 'on'],
+    ['off', 'off'],
+    ['auto', 'auto'],
   ],
   query_wait_timeout: [
     ['1s', 1_000],
@@ -360,18 +372,18 @@ t.test('every mistake is named with its key and place', async (t) => {
   };
   const found = mistakes({ yaml, env, flags: { pool_size: '1.5', shutdown_timeout: '25d' } });
   t.same(found.sort(), [
-    '--pool_size: pool_size: "1.5" is not a whole number from 1 to 100000',
+    '--pool_size: pool_size: "1.5" is not a whole number from 1 to 100000, nor auto',
     '--shutdown_timeout: shutdown_timeout: "25d" is too long: the most is 24d',
     'env MYBOUNCER_BOGUS: is not a known variable',
     'env MYBOUNCER_POOLSIZE: is not a known variable (did you mean MYBOUNCER_POOL_SIZE?)',
-    'env MYBOUNCER_POOL_SIZE: pool_size: "0" is not a whole number from 1 to 100000',
+    'env MYBOUNCER_POOL_SIZE: pool_size: "0" is not a whole number from 1 to 100000, nor auto',
     'env MYBOUNCER_USERS: users: can only be set in the configuration file',
     'my.yaml:10:12: pool_mode: must be a single value, not a list',
     'my.yaml:11:18: max_client_conn: must be a single value, not a map of keys',
     'my.yaml:12:23: client_login_timeout: "0" is too short: the least is 1ms',
     'my.yaml:13:1: __proto__: is not a known key',
     'my.yaml:1:1: pool_sise: is not a known key (did you mean pool_size?)',
-    'my.yaml:2:12: pool_size: "abc" is not a whole number from 1 to 100000',
+    'my.yaml:2:12: pool_size: "abc" is not a whole number from 1 to 100000, nor auto',
     'my.yaml:3:1: pool_size: is set twice, first at my.yaml:2:1',
     'my.yaml:4:12: log_level: "loud" is not one of fatal, error, warn, info, debug, trace, silent',
     'my.yaml:5:26: listen[1]: "6044" names no host (did you mean 127.0.0.1:6044?)',

@@ -76,6 +76,14 @@ await forEachServer(t, async (t, server) => {
     t.notMatch(JSON.stringify(found.findings), /hunter2/);
   });
 
+  await t.test('pool_size auto', async (t) => {
+    const found = await examined({ upstream: server.url(), pool_size: 'auto', reserve: '7' });
+    t.match(found.get('max_connections'), { level: 'ok' });
+    t.match(
+      found.get('max_connections').text,
+      `with pool_size auto the pool has ${maxConnections - 9} sessions at most`,
+    );
+  });
   await t.test('max_connections too low for the pool', async (t) => {
     const found = await examined({ upstream: url, pool_size: String(maxConnections - 1) });
     t.strictSame(found.bad, ['fail max_connections']);

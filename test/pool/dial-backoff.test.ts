@@ -1,7 +1,12 @@
 import fc from 'fast-check';
 import t from 'tap';
 
-import { DialBackoff, FIRST_PAUSE_MS, PROBE_PAUSE_MS } from '../../src/pool/dial-backoff.js';
+import {
+  DialBackoff,
+  FIRST_PAUSE_MS,
+  PROBE_PAUSE_MS,
+  REFUSED_PAUSE_MS,
+} from '../../src/pool/dial-backoff.js';
 
 t.test('doubles up to its cap and starts over after a success', async (t) => {
   const backoff = new DialBackoff(1_000, () => 1);
@@ -75,4 +80,23 @@ t.test('tells what is wrong only to those whose wait it explains', async (t) => 
   );
   backoff.succeeded();
   t.equal(backoff.troubleSince(20, 350), null);
+});
+
+t.test('what will be the same next time is asked ever more seldom', async (t) => {
+  const denied = Object.assign(new Error('Access denied'), { fatalToWaiters: true });
+  const backoff = new DialBackoff(1_000, () => 1);
+  const pauses: number[] = [];
+  let now = 0;
+  for (let i = 0; i < 12; i++) {
+    const pause = backoff.failed(now, denied);
+    pauses.push(pause);
+    t.equal(backoff.standingRefusal(now), pause > 1_000 ? denied : null, `${pause} ms`);
+    t.equal(backoff.standingRefusal(now + pause - 1_000), null, 'the next try can be waited for');
+    now += pause;
+  }
+  t.same(pauses.slice(-3), [REFUSED_PAUSE_MS, REFUSED_PAUSE_MS, REFUSED_PAUSE_MS]);
+  t.same(pauses.slice(0, 7), [50, 100, 200, 400, 800, 1_600, 3_200]);
+  backoff.failed(now, denied);
+  backoff.succeeded();
+  t.equal(backoff.standingRefusal(now), null);
 });

@@ -155,6 +155,32 @@ t.test('those refused may ask again at once, and wait for the next try', async (
   t.equal(world.server.dials.length, 1);
 });
 
+t.test('where the next try is far away, the answer is given without it', async (t) => {
+  const world = new World();
+  const error = new AccessDenied('Access denied for user');
+  for (let i = 0; i < 9; i++) {
+    world.clock.advance(20_000);
+    const request = world.ask();
+    must(world.server.dials[0]).fail(error);
+    await settle();
+    t.ok(request.refusal instanceof PoolDialError);
+  }
+  const late = world.ask();
+  await settle();
+  t.ok(late.refusal instanceof PoolDialError, 'at once');
+  t.equal(late.refusal.cause, error);
+  t.same(world.server.dials, [], 'and the server is not asked');
+  const other = world.ask('b');
+  must(world.server.dials[0]).succeed();
+  await settle();
+  t.ok(other.session, 'nor do others suffer');
+  world.clock.advance(20_000);
+  const again = world.ask();
+  must(world.server.dials[0]).succeed();
+  await settle();
+  t.ok(again.session);
+});
+
 t.test('with sessions at work, waiting can help after all', async (t) => {
   const world = new World({ limit: 2 });
   const [session] = (await world.lend(1)) as [FakeSession];
