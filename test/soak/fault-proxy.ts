@@ -75,7 +75,9 @@ export class Link {
 
 function end(socket: Socket, how: Ending): void {
   if (socket.destroyed) return;
-  if (how === 'rst') socket.resetAndDestroy();
+  // After end() a reset can fail in the runtime, and the handle then never closes, which keeps the process from ending.
+  if (how === 'rst' && !socket.writableEnded) socket.resetAndDestroy();
+  else if (how === 'rst') socket.destroy();
   // What was written before still leaves.
   else socket.destroySoon();
 }
