@@ -90,6 +90,15 @@ t.test('half close: one side is told the end, and can still be heard', async (t)
   await once(client, 'close');
 });
 
+t.test('a reset after a half close ends it, too', async (t) => {
+  const { proxy, link, client } = await pair(t);
+  link.halfClose(false, 60_000);
+  link.halfClose(true, 60_000);
+  link.reset();
+  await eventually('nothing is left of it', () => client.destroyed && proxy.links.size === 0);
+  t.pass('all sockets are closed');
+});
+
 t.test('cut: the first part arrives and no more', async (t) => {
   const { link, server, got, client } = await pair(t);
   link.cut(true, 0.5, 'fin');

@@ -5,7 +5,7 @@ import type { FaultProxy, Link } from './fault-proxy.js';
 import type { Findings } from './findings.js';
 
 /** Faults a second, from fair weather to foul; one holds for a few seconds. */
-const RATES = [0, 0.5, 3, 12];
+const RATES = [0, 1, 5, 15];
 const LONGEST_STALL_MS = 3000;
 
 type LinkFault = (link: Link, random: Random) => void;
@@ -21,7 +21,11 @@ const LINK_FAULTS: Readonly<Record<string, LinkFault>> = {
   trickle: (link, random) => link.trickle(random.below(1000)),
   'half close': (link, random) => link.halfClose(random.chance(0.5), random.below(1000)),
   cut: (link, random) => link.cut(random.chance(0.5), random.next(), random.pick(['fin', 'rst'])),
+  // All of the command has arrived, and nothing of the reply does: whoever sends it again does it twice.
+  'lost reply': (link, random) => link.cut(true, 0, random.pick(['fin', 'rst'])),
 };
+/** Most others hit a connection that is idle just then. */
+const LOST_REPLY_WEIGHT = 4;
 
 export interface WeatherOptions {
   readonly random: Random;
@@ -74,7 +78,9 @@ export class Weather {
         const side = random.chance(0.5) ? 'front' : 'back';
         const links = [...(side === 'front' ? front : back).links];
         if (links.length === 0) continue;
-        const [name, fault] = random.pick(Object.entries(LINK_FAULTS));
+        const [name, fault] = random.weighted(Object.entries(LINK_FAULTS), ([what]) =>
+          what === 'lost reply' ? LOST_REPLY_WEIGHT : 1,
+        );
         findings.count(`fault ${name} (${side})`);
         fault(random.pick(links), random);
       }
