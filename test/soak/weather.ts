@@ -25,7 +25,7 @@ const LINK_FAULTS: Readonly<Record<string, LinkFault>> = {
   'lost reply': (link, random) => link.cut(true, 0, random.pick(['fin', 'rst'])),
 };
 /** Most others hit a connection that is idle just then. */
-const LOST_REPLY_WEIGHT = 4;
+const LOST_REPLY_WEIGHT = 8;
 
 export interface WeatherOptions {
   readonly random: Random;
