@@ -22,6 +22,8 @@ import { Metrics, type MetricsSource } from './observability/metrics.js';
 import { clientsThatFit, openFilesLimit, openFilesNeeded } from './observability/open-files.js';
 import { RefusalLog } from './observability/refusal-log.js';
 import { SessionPools } from './pool/session-pools.js';
+import type { SessionState } from './pool/session-slot.js';
+import type { PoolsSnapshot } from './pool/snapshot.js';
 import { AppProcesses } from './relay/app-processes.js';
 import { CatalogueSessions } from './relay/catalogue-sessions.js';
 import { ClientConnection } from './relay/client-connection.js';
@@ -55,8 +57,19 @@ export interface App {
   readonly addresses: { readonly listen: readonly string[]; readonly http: string | null };
   /** Which clients hold a server session now, and why; whoever has held one longest comes first. */
   heldSessions(): readonly HeldSession[];
+  /** Server sessions and waiting requests now, by the sizes of what they are in. */
+  poolCounts(): PoolsSnapshot;
+  /** Every server session of the pools that is open now, and its state. */
+  serverSessions(): readonly ServerSessionInfo[];
   /** Settles when everything has ended: null after a clean stop, else what went wrong. */
   readonly closed: Promise<Error | null>;
+}
+
+/** One server session of the pools. */
+export interface ServerSessionInfo {
+  /** The server's own. */
+  readonly connectionId: number;
+  readonly state: SessionState;
 }
 
 export interface AppOptions {
@@ -197,6 +210,17 @@ class RunningProxy implements App {
 
   heldSessions(): readonly HeldSession[] {
     return this.#services.holds.snapshot();
+  }
+
+  poolCounts(): PoolsSnapshot {
+    return this.#services.pools.snapshot();
+  }
+
+  serverSessions(): readonly ServerSessionInfo[] {
+    return [...this.#services.pools.sessions()].map(({ session, state }) => ({
+      connectionId: session.connectionId,
+      state,
+    }));
   }
 
   async start(): Promise<void> {

@@ -76,7 +76,8 @@ function heading({ name, title, clients, poolSize }: Scenario): string {
 
 const LEGEND = `Medians over the rounds (max and stall: the worst of all); ± is half the distance between the best and the worst round; a ratio is the
 median of the rounds' own ratios, with ~ where they differ so much that it means nothing. Latency in rw-* is a whole
-transaction's. stall: the longest time without a reply to anyone. sessions: server sessions of the target's account at
+transaction's. stall: the longest time without a reply to anyone. slowest
+client: what it got done, of what the client in the middle did (the worst round). sessions: server sessions of the target's account at
 their most, control connections included.`;
 
 function writeMarkdown(file: string, about: Circumstances, reports: readonly ScenarioReport[]): void {

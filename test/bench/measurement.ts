@@ -8,6 +8,10 @@ export interface LoadFigures {
   readonly max: number;
   /** The longest time without any reply to any client; only the lean generator sees it. */
   readonly stall: number | undefined;
+  /** What the slowest client got done, of what the one in the middle did; only the lean generator sees it. */
+  readonly fairness: number | undefined;
+  /** Commands that were never answered; only the lean generator sees it. */
+  readonly unanswered: number | undefined;
   readonly errors: number;
   readonly errorTexts: readonly string[];
   /** Transactions that the server ended as deadlocks or lock wait timeouts: part of the load, not an error. */

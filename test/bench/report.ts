@@ -47,6 +47,8 @@ function header(scenario: Scenario, baselines: readonly Series[]): string[] {
     'p99 ms',
     'max ms',
     'stall ms',
+    'p99 / p50',
+    'slowest client',
     `proxy CPU µs/${per}`,
     'server µs',
     'load µs',
@@ -90,13 +92,13 @@ function describe(series: Series, baselines: readonly Series[]): Verdict {
       );
     }
   }
-  const faulty = failureNotes(series).length > 0 || (summary?.errors ?? 0) > 0;
+  const faulty = failureNotes(series).length > 0 || (summary?.errors ?? 0) + (summary?.unanswered ?? 0) > 0;
   return { row: [series.target, ...figures(summary), ...ratios], notes, meaningless, faulty };
 }
 
 function figures(summary: Summary | undefined): string[] {
   if (summary === undefined) {
-    return ['failed', ...Array.from({ length: 12 }, () => NONE)];
+    return ['failed', ...Array.from({ length: 14 }, () => NONE)];
   }
   return [
     Math.round(summary.rate).toLocaleString('en'),
@@ -106,6 +108,8 @@ function figures(summary: Summary | undefined): string[] {
     fixed(summary.p99, 2),
     fixed(summary.worstMax, 0),
     fixed(summary.worstStall, 0),
+    fixed(summary.p99 / summary.p50, 1),
+    fixed(summary.fairness, 2),
     fixed(summary.proxyCpu, 1),
     fixed(summary.serverCpu, 1),
     fixed(summary.loadCpu, 1),
@@ -119,6 +123,9 @@ const LOAD_SATURATED = 0.9;
 
 function summaryNotes(target: string, summary: Summary): string[] {
   const notes: string[] = [];
+  if (summary.unanswered > 0) {
+    notes.push(`${target}: ${summary.unanswered} commands were never answered`);
+  }
   if (summary.disturbance > DISTURBED) {
     notes.push(`${target}: other processes used ${Math.round(summary.disturbance * 100)} % of the machine`);
   }

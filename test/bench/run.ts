@@ -114,9 +114,9 @@ function measurement(
 ): Measurement {
   const use = sampler.use();
   const each = (micros: number) => micros / Math.max(1, operations);
-  const { rate, p50, p95, p99, max, stall, errors, errorTexts, conflicts } = figures;
+  const { rate, p50, p95, p99, max, stall, fairness, unanswered, errors, errorTexts, conflicts } = figures;
   return {
-    ...{ rate, p50, p95, p99, max, stall, errors, errorTexts, conflicts },
+    ...{ rate, p50, p95, p99, max, stall, fairness, unanswered, errors, errorTexts, conflicts },
     proxyCpu: target.pids.length === 0 ? undefined : each(use.proxy),
     serverCpu: each(use.server),
     loadCpu: each(use.load),

@@ -32,6 +32,18 @@ export interface Scenario {
 
 const POINT_SELECT = 'SELECT c FROM sbtest1 WHERE id=?';
 
+/** As many clients as there are workers of a site, over as many sessions as a server likes. */
+function manyClients(clients: number): Scenario {
+  return {
+    name: `many-${clients}`,
+    title: 'point selects as text (event-driven clients)',
+    clients,
+    poolSize: 20,
+    unit: 'queries',
+    load: { generator: 'lean', mode: 'text', statement: POINT_SELECT, preambles: [] },
+  };
+}
+
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: 'point-text',
@@ -89,4 +101,5 @@ export const SCENARIOS: readonly Scenario[] = [
     unit: 'connections',
     load: { generator: 'lean', mode: 'connect', statement: POINT_SELECT, preambles: [] },
   },
+  ...[1, 64, 1000, 5000].map(manyClients),
 ];

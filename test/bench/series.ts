@@ -82,6 +82,9 @@ export interface Summary {
   readonly p99: number;
   readonly worstMax: number;
   readonly worstStall: number | undefined;
+  /** The worst of the rounds. */
+  readonly fairness: number | undefined;
+  readonly unanswered: number;
   readonly proxyCpu: number | undefined;
   readonly serverCpu: number;
   readonly loadCpu: number;
@@ -118,6 +121,8 @@ export function summarize(series: Series): Summary | undefined {
     p99: middle('p99'),
     worstMax: worst('max'),
     worstStall: known('stall', worst),
+    fairness: known('fairness', (key) => Math.min(...all(key))),
+    unanswered: sum('unanswered'),
     proxyCpu: known('proxyCpu', middle),
     serverCpu: middle('serverCpu'),
     loadCpu: middle('loadCpu'),

@@ -109,6 +109,8 @@ export function parseSysbench(text: string): SysbenchReport {
     p99: percentile(histogram, 99),
     max: field(last, /^\s+max:\s+([\d.]+)/m),
     stall: undefined,
+    fairness: undefined,
+    unanswered: undefined,
     errors: reconnects,
     errorTexts: reconnects > 0 ? ['sysbench had to connect again'] : [],
     conflicts: field(last, /ignored errors:\s+(\d+)/),

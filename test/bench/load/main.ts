@@ -2,7 +2,7 @@
  * The load generator's own process: gets a LoadPlan as a message, runs it, answers with LoadMessages. It ends by
  * itself when its last client has left or when the bench is gone.
  */
-import type { LoadMessage, LoadPlan } from './plan.js';
+import type { LoadMessage, LoadPlan, LoadResult } from './plan.js';
 import { runLoad } from './run.js';
 
 function tell(message: LoadMessage): void {
@@ -10,9 +10,10 @@ function tell(message: LoadMessage): void {
 }
 
 process.once('message', (plan: LoadPlan) => {
-  runLoad(plan, () => tell({ type: 'begin' })).then(
-    (result) => {
-      tell({ type: 'end', result });
+  const onEnd = (result: LoadResult): void => tell({ type: 'end', result });
+  runLoad(plan, { onBegin: () => tell({ type: 'begin' }), onEnd }).then(
+    (unanswered) => {
+      tell({ type: 'drained', unanswered });
       process.disconnect();
     },
     (error: unknown) => {

@@ -33,6 +33,9 @@ export interface LoadResult {
   readonly maxMs: number;
   /** The longest time in which no client at all got a reply. */
   readonly stallMs: number;
+  /** What ended well for the client that got least, and for the one in the middle. */
+  readonly leastOfClient: number;
+  readonly medianOfClient: number;
   readonly errors: number;
   /** The first few different error texts. */
   readonly errorTexts: readonly string[];
@@ -40,8 +43,12 @@ export interface LoadResult {
   readonly cpuMicros: number;
 }
 
-/** From the load generator to the bench; `begin` and `end` say when to look at the CPU clocks. */
+/**
+ * From the load generator to the bench; `begin` and `end` say when to look at the CPU clocks. `drained` comes when the last
+ * commands have been answered, or have not been for long: so many.
+ */
 export type LoadMessage =
   | { readonly type: 'begin' }
   | { readonly type: 'end'; readonly result: LoadResult }
+  | { readonly type: 'drained'; readonly unanswered: number }
   | { readonly type: 'failed'; readonly message: string };

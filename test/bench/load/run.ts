@@ -8,27 +8,39 @@ const LOGINS_AT_ONCE = 64;
 const DIFFERENT_QUERIES = 1024;
 const RETRY_MS = 10;
 const ERROR_TEXTS = 5;
+/** After so long nobody will answer any more: longer than anyone waits for a session. */
+const DRAIN_MS = 15_000;
+const DRAIN_POLL_MS = 20;
 
 /** Counts for all clients of this process. */
 class Meter {
   readonly #histogram = new LatencyHistogram();
   readonly #errorTexts = new Set<string>();
+  readonly #byClient: Float64Array;
+  /** Commands that were sent and not answered. */
+  pending = 0;
   #errors = 0;
   #lastReply = 0;
   #stall = 0;
   #begun = 0;
   #cpu = process.cpuUsage();
 
+  constructor(clients: number) {
+    this.#byClient = new Float64Array(clients);
+  }
+
   begin(): void {
     this.#histogram.reset();
+    this.#byClient.fill(0);
     this.#stall = 0;
     this.#begun = performance.now();
     this.#lastReply = this.#begun;
     this.#cpu = process.cpuUsage();
   }
 
-  completed(sentAt: number, now: number): void {
+  completed(client: number, sentAt: number, now: number): void {
     this.#histogram.record(now - sentAt);
+    this.#byClient[client] = (this.#byClient[client] ?? 0) + 1;
     const gap = now - this.#lastReply;
     if (gap > this.#stall) {
       this.#stall = gap;
@@ -47,12 +59,15 @@ class Meter {
   end(): LoadResult {
     const now = performance.now();
     const cpu = process.cpuUsage(this.#cpu);
+    const byClient = this.#byClient.toSorted();
     return {
       completed: this.#histogram.total,
       seconds: (now - this.#begun) / 1000,
       histogram: this.#histogram.entries(),
       maxMs: this.#histogram.max,
       stallMs: Math.max(this.#stall, now - this.#lastReply),
+      leastOfClient: byClient[0] ?? 0,
+      medianOfClient: byClient[byClient.length >> 1] ?? 0,
       errors: this.#errors,
       errorTexts: [...this.#errorTexts],
       cpuMicros: cpu.user + cpu.system,
@@ -122,6 +137,7 @@ function startQueryClient(shared: Shared, client: number, onReady: () => void): 
   let sentAt = 0;
   const sendNext = (session: LoadSession, now: number) => {
     sentAt = now;
+    meter.pending += 1;
     session.send(execute === undefined ? pickQuery(shared) : execute.next(1 + randomBelow(plan.rows)));
   };
   const begin = (session: LoadSession) => {
@@ -142,8 +158,9 @@ function startQueryClient(shared: Shared, client: number, onReady: () => void): 
     },
     reply: (error) => {
       const now = performance.now();
+      meter.pending -= 1;
       if (error === undefined) {
-        meter.completed(sentAt, now);
+        meter.completed(client, sentAt, now);
       } else {
         meter.failed(error);
       }
@@ -155,7 +172,9 @@ function startQueryClient(shared: Shared, client: number, onReady: () => void): 
     },
     lost: (reason) => {
       meter.failed(reason);
-      if (active === undefined) {
+      if (active !== undefined) {
+        meter.pending -= 1;
+      } else {
         onReady();
       }
     },
@@ -179,7 +198,7 @@ function startConnectClient(shared: Shared, client: number): void {
       reply: (error) => {
         active?.quit();
         if (error === undefined) {
-          meter.completed(startedAt, performance.now());
+          meter.completed(client, startedAt, performance.now());
         } else {
           meter.failed(error);
         }
@@ -214,17 +233,27 @@ async function startClients(shared: Shared): Promise<void> {
   await Promise.all(Array.from({ length: Math.min(LOGINS_AT_ONCE, clients) }, lane));
 }
 
-/** Runs a plan; `onBegin` is called at the end of the warm-up. */
-export async function runLoad(plan: LoadPlan, onBegin: () => void): Promise<LoadResult> {
-  const shared: Shared = { plan, meter: new Meter(), queries: makeQueries(plan), stopping: false };
+/**
+ * Runs a plan; `onBegin` is called at the end of the warm-up, `onEnd` when the time is up.
+ * @returns how many of the last commands were never answered
+ */
+export async function runLoad(
+  plan: LoadPlan,
+  { onBegin, onEnd }: { onBegin(): void; onEnd(result: LoadResult): void },
+): Promise<number> {
+  const meter = new Meter(plan.clients);
+  const shared: Shared = { plan, meter, queries: makeQueries(plan), stopping: false };
   await startClients(shared);
   await delay(plan.warmupSeconds);
   onBegin();
-  shared.meter.begin();
+  meter.begin();
   await delay(plan.seconds);
-  const result = shared.meter.end();
   shared.stopping = true;
-  return result;
+  onEnd(meter.end());
+  for (let waited = 0; meter.pending > 0 && waited < DRAIN_MS; waited += DRAIN_POLL_MS) {
+    await delay(DRAIN_POLL_MS / 1000);
+  }
+  return meter.pending;
 }
 
 function delay(seconds: number): Promise<void> {
