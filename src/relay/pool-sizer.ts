@@ -86,7 +86,7 @@ export class PoolSizer {
     if (this.#timer !== null || this.#stopped) return Promise.resolve();
     this.#timer = setInterval(() => this.#tick(), LOOK_MS);
     this.#timer.unref();
-    return this.#look();
+    return this.#lookOnce();
   }
 
   /** The lock goes with its connection. */
@@ -108,9 +108,15 @@ export class PoolSizer {
       this.#options.apply(this.#share.size);
     }
     if (this.#fleet === null && now - this.#roomAt < this.#roomMs) return;
+    void this.#lookOnce();
+  }
+
+  /** One at a time: two that find no number of their own might take two. */
+  #lookOnce(): Promise<void> {
     this.#looking ??= this.#look().finally(() => {
       this.#looking = null;
     });
+    return this.#looking;
   }
 
   /** Never rejects. */
