@@ -1,5 +1,5 @@
 import type { Logger } from 'pino';
-import type { App } from './app.js';
+import type { App } from './app/app.js';
 import { parseListenAddress } from './config/address.js';
 import { type CommandName, type Invocation, parseArgv } from './config/argv.js';
 import {
@@ -106,7 +106,7 @@ async function serveWith(
   signals: StopSignals,
   logger: Logger,
 ): Promise<boolean> {
-  const { startApp } = await import('./app.js');
+  const { startApp } = await import('./app/app.js');
   const app: App = await startApp(config, { logger });
   signals.onSecond = () => app.kill();
   const [listening] = app.addresses.listen;

@@ -31,7 +31,8 @@ export const TICK_MS = 50;
  * All session pools of one server, under one connection budget.
  *
  * Lending is synchronous: `checkout` gives a session or queues the request, `checkin` hands the session to the
- * waiting request whose turn it is (or, for a short while, to one behind it whom the session suits as it is) or makes it idle. Invariants after every call, checked by the model test:
+ * waiting request whose turn it is (or, for a short while, to one behind it whom the session suits as it is) or makes
+ * it idle. Invariants after every call, checked by the model test:
  * - a pool with waiters has no idle session;
  * - if anyone waits, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
  *   by sessions that are lent out or were so until just now: there is always an event to come that serves the
@@ -119,11 +120,7 @@ export class SessionPools<S extends object, K> {
     const { pool, preferred } = request;
     if (request.queue !== null) throw new PoolMisuseError('the request is pending already');
     if (pool.owner !== this) throw new PoolMisuseError(`pool ${pool.key} belongs to another server`);
-    if (this.#closing !== null) {
-      this.#deliveries.refuse(request, pool, new PoolClosedError(pool.key));
-      this.#deliveries.runSoon();
-      return null;
-    }
+    if (this.#closing !== null) return this.#refuseAtOnce(request, new PoolClosedError(pool.key));
     if (pool.store.idle.newest !== null) {
       const slot = pool.pick(request, preferred === null ? undefined : this.#slots.get(preferred));
       if (slot !== null) {
@@ -134,20 +131,20 @@ export class SessionPools<S extends object, K> {
     }
     const now = this.#clock.now();
     const refusal = pool.store.size === 0 ? pool.backoff.standingRefusal(now) : null;
-    if (refusal !== null) {
-      this.#deliveries.refuse(request, pool, new PoolDialError(pool.key, refusal));
-      this.#deliveries.runSoon();
-      return null;
-    }
-    if (this.#overload.isReached(this.#lines.waiting, this.limit - this.#slots.size)) {
-      const error = this.#overload.error(request, this.#lines.waiting, this.#clock.now());
-      this.#deliveries.refuse(request, pool, error);
-      this.#deliveries.runSoon();
-      return null;
-    }
+    if (refusal !== null) return this.#refuseAtOnce(request, new PoolDialError(pool.key, refusal));
+    const { waiting } = this.#lines;
+    if (this.#overload.isReached(waiting, this.limit - this.#slots.size))
+      return this.#refuseAtOnce(request, this.#overload.error(request, waiting, now));
     this.#lines.join(request, pool);
     this.#ticker.keep();
     this.#pump();
+    return null;
+  }
+
+  /** Without waiting; told as ever, after `checkout` has returned. */
+  #refuseAtOnce(request: CheckoutRequest<S>, error: PoolError): null {
+    this.#deliveries.refuse(request, request.pool, error);
+    this.#deliveries.runSoon();
     return null;
   }
 

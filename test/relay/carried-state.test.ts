@@ -110,9 +110,9 @@ await forEachServer(t, async (t, server) => {
       'SELECT COUNT(*) AS n FROM information_schema.innodb_trx WHERE trx_rows_locked > 0',
     );
     t.equal(Number(trx?.n), 2, 'they keep the lock on the row that is there');
-    t.equal(await world.proxy.metric('mybouncer_holds', 'reason="transaction"'), 1);
+    t.equal(await world.proxy.holds(1, 'reason="transaction"'), 1);
     await a.run('ROLLBACK');
-    t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+    t.equal(await world.proxy.holds(0), 0);
     await a.end();
     await direct.end();
   });

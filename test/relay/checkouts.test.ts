@@ -98,7 +98,7 @@ async function holds(t: Test, server: TestServer): Promise<void> {
   const resets = await proxy.metric('mybouncer_resets_total');
   await a.run('CREATE TEMPORARY TABLE mine(v INT)');
   t.equal(await begun('temporary_table'), 1);
-  t.equal(await proxy.metric('mybouncer_holds', 'reason="temporary_table"'), 1);
+  t.equal(await proxy.holds(1, 'reason="temporary_table"'), 1);
   t.ok((await proxy.metric('mybouncer_longest_hold_seconds')) > 0);
   a.destroy();
   await b.value('SELECT 1');

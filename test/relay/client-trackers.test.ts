@@ -61,7 +61,7 @@ async function read(t: Test, world: Proxied): Promise<void> {
     ]) {
       t.strictSame(await client.rows(question), await direct.rows(question), question);
     }
-    t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+    t.equal(await world.proxy.holds(0), 0);
   }
   await client.connection.reset();
   t.strictSame(await shown(client), defaults, 'after a reset');
@@ -123,7 +123,7 @@ async function carried(t: Test, world: Proxied): Promise<void> {
   await client.rows(`SHOW VARIABLES LIKE 'session_track%'; SET wait_timeout=778; ${SHOW}`);
   t.not(await other.value('SELECT @@wait_timeout'), 778);
   t.equal(await client.value('SELECT @@wait_timeout'), 778, 'set beside a question for the trackers');
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  t.equal(await world.proxy.holds(0), 0);
   await client.end();
   await other.end();
 }
@@ -133,17 +133,17 @@ async function whileHeld(t: Test, world: Proxied): Promise<void> {
   await client.run('LOCK TABLES plain READ');
   await client.run("SET session_track_system_variables=''");
   await client.rows(SHOW);
-  t.equal(await world.proxy.metric('mybouncer_holds', 'reason="table_lock"'), 1, 'the locks are still known');
+  t.equal(await world.proxy.holds(1, 'reason="table_lock"'), 1, 'the locks are still known');
   await client.run('SET wait_timeout=779');
   await client.run('UNLOCK TABLES');
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  t.equal(await world.proxy.holds(0), 0);
   t.not(await other.value('SELECT @@wait_timeout'), 779);
   t.equal(await client.value('SELECT @@wait_timeout'), 779);
   await client.run('BEGIN');
   await client.rows(SHOW);
-  t.equal(await world.proxy.metric('mybouncer_holds', 'reason="transaction"'), 1);
+  t.equal(await world.proxy.holds(1, 'reason="transaction"'), 1);
   await client.run('COMMIT');
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  t.equal(await world.proxy.holds(0), 0);
   await client.end();
   await other.end();
 }

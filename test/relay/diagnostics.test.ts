@@ -409,7 +409,7 @@ async function manyWarnings(t: Test, world: Proxied): Promise<void> {
   const isMysql = world.server.isMysql;
   const rows = Array.from({ length: 1500 }, () => '(1)').join(',');
   await client.run(`INSERT IGNORE INTO t(u) VALUES(1),${rows}`);
-  t.equal(await world.proxy.metric('mybouncer_holds', 'reason="diagnostics"'), isMysql ? 1 : 0);
+  t.equal(await world.proxy.holds(isMysql ? 1 : 0, 'reason="diagnostics"'), isMysql ? 1 : 0);
   const served = other.value('SELECT 7');
   if (!isMysql) await served;
   t.equal((await client.rows('SHOW WARNINGS')).length, isMysql ? 1024 : 64);
@@ -417,7 +417,7 @@ async function manyWarnings(t: Test, world: Proxied): Promise<void> {
   t.equal((await client.rows('SHOW WARNINGS LIMIT 60, 10')).length, isMysql ? 10 : 4);
   await client.run('DO 0');
   t.equal(await served, 7, 'the next statement ends it');
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  t.equal(await world.proxy.holds(0), 0);
   for (const each of [client, other]) await each.end();
 }
 
@@ -512,7 +512,7 @@ async function hammer(t: Test, world: Proxied): Promise<void> {
     'nobody waits',
     async () => (await world.proxy.metric('mybouncer_waiting_requests')) === 0,
   );
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0, 'nothing is held');
+  t.equal(await world.proxy.holds(0), 0, 'nothing is held');
 }
 
 async function localCommands(t: Test, { proxy, server, schema }: Proxied): Promise<void> {

@@ -1,7 +1,7 @@
 import { createConnection } from 'mysql2/promise';
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { type App, startApp } from '../../src/app.js';
+import { type App, startApp } from '../../src/app/app.js';
 import { completeConfigWithUrl, loadSettings } from '../../src/config/load.js';
 import type { KeyName } from '../../src/config/schema.js';
 import { Client, eventually } from '../support/proxied.js';

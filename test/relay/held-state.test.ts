@@ -194,11 +194,7 @@ async function isHeld(t: Test, world: ProxiedUser, state: Held): Promise<void> {
   for (const [ending, end] of Object.entries(ENDINGS)) {
     const [holder, other] = await Promise.all([world.connect(), world.connect()]);
     for (const sql of state.make) await holder.rows(sql.replace('ROLE_OF_THIS_RUN', `${world.schema}_r`));
-    t.equal(
-      await world.proxy.metric('mybouncer_holds', `reason="${state.reason}"`),
-      1,
-      `held: ${state.reason}`,
-    );
+    t.equal(await world.proxy.holds(1, `reason="${state.reason}"`), 1, `held: ${state.reason}`);
     const seen = outcome(other, state.look);
     await eventually(
       'the other one waits',
@@ -245,7 +241,7 @@ await forEachServer(
       for (const transaction of [['SELECT v FROM plain'], ['BEGIN', 'SELECT v FROM plain', 'COMMIT']]) {
         await a.run('SET TRANSACTION READ ONLY');
         for (const sql of transaction) await a.rows(sql);
-        t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+        t.equal(await world.proxy.holds(0), 0);
         await b.run('UPDATE plain SET v=0');
         await a.run('UPDATE plain SET v=0');
       }

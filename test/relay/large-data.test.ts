@@ -121,7 +121,7 @@ async function longStatement(t: Test, world: Proxied): Promise<void> {
   // As latin1: the text is kept as it comes.
   await client.run('ALTER TABLE texts MODIFY v LONGBLOB');
   await client.run(second);
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0, 'nothing in it holds the session');
+  t.equal(await world.proxy.holds(0), 0, 'nothing in it holds the session');
   t.equal(await other.value('SELECT SHA2(v, 256) FROM texts WHERE id=1'), sha256(text));
   t.equal(await other.value('SELECT SHA2(v, 256) FROM texts WHERE id=2'), sha256(hex));
   t.match(await client.error(`SELECT '${'x'.repeat(2 * MIB)}' FROM nowhere`), { errno: 1146 });

@@ -304,7 +304,7 @@ async function sessionMode(t: Test, server: TestServer): Promise<void> {
     t.equal(await sessionOf(a), first);
     t.equal(await sessionOf(b), second);
   }
-  t.equal(await world.proxy.metric('mybouncer_holds', 'reason="session_mode"'), 2);
+  t.equal(await world.proxy.holds(2, 'reason="session_mode"'), 2);
   const answer = sessionOf(c);
   await waiting(world, 1);
   t.equal(await b.value(`SELECT IS_FREE_LOCK('${world.schema}')`), 0);

@@ -86,7 +86,7 @@ await forEachServer(
         const statement = await client.prepare('SELECT n FROM numbers WHERE n >= ? ORDER BY n');
         const execute = executePayload(statement, [int(10)], { cursor: 1 });
         unlessErr(await client.command(Command.StmtExecute, execute, 'results'));
-        t.equal(await world.proxy.metric('mybouncer_holds', 'reason="cursor"'), 1);
+        t.equal(await world.proxy.holds(1, 'reason="cursor"'), 1);
         const seen: number[] = [];
         const fetch = Buffer.alloc(8);
         fetch.writeUInt32LE(statement, 0);
@@ -105,7 +105,7 @@ await forEachServer(
         const past = await client.command(Command.StmtFetch, fetch, 'rows');
         t.ok(errOf(past) !== null || past.length === 1, 'nothing is left');
         t.equal(await client.value('SELECT 8'), '8');
-        t.equal(await world.proxy.metric('mybouncer_holds', 'reason="cursor"'), 0);
+        t.equal(await world.proxy.holds(0, 'reason="cursor"'), 0);
         await other.end();
       });
     }
@@ -167,12 +167,12 @@ await forEachServer(
         await client.command(Command.StmtSendLongData, Buffer.concat([head, piece]), 'none');
         t.equal(await other.value('SELECT COUNT(*) FROM pieces'), 0);
       }
-      t.equal(await world.proxy.metric('mybouncer_holds', 'reason="long_data"'), 1);
+      t.equal(await world.proxy.holds(1, 'reason="long_data"'), 1);
       const run = executePayload(statement, [int(1), { type: 0xfc, value: undefined }]);
       unlessErr(await client.command(Command.StmtExecute, run, 'results'));
       const rows = await other.rows('SELECT data FROM pieces');
       t.ok(Buffer.concat(pieces).equals(rows[0]?.['data'] as Buffer));
-      t.equal(await world.proxy.metric('mybouncer_holds', 'reason="long_data"'), 0);
+      t.equal(await world.proxy.holds(0, 'reason="long_data"'), 0);
       // Reset throws the pieces away; the next execute brings its own.
       const head = Buffer.alloc(6);
       head.writeUInt32LE(statement, 0);

@@ -1,6 +1,6 @@
 import { pino } from 'pino';
 import t, { type Test } from 'tap';
-import { startApp } from '../../src/app.js';
+import { startApp } from '../../src/app/app.js';
 import { completeConfigWithUrl, loadSettings } from '../../src/config/load.js';
 import { type Client, eventually, type Proxied } from '../support/proxied.js';
 import { ProxiedUser, proxiedUser, sessionOf } from '../support/proxied-user.js';
@@ -79,7 +79,7 @@ async function staysWithItsClient(t: Test, world: ProxiedUser, made: Made, kind:
   for (const sql of MAKE_ROUTINE[kind](name, made.sql.replace('NAME', name))) await other.run(sql);
   const look = made.look.replace('NAME', name);
   await holder.rows(USE_ROUTINE[kind](name));
-  t.equal(await world.proxy.metric('mybouncer_holds', `"${made.reason}"`), 1, `${kind}: held`);
+  t.equal(await world.proxy.holds(1, `"${made.reason}"`), 1, `${kind}: held`);
   const seen = outcome(other, look);
   t.equal(await outcome(holder, look), made.there, `${kind}: there`);
   await holder.end();
@@ -95,7 +95,7 @@ async function harmless(t: Test, world: ProxiedUser): Promise<void> {
   for (const kind of ROUTINE_KINDS) {
     for (const sql of MAKE_ROUTINE[kind](`${kind}_harmless`, body)) await client.run(sql);
     await client.rows(USE_ROUTINE[kind](`${kind}_harmless`));
-    t.equal(await world.proxy.metric('mybouncer_holds'), 0, kind);
+    t.equal(await world.proxy.holds(0), 0, kind);
     t.equal(await other.value('SELECT 1'), 1, `${kind}: another client is served`);
   }
   await client.end();
@@ -185,7 +185,7 @@ async function unreadable(t: Test, world: ProxiedUser): Promise<void> {
   await root.run('CREATE PROCEDURE of_root() BEGIN DO 0; END');
   const client = await world.connect();
   await client.rows('CALL of_root()');
-  t.equal(await world.proxy.metric('mybouncer_holds', '"unknown"'), 1);
+  t.equal(await world.proxy.holds(1, '"unknown"'), 1);
   await client.end();
   await nothingHeld(world);
 }
@@ -249,7 +249,7 @@ async function changedWhileItWaited(t: Test, world: ProxiedUser): Promise<void> 
       "CREATE TRIGGER waited_for BEFORE INSERT ON waited_for FOR EACH ROW DO GET_LOCK('mybouncer_routine_waited', 0)",
     );
     await inserted;
-    t.equal(await world.proxy.metric('mybouncer_holds', '"user_lock"'), 1, `held, binary: ${binary}`);
+    t.equal(await world.proxy.holds(1, '"user_lock"'), 1, `held, binary: ${binary}`);
     const looked = author.value("SELECT IS_USED_LOCK('mybouncer_routine_waited') = @@pseudo_thread_id");
     await client.connection.reset();
     t.equal(await looked, null, 'nobody else runs on the session while it owns the lock');
@@ -275,7 +275,7 @@ async function changedUnderWay(t: Test, server: TestServer): Promise<void> {
   await inserted;
   const look = "SELECT IS_USED_LOCK('mybouncer_routine_overtaken')";
   await eventually('no session has the lock', async () => (await author.value(look)) === null);
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  t.equal(await world.proxy.holds(0), 0);
   await client.end();
   await author.end();
 }
@@ -308,7 +308,7 @@ async function inDoubt(t: Test, server: TestServer): Promise<void> {
     null,
     'nobody has it any more',
   );
-  t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+  t.equal(await world.proxy.holds(0), 0);
   t.ok((await world.proxy.metric('mybouncer_resets_total')) > resets);
   await direct.end();
   await eventually('the trigger is known', async () => {

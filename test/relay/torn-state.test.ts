@@ -117,7 +117,7 @@ async function resetWhileSettling(t: Test, world: ProxiedUser): Promise<void> {
     );
     await client.reply('packet');
     t.equal(await client.value('SELECT @@lock_wait_timeout'), fresh, 'as new');
-    t.equal(await world.proxy.metric('mybouncer_holds'), 0);
+    t.equal(await world.proxy.holds(0), 0);
   }
   t.strictSame(rowsOf(await client.query('SELECT 7'), client), ['7']);
   client.destroy();

@@ -37,7 +37,7 @@ async function literals(t: Test, world: Proxied): Promise<void> {
   const [a, b] = await Promise.all([world.connect(), world.connect()]);
   for (const [literal, value] of VALUES) {
     await a.run(`SET @value = ${literal}`);
-    t.equal(await world.proxy.metric('mybouncer_holds'), 0, `not held: ${literal}`);
+    t.equal(await world.proxy.holds(0), 0, `not held: ${literal}`);
     t.equal(await b.value('SELECT @value'), null);
     t.strictSame(await a.value('SELECT @value'), value, literal);
   }

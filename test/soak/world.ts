@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ConnectionOptions } from 'mysql2/promise';
-import { type App, startApp } from '../../src/app.js';
+import { type App, startApp } from '../../src/app/app.js';
 import { completeConfigWithUrl, loadSettings } from '../../src/config/load.js';
 import type { KeyName } from '../../src/config/schema.js';
 import { createLogger } from '../../src/observability/logger.js';

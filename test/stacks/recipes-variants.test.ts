@@ -93,7 +93,7 @@ async function forgets(t: Test, scene: Scene, isKept: boolean): Promise<void> {
   }
   await allWorkers(trial);
   t.notOk(await isFree(), 'the lock is still taken');
-  t.equal(await proxy.metric('mybouncer_holds'), 1, 'and a session held for it');
+  t.equal(await proxy.holds(1), 1, 'and a session held for it');
 }
 
 type Try = (t: Test, scene: Scene) => Promise<void>;

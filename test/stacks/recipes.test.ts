@@ -55,7 +55,7 @@ async function proxied(t: Test, scene: Scene): Promise<Counts> {
   const { statement, counts } = await afterDeath(trial);
   await leavesNothing(t, trial, statement);
   t.equal(await proxy.metric('mybouncer_shared_sockets_total'), 0, 'none was used by two processes');
-  t.equal(await proxy.metric('mybouncer_holds'), 0, 'no session is held for anybody');
+  t.equal(await proxy.holds(0), 0, 'no session is held for anybody');
   t.equal(await proxy.metric('mybouncer_server_sessions_closed_total'), 0, 'no session was given up');
   await trial.shop.workers.stop();
   await eventually('all workers are gone', async () => (await proxy.metric('mybouncer_clients')) === 0);

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { Test } from 'tap';
 import { watched } from './watched.js';
@@ -125,6 +126,19 @@ export class ProxyProcess {
       sum += Number(line.slice(line.lastIndexOf(' ') + 1));
     }
     return sum;
+  }
+
+  /**
+   * How many sessions are held, or for the reason with this label: once it is `expected`, or what it still is after 10 s. A client
+   * may have its reply before the proxy has asked the server what has become of its session.
+   */
+  async holds(expected: number, label = ''): Promise<number> {
+    const deadline = Date.now() + 10_000;
+    for (;;) {
+      const held = await this.metric('mybouncer_holds', label);
+      if (held === expected || Date.now() > deadline) return held;
+      await sleep(10);
+    }
   }
 
   async stop(): Promise<void> {

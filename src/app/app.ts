@@ -1,52 +1,53 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { HttpServer } from './admin/http-server.js';
-import { OWN_CONNECTIONS } from './backend/server-room.js';
-import type { ServerSession } from './backend/server-session.js';
-import { ServerAccount, Upstream, type UpstreamOptions } from './backend/upstream.js';
-import { formatAddress } from './config/address.js';
-import type { Config } from './config/load.js';
-import type { Secret } from './config/secret.js';
-import type { ClientUser } from './config/users.js';
-import { VERSION } from './config/version.js';
-import type { ForkGuard } from './fork-guard/fork-guard.js';
-import { openForkGuard } from './fork-guard/open-fork-guard.js';
-import { AuthExchange } from './frontend/auth-exchange.js';
-import { Frontend } from './frontend/frontend.js';
-import { announcedPlugin } from './frontend/greeter.js';
-import { PasswordHasher } from './frontend/password-hasher.js';
-import { RsaKeys } from './frontend/rsa-keys.js';
-import { type LocalUser, LocalUsers } from './frontend/users.js';
-import { DialLog } from './observability/dial-log.js';
-import { Metrics, type MetricsSource } from './observability/metrics.js';
-import { clientsThatFit, openFilesLimit, openFilesNeeded } from './observability/open-files.js';
-import { RefusalLog } from './observability/refusal-log.js';
-import { SessionPools } from './pool/session-pools.js';
-import type { SessionState } from './pool/session-slot.js';
-import type { PoolsSnapshot } from './pool/snapshot.js';
-import { AppProcesses } from './relay/app-processes.js';
-import { CatalogueSessions } from './relay/catalogue-sessions.js';
-import { ClientConnection } from './relay/client-connection.js';
-import type { UserTerms } from './relay/client-identity.js';
-import { ClientRegistry } from './relay/client-registry.js';
-import { type Digest, type HeldSession, HoldRegister } from './relay/hold-register.js';
-import { IdleSessions } from './relay/idle-sessions.js';
-import { Killer } from './relay/killer.js';
-import { LearnedAnswers } from './relay/learned-answers.js';
-import { OutputBuffer } from './relay/output-buffer.js';
-import { PoolSizer } from './relay/pool-sizer.js';
-import { profileDistance } from './relay/profile-distance.js';
-import { RelayCounters } from './relay/relay-counters.js';
-import { KnownSchemas, type RelayServices } from './relay/relay-services.js';
-import { RoutineWatch } from './relay/routine-watch.js';
-import { ServerContact } from './relay/server-contact.js';
-import { type PoolTarget, type ServerPools, SessionCleaner } from './relay/session-cleaner.js';
-import { UnsafePolicy } from './relay/unsafe-policy.js';
-import { UserPlaces } from './relay/user-places.js';
-import { HOLD_WORDS, holdWords } from './session/hold-reason.js';
-import { ProfileRegistry } from './session/profile.js';
-import { digestText } from './sql/digest.js';
-import { StatementClassifier } from './sql/trait-cache.js';
+import { HttpServer } from '../admin/http-server.js';
+import { OWN_CONNECTIONS } from '../backend/server-room.js';
+import type { ServerSession } from '../backend/server-session.js';
+import { ServerAccount, Upstream } from '../backend/upstream.js';
+import { formatAddress } from '../config/address.js';
+import type { Config } from '../config/load.js';
+import type { Secret } from '../config/secret.js';
+import { VERSION } from '../config/version.js';
+import type { ForkGuard } from '../fork-guard/fork-guard.js';
+import { openForkGuard } from '../fork-guard/open-fork-guard.js';
+import { AuthExchange } from '../frontend/auth-exchange.js';
+import { Frontend } from '../frontend/frontend.js';
+import { announcedPlugin } from '../frontend/greeter.js';
+import { PasswordHasher } from '../frontend/password-hasher.js';
+import { RsaKeys } from '../frontend/rsa-keys.js';
+import { LocalUsers } from '../frontend/users.js';
+import { DialLog } from '../observability/dial-log.js';
+import { Metrics } from '../observability/metrics.js';
+import { clientsThatFit, openFilesLimit, openFilesNeeded } from '../observability/open-files.js';
+import { RefusalLog } from '../observability/refusal-log.js';
+import { SessionPools } from '../pool/session-pools.js';
+import type { SessionState } from '../pool/session-slot.js';
+import type { PoolsSnapshot } from '../pool/snapshot.js';
+import { AppProcesses } from '../relay/app-processes.js';
+import { CatalogueSessions } from '../relay/catalogue-sessions.js';
+import { ClientConnection } from '../relay/client-connection.js';
+import type { UserTerms } from '../relay/client-identity.js';
+import { ClientRegistry } from '../relay/client-registry.js';
+import { type Digest, type HeldSession, HoldRegister } from '../relay/hold-register.js';
+import { IdleSessions } from '../relay/idle-sessions.js';
+import { Killer } from '../relay/killer.js';
+import { LearnedAnswers } from '../relay/learned-answers.js';
+import { OutputBuffer } from '../relay/output-buffer.js';
+import { PoolSizer } from '../relay/pool-sizer.js';
+import { profileDistance } from '../relay/profile-distance.js';
+import { RelayCounters } from '../relay/relay-counters.js';
+import { KnownSchemas, type RelayServices } from '../relay/relay-services.js';
+import { RoutineWatch } from '../relay/routine-watch.js';
+import { ServerContact } from '../relay/server-contact.js';
+import { type PoolTarget, type ServerPools, SessionCleaner } from '../relay/session-cleaner.js';
+import { UnsafePolicy } from '../relay/unsafe-policy.js';
+import { UserPlaces } from '../relay/user-places.js';
+import { holdWords } from '../session/hold-reason.js';
+import { ProfileRegistry } from '../session/profile.js';
+import { digestText } from '../sql/digest.js';
+import { StatementClassifier } from '../sql/trait-cache.js';
+import { metricsSource } from './metrics-source.js';
+import { clientPlaces, IDLE_TICK_MS, localUser, termsOf, upstreamOptions } from './options.js';
 
 /** A running proxy. */
 export interface App {
@@ -86,12 +87,6 @@ const REMEMBERED_STATEMENTS = 10_000;
 
 /** Characters of a statement's digest in logs and listings, at most. */
 const DIGEST_LENGTH = 512;
-
-/** How often clients are looked at that may have been idle for too long, in ms: see `TimeWatch`. */
-const IDLE_TICK_MS = 1_000;
-
-/** What servers have unless told otherwise: MySQL and MariaDB both. For the time before this one has told it. */
-const USUAL_MAX_CONNECTIONS = 151;
 
 /** How often a drain looks whether all clients have finished, in ms. */
 const DRAIN_POLL_MS = 20;
@@ -447,111 +442,7 @@ class RunningProxy implements App {
   }
 }
 
-function upstreamOptions(config: Config): UpstreamOptions {
-  const { address } = config.upstream;
-  return {
-    address:
-      address.kind === 'tcp' ? { host: address.host, port: address.port } : { socketPath: address.path },
-    connectTimeoutMs: config.serverConnectTimeout,
-    maxPreparedStatements: config.maxPreparedStatements,
-    attributes: { program_name: 'mybouncer', program_version: VERSION, _pid: String(process.pid) },
-  };
-}
-
-/**
- * `max_client_conn`, or what the limit of open files leaves room for: the runtime drops new connections without a word when
- * the system gives it no more descriptors, and the pool would get none either.
- */
-function clientPlaces({ maxClientConn, poolSize }: Config): { maxClients: number; maxClientsReason: string } {
-  const limit = openFilesLimit();
-  const sessions = poolSize === 'auto' ? USUAL_MAX_CONNECTIONS : poolSize;
-  const fit = limit === null ? maxClientConn : clientsThatFit(limit, sessions);
-  if (fit >= maxClientConn)
-    return { maxClients: maxClientConn, maxClientsReason: `max_client_conn is ${maxClientConn}` };
-  return {
-    maxClients: fit,
-    maxClientsReason: `the limit of open files (ulimit -n, ${limit}) has no room for more, though max_client_conn is ${maxClientConn}`,
-  };
-}
-
-/** Whole seconds: that is how often it is looked. */
-function secondsOf(milliseconds: number): number {
-  return Math.ceil(milliseconds / IDLE_TICK_MS);
-}
-
-function termsOf(config: Config, { limits }: ClientUser, account: ServerAccount): UserTerms {
-  return {
-    account,
-    timeLimits: {
-      query: secondsOf(limits.queryTimeout ?? config.queryTimeout),
-      transaction: secondsOf(limits.transactionTimeout ?? config.transactionTimeout),
-      idleTransaction: secondsOf(limits.idleTransactionTimeout ?? config.idleTransactionTimeout),
-      clientIdle: secondsOf(limits.clientIdleTimeout ?? config.clientIdleTimeout),
-    },
-    maxClients: limits.maxClientConn ?? null,
-  };
-}
-
-function localUser(user: ClientUser): LocalUser {
-  const { name, credential } = user;
-  if (credential.kind === 'password') return { name, secret: { password: credential.password.reveal() } };
-  return { name, secret: { hash: credential.hash } };
-}
-
 const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LENGTH);
-
-function metricsSource(
-  { pools, clients, holds, counters, cleaner }: RelayServices,
-  forks: ForkGuard | null,
-  sizer: PoolSizer | null,
-): MetricsSource {
-  return {
-    holdsBegun: () => holds.begun(),
-    longestHoldSeconds: () => {
-      const longest = holds.longestLasting();
-      return longest === null ? 0 : (Date.now() - longest.since) / 1_000;
-    },
-    checkouts: () => pools.checkouts.byKind(),
-    reuseRatio: () => pools.checkouts.reuseRatio,
-    restores: () => counters.restores,
-    learnedAnswers: () => counters.learnedAnswers,
-    resets: () => cleaner.resets,
-    forkLooks: () =>
-      new Map([
-        ['survey', forks?.surveys ?? 0],
-        ['holders', forks?.examinations ?? 0],
-        ['hurried', forks?.hurried ?? 0],
-      ]),
-    unguardedClients: () => forks?.blindClients ?? clients.size,
-    sharedSockets: () => counters.sharedSockets,
-    timeLimits: () => counters.timeLimits,
-    kills: () =>
-      new Map([
-        ['query', counters.killsSent - counters.killsRepeated],
-        ['repeated', counters.killsRepeated],
-        ['connection', counters.connectionsKilled],
-        ['not_sent', counters.killsNotSent],
-      ]),
-    sessions: () => {
-      const { idle, active, dialing, held } = pools.snapshot();
-      return { idle, active, dialing, held };
-    },
-    waiting: () => pools.snapshot().waiting,
-    limit: () => pools.limit,
-    fleetMembers: () => sizer?.members ?? 0,
-    fleetShare: () => pools.size,
-    serverMaxConnections: () => sizer?.maxConnections ?? 0,
-    clients: () => clients.size,
-    holds: () => {
-      const counts = new Map(HOLD_WORDS.map((word) => [word, 0]));
-      for (const { session } of pools.sessions()) {
-        for (const word of holdWords(session.borrower?.holds ?? 0))
-          counts.set(word, (counts.get(word) ?? 0) + 1);
-      }
-      return counts;
-    },
-  };
-}
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,0 +1,69 @@
+import type { ServerAccount, UpstreamOptions } from '../backend/upstream.js';
+import type { Config } from '../config/load.js';
+import type { ClientUser } from '../config/users.js';
+import { VERSION } from '../config/version.js';
+import type { LocalUser } from '../frontend/users.js';
+import { clientsThatFit, openFilesLimit } from '../observability/open-files.js';
+import type { UserTerms } from '../relay/client-identity.js';
+
+/* What the configuration says, as the parts of the proxy take it. */
+
+/** How often clients are looked at that may have been idle for too long, in ms: see `TimeWatch`. */
+export const IDLE_TICK_MS = 1_000;
+
+/** What servers have unless told otherwise: MySQL and MariaDB both. For the time before this one has told it. */
+const USUAL_MAX_CONNECTIONS = 151;
+
+export function upstreamOptions(config: Config): UpstreamOptions {
+  const { address } = config.upstream;
+  return {
+    address:
+      address.kind === 'tcp' ? { host: address.host, port: address.port } : { socketPath: address.path },
+    connectTimeoutMs: config.serverConnectTimeout,
+    maxPreparedStatements: config.maxPreparedStatements,
+    attributes: { program_name: 'mybouncer', program_version: VERSION, _pid: String(process.pid) },
+  };
+}
+
+/**
+ * `max_client_conn`, or what the limit of open files leaves room for: the runtime drops new connections without a word when
+ * the system gives it no more descriptors, and the pool would get none either.
+ */
+export function clientPlaces({ maxClientConn, poolSize }: Config): {
+  maxClients: number;
+  maxClientsReason: string;
+} {
+  const limit = openFilesLimit();
+  const sessions = poolSize === 'auto' ? USUAL_MAX_CONNECTIONS : poolSize;
+  const fit = limit === null ? maxClientConn : clientsThatFit(limit, sessions);
+  if (fit >= maxClientConn)
+    return { maxClients: maxClientConn, maxClientsReason: `max_client_conn is ${maxClientConn}` };
+  return {
+    maxClients: fit,
+    maxClientsReason: `the limit of open files (ulimit -n, ${limit}) has no room for more, though max_client_conn is ${maxClientConn}`,
+  };
+}
+
+/** Whole seconds: that is how often it is looked. */
+function secondsOf(milliseconds: number): number {
+  return Math.ceil(milliseconds / IDLE_TICK_MS);
+}
+
+export function termsOf(config: Config, { limits }: ClientUser, account: ServerAccount): UserTerms {
+  return {
+    account,
+    timeLimits: {
+      query: secondsOf(limits.queryTimeout ?? config.queryTimeout),
+      transaction: secondsOf(limits.transactionTimeout ?? config.transactionTimeout),
+      idleTransaction: secondsOf(limits.idleTransactionTimeout ?? config.idleTransactionTimeout),
+      clientIdle: secondsOf(limits.clientIdleTimeout ?? config.clientIdleTimeout),
+    },
+    maxClients: limits.maxClientConn ?? null,
+  };
+}
+
+export function localUser(user: ClientUser): LocalUser {
+  const { name, credential } = user;
+  if (credential.kind === 'password') return { name, secret: { password: credential.password.reveal() } };
+  return { name, secret: { hash: credential.hash } };
+}
