@@ -92,7 +92,7 @@ await forEachServer(
     }
     await t.test('nothing is left behind', async (t) => {
       await eventually('they are gone', async () => (await world.proxy.metric('mybouncer_clients')) === 2);
-      t.equal(await world.proxy.metric('mybouncer_waiting_requests'), 0);
+      t.equal(await world.proxy.settled(0, 'mybouncer_waiting_requests'), 0);
       t.equal(await world.proxy.holds(1), 1);
       t.equal(world.proxy.exitCode, null);
       t.strictSame(world.proxy.stderr, []);

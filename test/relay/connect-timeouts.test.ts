@@ -41,7 +41,7 @@ async function clientLogin(t: Test, server: TestServer): Promise<void> {
     await silent.ended();
   }
   t.equal(await client.value('SELECT 7'), 7, 'who is logged in is under no such limit');
-  t.equal(await world.proxy.metric('mybouncer_clients'), 1);
+  t.equal(await world.proxy.settled(1, 'mybouncer_clients'), 1);
 }
 
 async function serverConnect(t: Test, server: TestServer): Promise<void> {
@@ -63,7 +63,7 @@ async function serverConnect(t: Test, server: TestServer): Promise<void> {
   t.match(error.message, new RegExp(`127\\.0\\.0\\.1:${way.port}' \\(no answer within 200 ms\\)`));
   t.ok((await proxy.metric('mybouncer_server_dial_failures_total')) > 0);
   t.ok((await world.sessions()).length <= before, 'nothing is left on the server');
-  t.equal(await proxy.metric('mybouncer_waiting_requests'), 0);
+  t.equal(await proxy.settled(0, 'mybouncer_waiting_requests'), 0);
   way.target = target;
   t.equal(await other.value('SELECT 7'), 7);
   await holder.run('COMMIT');

@@ -134,7 +134,7 @@ async function maxWaiting(t: Test, server: TestServer): Promise<void> {
       /^mybouncer: pool .+ is overloaded: 2 requests wait for a server session already, which is max_waiting; waited 0 ms: 1 of 1 sessions in use \(1 by this pool, 1 held, mostly transaction\), 0 idle, 0 opening, 0 closing, 2 waiting/,
     );
   }
-  t.equal(await world.proxy.metric('mybouncer_waiting_requests'), 2);
+  t.equal(await world.proxy.settled(2, 'mybouncer_waiting_requests'), 2);
   t.equal(await world.proxy.metric('mybouncer_checkouts_refused_total'), 2);
   t.equal(await holder.value('SELECT 1'), 1, 'who holds a session does not wait');
   await holder.run('COMMIT');
@@ -190,5 +190,5 @@ async function hammer(t: Test, server: TestServer): Promise<void> {
   t.equal(Number(await setup.value('SELECT SUM(v) FROM work')), committed);
   t.comment(`${committed} of ${workers * 6} requests had both sessions`);
   t.ok(committed > 0);
-  t.equal(await world.proxy.metric('mybouncer_clients'), 1);
+  t.equal(await world.proxy.settled(1, 'mybouncer_clients'), 1);
 }

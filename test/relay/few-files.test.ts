@@ -64,7 +64,7 @@ await forEachServer(t, async (t, server) => {
     });
     await Promise.all(clients.map((one) => one.must('BEGIN')));
     await Promise.all(clients.map((one) => one.must('INSERT INTO files VALUES(1)')));
-    t.equal(await proxy.metric('mybouncer_server_sessions', 'state="active"'), POOL_SIZE);
+    t.equal(await proxy.settled(POOL_SIZE, 'mybouncer_server_sessions', 'state="active"'), POOL_SIZE);
     await Promise.all(clients.map((one) => one.must('COMMIT')));
     t.equal(await client.value('SELECT COUNT(*) FROM files'), POOL_SIZE);
     for (const one of clients) one.destroy();

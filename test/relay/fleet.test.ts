@@ -107,7 +107,7 @@ async function heldSessions(t: Test, server: PrivateTestServer): Promise<void> {
   await Promise.all(clients.map((client, i) => client.run(`INSERT INTO held VALUES (${i})`)));
   const second = await fleetProxy(t, server);
   await sharesAre([first, second], shareOf(2));
-  t.equal(await first.proxy.metric('mybouncer_server_sessions', 'state="active"'), 40);
+  t.equal(await first.proxy.settled(40, 'mybouncer_server_sessions', 'state="active"'), 40);
   const late = first.connect().then((client) => client.value('SELECT 1'));
   await Promise.all(clients.map((client) => client.run('COMMIT')));
   t.equal(await late, 1);

@@ -201,7 +201,7 @@ async function isHeld(t: Test, world: ProxiedUser, state: Held): Promise<void> {
       async () => (await world.proxy.metric('mybouncer_waiting_requests')) === 1,
     );
     t.strictSame(await outcome(holder, state.look), state.there, 'the client sees it');
-    t.equal(await world.proxy.metric('mybouncer_waiting_requests'), 1);
+    t.equal(await world.proxy.settled(1, 'mybouncer_waiting_requests'), 1);
     await end(holder, world);
     t.strictSame(await seen, state.gone, `gone: ${ending}`);
     // Its look may hold the session in turn.

@@ -144,8 +144,8 @@ async function mixedWork(t: Test, server: TestServer): Promise<void> {
     counts.added,
     'committed is what was committed',
   );
-  t.equal(await world.proxy.metric('mybouncer_clients'), 1);
-  t.equal(await world.proxy.metric('mybouncer_waiting_requests'), 0);
+  t.equal(await world.proxy.settled(1, 'mybouncer_clients'), 1);
+  t.equal(await world.proxy.settled(0, 'mybouncer_waiting_requests'), 0);
 }
 
 async function differentKinds(t: Test, server: TestServer): Promise<void> {

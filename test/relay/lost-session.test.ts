@@ -62,7 +62,7 @@ async function endOneByOne(t: Test, server: PrivateTestServer): Promise<void> {
   const world = await proxied(t, server, ['--pool-size', '4', '--query-wait-timeout', '60s']);
   const clients = await Promise.all([1, 2, 3, 4].map(() => world.connect()));
   await Promise.all(clients.map((client) => client.value('SELECT SLEEP(0.3)')));
-  t.equal(await world.proxy.metric('mybouncer_server_sessions', 'state="idle"'), 4);
+  t.equal(await world.proxy.settled(4, 'mybouncer_server_sessions', 'state="idle"'), 4);
   const owner = await world.direct();
   await owner.run('CREATE TABLE busy (v INT)');
   await owner.run('INSERT INTO busy VALUES (1)');

@@ -46,7 +46,7 @@ async function auto(t: Test, server: PrivateTestServer): Promise<void> {
   const world = await proxiedUser(t, server, ['--pool-size', 'auto']);
   const clients = await Promise.all(Array.from({ length: 60 }, () => world.connect()));
   await Promise.all(clients.map((client) => client.value('SELECT SLEEP(1)')));
-  t.equal(await world.proxy.metric('mybouncer_server_sessions'), 33, 'so many are opened, and no more');
+  t.equal(await world.proxy.settled(33, 'mybouncer_server_sessions'), 33, 'so many are opened, and no more');
   t.equal(await world.proxy.metric('mybouncer_server_dial_failures_total'), 0);
   await world.proxy.stop();
 }
@@ -118,9 +118,13 @@ async function twoUsers(t: Test, server: PrivateTestServer): Promise<void> {
   };
   for (let round = 0; round < 3; round++) {
     await use({});
-    t.equal(await world.proxy.metric('mybouncer_server_sessions', 'state="idle"'), 3);
+    t.equal(await world.proxy.settled(3, 'mybouncer_server_sessions', 'state="idle"'), 3);
     await use({ user: other.user, password: other.password });
-    t.equal(await world.proxy.metric('mybouncer_server_sessions', 'state="idle"'), 3, 'one budget for both');
+    t.equal(
+      await world.proxy.settled(3, 'mybouncer_server_sessions', 'state="idle"'),
+      3,
+      'one budget for both',
+    );
   }
   const sessions = [...(await world.sessions()), ...(await server.sessions(other.user))];
   t.ok(sessions.length <= 3 + 2 * 2, `${sessions.length} on the server, those of the proxy's own included`);

@@ -206,7 +206,10 @@ async function restart(t: Test, server: PrivateTestServer, how: NodeJS.Signals):
     expected,
     'what was to be executed was so once, and nothing else',
   );
-  t.equal(await world.proxy.metric('mybouncer_clients'), 1 + begun.length + idle.length + waiting.length);
+  t.equal(
+    await world.proxy.settled(1 + begun.length + idle.length + waiting.length, 'mybouncer_clients'),
+    1 + begun.length + idle.length + waiting.length,
+  );
   t.equal(await world.proxy.metric('mybouncer_checkouts_refused_total'), 0);
 }
 

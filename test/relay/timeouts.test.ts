@@ -56,7 +56,7 @@ async function leavesNothing(t: Test, world: ProxiedUser, closed = 0): Promise<v
   const closedNow = (): Promise<number> => world.proxy.metric('mybouncer_server_sessions_closed_total');
   await eventually('those that had to go are closed', async () => (await closedNow()) >= closed);
   t.equal(await closedNow(), closed, 'the others are kept');
-  t.equal(await world.proxy.metric('mybouncer_server_sessions', 'state="active"'), 0);
+  t.equal(await world.proxy.settled(0, 'mybouncer_server_sessions', 'state="active"'), 0);
 }
 
 async function queryTimeout(t: Test, server: TestServer): Promise<void> {

@@ -129,16 +129,21 @@ export class ProxyProcess {
   }
 
   /**
-   * How many sessions are held, or for the reason with this label: once it is `expected`, or what it still is after 10 s. A client
-   * may have its reply before the proxy has asked the server what has become of its session.
+   * The metric once it is `expected`, or what it still is after 10 s: a client may have its reply before the proxy has dealt with its
+   * session, and may have gone before the proxy has noticed.
    */
-  async holds(expected: number, label = ''): Promise<number> {
+  async settled(expected: number, name: string, label = ''): Promise<number> {
     const deadline = Date.now() + 10_000;
     for (;;) {
-      const held = await this.metric('mybouncer_holds', label);
-      if (held === expected || Date.now() > deadline) return held;
+      const value = await this.metric(name, label);
+      if (value === expected || Date.now() > deadline) return value;
       await sleep(10);
     }
+  }
+
+  /** {@link settled}: how many sessions are held, or for the reason with this label. */
+  holds(expected: number, label = ''): Promise<number> {
+    return this.settled(expected, 'mybouncer_holds', label);
   }
 
   async stop(): Promise<void> {
