@@ -182,7 +182,8 @@ class RunningProxy implements App {
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
     this.#frontend = new Frontend({
       listen: config.listen,
-      unixSocketMode: 0o777,
+      unixSocketMode: config.unixSocketMode,
+      unixSocketOwner: { uid: config.unixSocketOwner, gid: config.unixSocketGroup },
       ...clientPlaces(config),
       loginTimeoutMs: config.clientLoginTimeout,
       users,

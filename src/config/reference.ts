@@ -142,7 +142,7 @@ export function exampleText(): string {
       if (name === 'users') parts.push(USERS_EXAMPLE.map((line) => `#${line}`).join('\n'));
       else if (example !== undefined) parts.push(`${name}: ${example}`);
       else if (list === true) parts.push(`#${name}:\n#  - ${defaultText}`);
-      else parts.push(`#${name}: ${defaultText}`);
+      else parts.push(`#${name}:${defaultText === null ? '' : ` ${defaultText}`}`);
       parts.push('');
     }
   }

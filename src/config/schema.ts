@@ -1,11 +1,13 @@
 import * as z from 'zod';
 import { parseTcpAddress, type TcpAddress } from './address.js';
+import { parseGroup, parseMode, parseOwner } from './socket-access.js';
 import { onUnsafe, UNSAFE_KINDS } from './unsafe-holds.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { userSchema } from './user-schema.js';
 import {
   duration,
   listenAddresses,
+  octal,
   oneOf,
   parsed,
   portion,
@@ -108,6 +110,43 @@ export const KEYS = {
       'Several addresses: repeat the flag, write a list in the file, separate them by commas in the variable. Port 0 takes any free port.',
     reloadable: false,
   }),
+  unix_socket_mode: key(octal(parseMode), {
+    group: 'clients',
+    placeholder: 'MODE',
+    defaultText: '0777',
+    summary: 'permissions of the unix sockets listened on, in octal: 0777 or 0660',
+    detail:
+      'Whoever may write to a socket may try to log in; the directory it is in counts as well. The default is that of MySQL and MariaDB themselves. The socket has these permissions from its first moment.',
+    reloadable: false,
+  }),
+  unix_socket_owner: keyWithoutDefault(
+    parsed((value) => parseOwner(value))
+      .nullable()
+      .default(null),
+    {
+      group: 'clients',
+      placeholder: 'USER',
+      defaultText: null,
+      summary: 'owner of the unix sockets listened on: a name of /etc/passwd, or a number',
+      detail:
+        'Without it, the user that the process runs as. Only root may name another one. Nobody can connect before the socket has its owner, group and mode.',
+      reloadable: false,
+    },
+  ),
+  unix_socket_group: keyWithoutDefault(
+    parsed((value) => parseGroup(value))
+      .nullable()
+      .default(null),
+    {
+      group: 'clients',
+      placeholder: 'GROUP',
+      defaultText: null,
+      summary: 'group of the unix sockets listened on: a name of /etc/group, or a number',
+      detail:
+        'Without it, that of the process. An ordinary user may name any group that it is in itself. With `unix_socket_mode: 0660`, only members of the group can connect.',
+      reloadable: false,
+    },
+  ),
   max_client_conn: key(wholeNumber(1, 1_000_000), {
     group: 'clients',
     placeholder: 'N',
@@ -319,7 +358,8 @@ export const KEYS = {
       placeholder: 'ADDRESS',
       defaultText: '127.0.0.1:6034',
       summary: 'where health and metrics are served over HTTP: HOST:PORT, or off',
-      detail: 'Port 0 takes any free port.',
+      detail:
+        'Only this machine can reach the default. It has no login: let nobody but your monitoring reach any other address. The host is never left out, so that nothing is open to the network by accident; 0.0.0.0 is all addresses of IPv4. Port 0 takes any free port.',
       reloadable: false,
     },
   ),

@@ -67,6 +67,17 @@ export function wholeNumberOr<const W extends string>(word: W, least: number, mo
   });
 }
 
+/** Octal digits; quoted or not, they are the same to whoever reads the file as YAML does. */
+export function octal<T>(read: (value: string) => T) {
+  const input = z.union([z.int().min(0).max(777), text().meta({ pattern: '^(0o?)?[0-7]{3}$' })], {
+    error: (issue) => notText(issue.input),
+  });
+  return parsed(
+    read,
+    input.transform((value) => String(value)),
+  );
+}
+
 export function duration(least: number) {
   const read = (value: string): number => {
     const milliseconds = parseDuration(value);

@@ -7,7 +7,7 @@ import { ClientSlots } from './client-slots.js';
 import { DeadlineList } from './deadline-list.js';
 import { Greeter } from './greeter.js';
 import { Lingering } from './lingering.js';
-import { type ListenAddress, Listener } from './listener.js';
+import { type ListenAddress, Listener, type SocketOwner } from './listener.js';
 import { type FrontendLog, LogThrottle } from './log.js';
 import type { LoginResult } from './login-result.js';
 import type { RsaKeys } from './rsa-keys.js';
@@ -18,6 +18,8 @@ export interface FrontendOptions {
   readonly listen: readonly ListenAddress[];
   /** Permission bits of unix sockets. MySQL's own are 0o777. */
   readonly unixSocketMode: number;
+  /** {@link SocketOwner}; the process's own unless given. */
+  readonly unixSocketOwner?: SocketOwner;
   /** At least 1. */
   readonly maxClients: number;
   /** For who is turned away: `max_client_conn is 10000`. */
@@ -83,11 +85,10 @@ export class Frontend {
 
   /** Opens all listeners, or none. @throws ListenError for the first that cannot be opened */
   async start(): Promise<void> {
-    const { listen, unixSocketMode, log } = this.#options;
     try {
-      for (const address of listen) {
+      for (const address of this.#options.listen) {
         this.#listeners.push(
-          await Listener.open({ address, unixSocketMode, log, onConnection: this.#onConnection }),
+          await Listener.open({ ...this.#options, address, onConnection: this.#onConnection }),
         );
       }
     } catch (error) {

@@ -58,6 +58,9 @@ t.test('defaults', async (t) => {
     clientLoginTimeout: 10_000,
     maxPacketSize: 1_073_741_824,
     forkGuard: 'auto',
+    unixSocketMode: 0o777,
+    unixSocketOwner: null,
+    unixSocketGroup: null,
     queryTimeout: 0,
     transactionTimeout: 0,
     idleTransactionTimeout: 60_000,
@@ -101,6 +104,21 @@ const VALUES: Readonly<
     ['0.0.0.0:1', [{ kind: 'tcp', host: '0.0.0.0', port: 1 }]],
     ['unix:/run/x', [{ kind: 'unix', path: '/run/x' }]],
     ['[::]:2', [{ kind: 'tcp', host: '::', port: 2 }]],
+  ],
+  unix_socket_mode: [
+    ['0660', 0o660],
+    ['777', 0o777],
+    ['0o600', 0o600],
+  ],
+  unix_socket_owner: [
+    ['root', 0],
+    ['4711', 4_711],
+    ['0', 0],
+  ],
+  unix_socket_group: [
+    ['root', 0],
+    ['4711', 4_711],
+    ['0', 0],
   ],
   max_client_conn: [
     ['1', 1],
