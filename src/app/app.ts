@@ -46,6 +46,7 @@ import { holdWords } from '../session/hold-reason.js';
 import { ProfileRegistry } from '../session/profile.js';
 import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
+import { ClientTls } from './client-tls.js';
 import { metricsSource } from './metrics-source.js';
 import { clientPlaces, IDLE_TICK_MS, localUser, termsOf, upstreamOptions } from './options.js';
 
@@ -114,6 +115,7 @@ class RunningProxy implements App {
   readonly #sizer: PoolSizer | null;
   readonly #metrics: Metrics;
   readonly #frontend: Frontend;
+  readonly #tls: ClientTls;
   readonly #http: HttpServer | null;
   readonly #idleTick: NodeJS.Timeout;
   readonly #idleSessions: IdleSessions;
@@ -168,17 +170,18 @@ class RunningProxy implements App {
           log.warn(shared, 'two processes use one client connection, opened before a fork: it was closed'),
       },
       termsOf: (name) => this.#termsOf(name),
-      authentication: ({ scramble, secure, remote }) => {
+      authentication: ({ scramble, secure, remote, fingerprint }) => {
         const server = upstream.facts?.info;
         if (server === undefined) throw new TypeError('a client is connected before the server is known');
         const announced = announcedPlugin(server);
         const host = remote.kind === 'tcp' ? remote.address : 'localhost';
-        return new AuthExchange({ users, keys, scramble, announced, secure, host });
+        return new AuthExchange({ users, keys, scramble, announced, secure, host, fingerprint });
       },
     };
+    this.#tls = new ClientTls(config, log);
     const first = this.#termsOf(config.upstream.user).account;
     this.#sizer = this.#newSizer(first);
-    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks, this.#sizer));
+    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks, this.#sizer, this.#tls.acceptor));
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
     this.#frontend = new Frontend({
       listen: config.listen,
@@ -188,6 +191,8 @@ class RunningProxy implements App {
       loginTimeoutMs: config.clientLoginTimeout,
       users,
       keys,
+      tls: this.#tls.acceptor,
+      tlsRequired: this.#tls.required,
       log,
       serverInfo: () => upstream.facts?.info ?? null,
       whenServerKnown: () => this.#contact.known(config.queryWaitTimeout),
@@ -228,6 +233,7 @@ class RunningProxy implements App {
       clearInterval(this.#idleTick);
       this.#idleSessions.stop();
       this.#forks?.close();
+      this.#tls.close();
       throw error;
     }
     if (this.#config.poolSize !== 'auto') this.#checkOpenFiles(this.#config.poolSize);
@@ -278,6 +284,7 @@ class RunningProxy implements App {
     this.#log.info({ clients: clients.size }, 'draining: no new clients, present ones may finish');
     this.#contact.stop();
     this.#frontend.stop();
+    this.#tls.close();
     for (const client of clients) client.drain();
     while (clients.size > 0 && performance.now() < deadline && !this.#killed) await setTimeout(DRAIN_POLL_MS);
     if (clients.size > 0)

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import type * as z from 'zod';
 import { formatAddress } from './address.js';
 import { ConfigError, InvalidValue, type Problem } from './problem.js';
@@ -12,6 +12,7 @@ import {
   keyInfo,
 } from './schema.js';
 import { suggest } from './suggest.js';
+import { tlsMistakes } from './tls-files.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { USER_KEYS, userSchema } from './user-schema.js';
 import { type ClientUser, readTextFile, resolveUser, userMistakes, withUpstreamUser } from './users.js';
@@ -52,6 +53,8 @@ const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`;
 interface Given {
   readonly value: unknown;
   readonly locate: (path: readonly PropertyKey[], unknownKey?: string) => string;
+  /** Where relative paths in it start; null: where the process was started. */
+  readonly directory?: string;
 }
 
 interface LoadedFile {
@@ -92,7 +95,7 @@ function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Gi
       unknownKey === undefined
         ? file.yaml.locate([key, ...pathOf(path)])
         : file.yaml.locateKey([key, ...pathOf(path), unknownKey]);
-    found.push({ value: file.yaml.values.get(key), locate });
+    found.push({ value: file.yaml.values.get(key), locate, directory: file.directory });
   }
   return found;
 }
@@ -137,7 +140,11 @@ function parseKey(input: ConfigInput, key: KeyName, file: LoadedFile | null, pro
     if (!result.success) problems.push(...problemsOf(key, given, result.error));
     return result.data;
   });
-  return results[0];
+  const [result] = results;
+  const directory = found[0]?.directory;
+  // As given where it need not be another: it is what messages show.
+  if (keyInfo(key).isPath !== true || typeof result !== 'string' || directory === undefined) return result;
+  return isAbsolute(result) ? result : join(directory, result);
 }
 
 /** Reads the users of the file one by one: a mistake in one does not hide that another's password file is missing. */
@@ -225,6 +232,21 @@ function clash(values: Partial<KeyValues>, input: ConfigInput, file: LoadedFile 
   ];
 }
 
+/** What is wrong with the files for TLS, told at the key that was set. */
+function* tlsProblems(
+  values: Partial<KeyValues>,
+  input: ConfigInput,
+  file: LoadedFile | null,
+): Generator<Problem> {
+  const { tlsMode: mode, tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = values;
+  // What is wrong in itself has been told.
+  if (mode === undefined || cert === undefined || key === undefined || clientCa === undefined) return;
+  for (const mistake of tlsMistakes({ mode, cert, key, clientCa })) {
+    const [given] = givenFor(input, mistake.key, file);
+    yield { source: given?.locate([]) ?? 'default', key: mistake.key, message: mistake.message };
+  }
+}
+
 /**
  * Merges flags over environment over file over defaults, and checks every value in each of them, also where a stronger one
  * covers it: a mistake that only waits for its turn is told now.
@@ -238,7 +260,8 @@ export function loadSettings(input: ConfigInput): Settings {
     KEY_NAMES.map((key) => [camelCase(key), parseKey(input, key, file, problems)]),
   ) as Partial<KeyValues>;
   const users = loadUsers(input, file, problems);
-  problems.push(...clash(values, input, file), ...unknownVariables(input.env));
+  problems.push(...clash(values, input, file), ...tlsProblems(values, input, file));
+  problems.push(...unknownVariables(input.env));
   if (problems.length > 0) throw new ConfigError(problems);
   return { ...(values as KeyValues), users };
 }

@@ -7,6 +7,7 @@ import { userSchema } from './user-schema.js';
 import {
   duration,
   listenAddresses,
+  notEmpty,
   octal,
   oneOf,
   parsed,
@@ -51,6 +52,8 @@ export interface KeyInfo {
   readonly fileOnly?: true;
   /** Environment variables besides MYBOUNCER_*; those come second. */
   readonly alsoEnv?: readonly string[];
+  /** A file: a relative path in the configuration file starts at its directory. */
+  readonly isPath?: true;
   /** Whether a running process can take a new value. */
   readonly reloadable: boolean;
 }
@@ -64,6 +67,9 @@ function key<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaul
 function keyWithoutDefault<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaultText: null }) {
   return { ...info, schema };
 }
+
+/** The path of a file that may be left out; an empty one is none. */
+const path = () => parsed<string | null>((value) => (value === '' ? null : notEmpty(value))).default(null);
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const MIB = 1024 ** 2;
@@ -163,6 +169,54 @@ export const KEYS = {
     summary: 'time a client has from connecting until it is logged in',
     detail: 'Then it gets error 1159 (08S01), and its connection is closed.',
     reloadable: true,
+  }),
+  tls_mode: key(oneOf(['disable', 'allow', 'require', 'verify']), {
+    group: 'clients',
+    placeholder: 'MODE',
+    defaultText: 'allow',
+    summary: 'TLS with clients: disable, allow, require or verify',
+    detail:
+      "`disable`: not offered. `allow`: offered, and used by every client that asks for it. `require`: a login over TCP without it gets MySQL's error 3159 (HY000), whoever it claims to be; unix sockets count as secure. `verify`: as `require`, and a client over TCP has to show a certificate that `tls_client_ca` vouches for, or its login is denied (1045); its password is asked for all the same.",
+    reloadable: false,
+  }),
+  tls_cert: keyWithoutDefault(path(), {
+    group: 'clients',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'certificate that clients are shown, in PEM form',
+    detail:
+      "The proxy's own first, then the intermediate ones, if any. Without it a self-signed certificate is made at each start, kept in memory: passwords and data are then encrypted, but only MariaDB's clients from 11.4 on can tell whose it is (by the password). Files are looked at once a second and read again when they have changed, also when they were replaced by renaming or through a symbolic link; connections that are open stay as they are, and where the new files do not fit, the old ones stay in use and one line in the log says why. A relative path in the configuration file starts at its directory.",
+    reloadable: true,
+  }),
+  tls_key: keyWithoutDefault(path(), {
+    group: 'clients',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'private key of tls_cert, in PEM form, without a passphrase',
+    detail: 'May be in the same file.',
+    reloadable: true,
+  }),
+  tls_client_ca: keyWithoutDefault(path(), {
+    group: 'clients',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'certificates in PEM form of which one has to vouch for that of a client, with tls_mode verify',
+    detail: 'Read again when it changes, as `tls_cert` is.',
+    reloadable: true,
+  }),
+  tls_min_version: key(oneOf(['TLSv1.2', 'TLSv1.3']), {
+    group: 'clients',
+    placeholder: 'VERSION',
+    defaultText: 'TLSv1.2',
+    summary: 'oldest version of TLS that clients may use: TLSv1.2 or TLSv1.3',
+    detail: '',
+    reloadable: false,
   }),
   query_timeout: key(timeLimit(), {
     group: 'clients',

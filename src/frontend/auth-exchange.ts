@@ -5,7 +5,13 @@ import {
   encodeAuthSignal,
   encodeAuthSwitchRequest,
 } from '../protocol/auth-packets.js';
-import { ResponseLength, verifyCachingSha2, verifyNative, xorInto } from '../protocol/auth-scramble.js';
+import {
+  certificateProof,
+  ResponseLength,
+  verifyCachingSha2,
+  verifyNative,
+  xorInto,
+} from '../protocol/auth-scramble.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { AUTH_MODE_NOT_SUPPORTED, accessDenied } from './errors.js';
 import { RSA_CIPHERTEXT_LENGTH, type RsaKeyPair, type RsaKeys } from './rsa-keys.js';
@@ -15,16 +21,31 @@ import type { AuthCandidate, Authenticator, UserEntry } from './users.js';
 export type AuthStep =
   /** Send this and hand the client's next packet to {@link AuthExchange.receive}. */
   | { readonly kind: 'send'; readonly packet: Buffer }
-  /** The user is who it says. `preface`, when not null, goes out before the OK, whose sequence id is then one higher. */
-  | { readonly kind: 'accepted'; readonly user: UserEntry; readonly preface: Buffer | null }
+  /**
+   * The user is who it says. `preface`, when not null, goes out before the OK, whose sequence id is then one higher; `info` is
+   * the OK's info.
+   */
+  | {
+      readonly kind: 'accepted';
+      readonly user: UserEntry;
+      readonly preface: Buffer | null;
+      readonly info: Buffer;
+    }
   /** Send this as ERR; a login ends with it. `reason` is for us alone. */
   | { readonly kind: 'denied'; readonly err: ErrPacket; readonly reason: DenialReason };
 
 /**
  * `not_encrypted`: a password was asked for, and what came is neither encrypted with our key nor allowed in clear.
- * `old_method`: the client knows no method that this user can use.
+ * `old_method`: the client knows no method that this user can use. `no_tls`: it has to, and did not ask for it.
+ * `certificate`: the client has shown none, or one that is not good.
  */
-export type DenialReason = 'unknown_user' | 'wrong_password' | 'not_encrypted' | 'old_method';
+export type DenialReason =
+  | 'unknown_user'
+  | 'wrong_password'
+  | 'not_encrypted'
+  | 'old_method'
+  | 'no_tls'
+  | 'certificate';
 
 export interface AuthContext {
   readonly users: Authenticator;
@@ -37,6 +58,8 @@ export interface AuthContext {
   readonly secure: boolean;
   /** The client's host as errors name it. */
   readonly host: string;
+  /** SHA-256 of the certificate that the client was shown; null without TLS. */
+  readonly fingerprint: Buffer | null;
 }
 
 export interface AuthRequest {
@@ -210,7 +233,16 @@ export class AuthExchange {
     const user = (this.#candidate as AuthCandidate).user;
     if (user === null) return this.#deny('unknown_user');
     this.#state = 'over';
-    return { kind: 'accepted', user, preface };
+    return { kind: 'accepted', user, preface, info: this.#certificateProof() };
+  }
+
+  /** Where the client can check by its password whose certificate it was shown: else no client reads it. */
+  #certificateProof(): Buffer {
+    const { fingerprint, scramble, announced } = this.#context;
+    const digest = (this.#candidate as AuthCandidate).credential.nativeDigest;
+    const asked = this.#plugin === AuthPlugin.Native && announced === AuthPlugin.Native && this.#usedPassword;
+    if (!asked || fingerprint === null || digest === null) return EMPTY;
+    return certificateProof(digest, scramble, fingerprint);
   }
 
   #deny(what: DenialReason): AuthStep {
@@ -224,6 +256,8 @@ export class AuthExchange {
     return { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method' };
   }
 }
+
+const EMPTY = Buffer.alloc(0);
 
 /** Longest password that caching_sha2_password takes, in bytes (`MAX_PLAINTEXT_LENGTH`): hashing time grows with its square. */
 const MAX_PASSWORD_LENGTH = 256;

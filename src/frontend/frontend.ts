@@ -12,6 +12,7 @@ import { type FrontendLog, LogThrottle } from './log.js';
 import type { LoginResult } from './login-result.js';
 import type { RsaKeys } from './rsa-keys.js';
 import { ScrambleSource } from './scramble-source.js';
+import type { TlsAcceptor } from './tls-acceptor.js';
 import type { Authenticator } from './users.js';
 
 export interface FrontendOptions {
@@ -30,7 +31,10 @@ export interface FrontendOptions {
   /** Shared with COM_CHANGE_USER. */
   readonly keys: RsaKeys;
   readonly log: FrontendLog;
-  /** See {@link LoginServices}, as the next three. */
+  /** See {@link LoginServices}, as the next. */
+  readonly tls: TlsAcceptor | null;
+  readonly tlsRequired: boolean;
+  /** As above, and the next three. */
   readonly serverInfo: () => ServerInfo | null;
   readonly whenServerKnown: () => Promise<ServerInfo>;
   readonly nextConnectionId: () => number;
@@ -69,10 +73,13 @@ export class Frontend {
       users: options.users,
       keys: options.keys,
       scrambles: new ScrambleSource(),
-      greeter: new Greeter(),
+      greeter: new Greeter(options.tls !== null),
       deadlines: this.#deadlines,
       lingering: this.#lingering,
       log: options.log,
+      tls: options.tls,
+      tlsRequired: options.tlsRequired,
+      tlsLog: new LogThrottle(),
       serverInfo: options.serverInfo,
       whenServerKnown: options.whenServerKnown,
       nextConnectionId: options.nextConnectionId,

@@ -33,6 +33,18 @@ export function verifyNative(response: Buffer, scramble: Buffer, digest: Buffer)
 }
 
 /**
+ * What MariaDB's clients (from 11.4) know a certificate by that nobody vouches for: only who knows the password's digest could
+ * have made it for the certificate that they were shown. The info of the OK that ends a login, or a COM_CHANGE_USER, by
+ * mysql_native_password: 0x01, then SHA256(digest + scramble + fingerprint) as hexadecimal digits.
+ * `run_plugin_auth` in MariaDB Connector/C, plugins/auth/my_auth.c.
+ * @param fingerprint SHA-256 of the certificate
+ */
+export function certificateProof(digest: Buffer, scramble: Buffer, fingerprint: Buffer): Buffer {
+  const proof = hash('sha256', Buffer.concat([digest, scramble, fingerprint]), 'hex');
+  return Buffer.from(`\x01${proof.toUpperCase()}`, 'latin1');
+}
+
+/**
  * Whether `response` = SHA256(password) XOR SHA256(digest + scramble); mind the other order of the two.
  * https://dev.mysql.com/doc/dev/mysql-server/latest/page_caching_sha2_authentication_exchanges.html
  */

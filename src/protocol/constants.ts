@@ -164,6 +164,7 @@ export const ServerError = {
   NotSupportedYet: { errno: 1235, sqlState: '42000' },
   NetRead: { errno: 1158, sqlState: '08S01' },
   NetReadInterrupted: { errno: 1159, sqlState: '08S01' },
+  SecureTransportRequired: { errno: 3159, sqlState: 'HY000' },
   /** MariaDB's. Drivers and frameworks take it for a connection that is gone, and open another. */
   ConnectionKilled: { errno: 1927, sqlState: '08S01' },
   /** MySQL's: the connection was idle for too long. */

@@ -3,7 +3,13 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 /** Next step of an authentication: see the frontend's exchange, which is what the proxy gives the relay for this. */
 export type AuthenticationStep =
   | { readonly kind: 'send'; readonly packet: Buffer }
-  | { readonly kind: 'accepted'; readonly user: { readonly name: string }; readonly preface: Buffer | null }
+  | {
+      readonly kind: 'accepted';
+      readonly user: { readonly name: string };
+      readonly preface: Buffer | null;
+      /** Of the OK; may be empty. */
+      readonly info: Buffer;
+    }
   | { readonly kind: 'denied'; readonly err: ErrPacket };
 
 export interface AuthenticationRequest {

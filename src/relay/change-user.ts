@@ -5,11 +5,17 @@ import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { Authentication, AuthenticationStep } from './authentication.js';
 import { clientError, malformedCommand } from './client-errors.js';
 
+/** The OK that ends a login or a change of user. */
+export interface LoginOk {
+  readonly sequenceId: number;
+  readonly info: Buffer;
+}
+
 /** What a COM_CHANGE_USER needs of the connection that it came on. */
 export interface ChangeUserHost {
   send(packet: Buffer): void;
-  /** The client is who it says: it begins anew. `sequenceId`: of the OK. */
-  userChanged(command: ChangeUserCommand, userName: string, sequenceId: number): void;
+  /** The client is who it says: it begins anew. */
+  userChanged(command: ChangeUserCommand, userName: string, ok: LoginOk): void;
   /** The change of user failed; the client has been told. */
   userNotChanged(): void;
 }
@@ -88,11 +94,10 @@ export class ChangeUser {
       case 'accepted':
         if (step.preface !== null) this.#host.send(step.preface);
         if (this.#command === null) throw new TypeError('a user was accepted before it asked');
-        this.#host.userChanged(
-          this.#command,
-          step.user.name,
-          step.preface === null ? sequenceId : sequenceId + 1,
-        );
+        this.#host.userChanged(this.#command, step.user.name, {
+          sequenceId: step.preface === null ? sequenceId : sequenceId + 1,
+          info: step.info,
+        });
     }
   }
 }

@@ -23,6 +23,8 @@ export interface AuthenticationContext {
   readonly scramble: Buffer;
   readonly secure: boolean;
   readonly remote: { readonly kind: 'tcp'; readonly address: string } | { readonly kind: 'unix' };
+  /** SHA-256 of the certificate that the client was shown; null without TLS. */
+  readonly fingerprint: Buffer | null;
 }
 
 /** For the log. */

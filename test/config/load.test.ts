@@ -61,6 +61,11 @@ t.test('defaults', async (t) => {
     unixSocketMode: 0o777,
     unixSocketOwner: null,
     unixSocketGroup: null,
+    tlsMode: 'allow',
+    tlsCert: null,
+    tlsKey: null,
+    tlsClientCa: null,
+    tlsMinVersion: 'TLSv1.2',
     queryTimeout: 0,
     transactionTimeout: 0,
     idleTransactionTimeout: 60_000,
@@ -86,10 +91,12 @@ t.test('defaults', async (t) => {
   t.same(load({ yaml: '' }), load({}), 'an empty file changes nothing');
 });
 
+/** Files of certificates have a test of their own. */
+const NOT_HERE = ['users', 'upstream', 'tls_cert', 'tls_key', 'tls_client_ca'] as const;
+type NotHere = (typeof NOT_HERE)[number];
+
 /** Three good values of each key as text, and what they are. */
-const VALUES: Readonly<
-  Record<Exclude<KeyName, 'users' | 'upstream'>, readonly (readonly [string, unknown])[]>
-> = {
+const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [string, unknown])[]>> = {
   server_connect_timeout: [
     ['2s', 2_000],
     ['1ms', 1],
@@ -185,6 +192,16 @@ const VALUES: Readonly<
     ['1m', 60_000],
     ['1d', 86_400_000],
   ],
+  tls_mode: [
+    ['disable', 'disable'],
+    ['require', 'require'],
+    ['allow', 'allow'],
+  ],
+  tls_min_version: [
+    ['TLSv1.3', 'TLSv1.3'],
+    ['TLSv1.2', 'TLSv1.2'],
+    ['TLSv1.3', 'TLSv1.3'],
+  ],
   reserve: [
     ['0', { count: 0 }],
     ['12.5%', { share: 0.125 }],
@@ -243,7 +260,7 @@ const VALUES: Readonly<
 };
 
 t.test('for every key a flag beats the environment, and that the file', async (t) => {
-  t.same(Object.keys(VALUES).sort(), KEY_NAMES.filter((key) => key !== 'users' && key !== 'upstream').sort());
+  t.same(Object.keys(VALUES).sort(), KEY_NAMES.filter((key) => !NOT_HERE.some((one) => one === key)).sort());
   for (const [key, [flag, variable, line]] of Object.entries(VALUES)) {
     if (flag === undefined || variable === undefined || line === undefined)
       throw new Error('three values are needed');

@@ -21,9 +21,11 @@ interface Setup {
   announced?: AuthPlugin;
   secure?: boolean;
   users?: LocalUsers;
+  fingerprint?: Buffer;
 }
 
-function exchange({ announced = AuthPlugin.CachingSha2, secure = false, users }: Setup = {}): AuthExchange {
+function exchange(setup: Setup = {}): AuthExchange {
+  const { announced = AuthPlugin.CachingSha2, secure = false, users, fingerprint = null } = setup;
   return new AuthExchange({
     users: users ?? new LocalUsers(USERS, new PasswordHasher()),
     keys,
@@ -31,6 +33,7 @@ function exchange({ announced = AuthPlugin.CachingSha2, secure = false, users }:
     announced,
     secure,
     host: '10.1.2.3',
+    fingerprint,
   });
 }
 
