@@ -7,7 +7,7 @@ import {
 import { type AuthContext, AuthExchange, type AuthStep } from './auth-exchange.js';
 import { AUTH_MODE_NOT_SUPPORTED, badHandshake, HandshakeError } from './errors.js';
 
-const TOO_OLD: AuthStep = { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method' };
+const TOO_OLD: AuthStep = { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method', held: null };
 
 /**
  * The login phase from the client's first packet on, as a machine over payloads; whoever drives it cuts bytes into packets,
