@@ -3,10 +3,9 @@ import type { Logger } from 'pino';
 import { HttpServer } from '../admin/http-server.js';
 import { OWN_CONNECTIONS } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
-import { ServerAccount, Upstream } from '../backend/upstream.js';
+import { type ServerAccount, Upstream } from '../backend/upstream.js';
 import { formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
-import type { Secret } from '../config/secret.js';
 import { VERSION } from '../config/version.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import { openForkGuard } from '../fork-guard/open-fork-guard.js';
@@ -15,7 +14,6 @@ import { Frontend } from '../frontend/frontend.js';
 import { announcedPlugin } from '../frontend/greeter.js';
 import { PasswordHasher } from '../frontend/password-hasher.js';
 import { RsaKeys } from '../frontend/rsa-keys.js';
-import { LocalUsers } from '../frontend/users.js';
 import { DialLog } from '../observability/dial-log.js';
 import { Metrics } from '../observability/metrics.js';
 import { clientsThatFit, openFilesLimit, openFilesNeeded } from '../observability/open-files.js';
@@ -26,7 +24,6 @@ import type { PoolsSnapshot } from '../pool/snapshot.js';
 import { AppProcesses } from '../relay/app-processes.js';
 import { CatalogueSessions } from '../relay/catalogue-sessions.js';
 import { ClientConnection } from '../relay/client-connection.js';
-import type { UserTerms } from '../relay/client-identity.js';
 import { ClientRegistry } from '../relay/client-registry.js';
 import { type Digest, type HeldSession, HoldRegister } from '../relay/hold-register.js';
 import { IdleSessions } from '../relay/idle-sessions.js';
@@ -47,8 +44,9 @@ import { ProfileRegistry } from '../session/profile.js';
 import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
 import { ClientTls } from './client-tls.js';
+import { ConfiguredUsers } from './configured-users.js';
 import { metricsSource } from './metrics-source.js';
-import { clientPlaces, IDLE_TICK_MS, localUser, termsOf, upstreamOptions } from './options.js';
+import { clientPlaces, IDLE_TICK_MS, upstreamOptions } from './options.js';
 
 /** A running proxy. */
 export interface App {
@@ -105,8 +103,7 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
 class RunningProxy implements App {
   readonly #config: Config;
   readonly #log: Logger;
-  readonly #accounts = new Map<string, ServerAccount>();
-  readonly #termsByUser = new Map<string, UserTerms>();
+  readonly #users: ConfiguredUsers;
   readonly #services: RelayServices;
   readonly #forks: ForkGuard | null;
   readonly #contact: ServerContact;
@@ -130,16 +127,14 @@ class RunningProxy implements App {
     this.#config = config;
     this.#log = log;
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
-    for (const user of config.users) {
-      this.#termsByUser.set(user.name, termsOf(config, user, this.#account(user.server)));
-    }
+    this.#users = new ConfiguredUsers(config, new PasswordHasher(), log);
+    const users = this.#users.local;
     const pools = this.#newPools(upstream);
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
     this.#catalogueSessions = new CatalogueSessions(upstream);
     const holds = new HoldRegister(digest);
     const keys = new RsaKeys();
-    const users = new LocalUsers(config.users.map(localUser), new PasswordHasher());
     this.#forks = openForkGuard({ mode: config.forkGuard, ports: () => this.#tcpPorts(), log });
     this.#services = {
       upstream,
@@ -169,7 +164,7 @@ class RunningProxy implements App {
         socketShared: (shared) =>
           log.warn(shared, 'two processes use one client connection, opened before a fork: it was closed'),
       },
-      termsOf: (name) => this.#termsOf(name),
+      termsOf: (name) => this.#users.termsOf(name),
       authentication: ({ scramble, secure, remote, fingerprint }) => {
         const server = upstream.facts?.info;
         if (server === undefined) throw new TypeError('a client is connected before the server is known');
@@ -179,7 +174,7 @@ class RunningProxy implements App {
       },
     };
     this.#tls = new ClientTls(config, log);
-    const first = this.#termsOf(config.upstream.user).account;
+    const first = this.#users.termsOf(config.upstream.user).account;
     this.#sizer = this.#newSizer(first);
     this.#metrics = new Metrics(metricsSource(this.#services, this.#forks, this.#sizer, this.#tls.acceptor));
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
@@ -307,22 +302,6 @@ class RunningProxy implements App {
     this.#settle(null);
   }
 
-  #account(login: { readonly user: string; readonly password: Secret }): ServerAccount {
-    const key = JSON.stringify([login.user, login.password.reveal()]);
-    let account = this.#accounts.get(key);
-    if (account === undefined) {
-      account = new ServerAccount(login.user, () => login.password.reveal());
-      this.#accounts.set(key, account);
-    }
-    return account;
-  }
-
-  #termsOf(userName: string): UserTerms {
-    const terms = this.#termsByUser.get(userName);
-    if (terms === undefined) throw new RangeError(`user ${userName} has logged in but is not configured`);
-    return terms;
-  }
-
   #newPools(upstream: Upstream): ServerPools {
     const log = this.#log;
     const dialLog = new DialLog(log);
@@ -391,8 +370,8 @@ class RunningProxy implements App {
       size,
       rules: {
         reserve,
-        own: OWN_CONNECTIONS * this.#accounts.size,
-        oneAccount: this.#accounts.size === 1,
+        own: OWN_CONNECTIONS * this.#users.size,
+        oneAccount: this.#users.size === 1,
       },
       fleet: fleet !== 'off',
       apply: (limit) => {
@@ -442,6 +421,7 @@ class RunningProxy implements App {
 
   #secondPassed(): void {
     const { clients, killer } = this.#services;
+    this.#users.secondPassed();
     for (const client of clients) {
       client.secondPassed();
       killer.watch(client.account);

@@ -2,7 +2,6 @@ import type { ServerAccount, UpstreamOptions } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
 import type { ClientUser } from '../config/users.js';
 import { VERSION } from '../config/version.js';
-import type { LocalUser } from '../frontend/users.js';
 import { clientsThatFit, openFilesLimit } from '../observability/open-files.js';
 import type { UserTerms } from '../relay/client-identity.js';
 
@@ -60,10 +59,4 @@ export function termsOf(config: Config, { limits }: ClientUser, account: ServerA
     },
     maxClients: limits.maxClientConn ?? null,
   };
-}
-
-export function localUser(user: ClientUser): LocalUser {
-  const { name, credential } = user;
-  if (credential.kind === 'password') return { name, secret: { password: credential.password.reveal() } };
-  return { name, secret: { hash: credential.hash } };
 }

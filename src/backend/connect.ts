@@ -65,7 +65,10 @@ export class ServerConnectError extends BouncerError {
 export interface ServerConnectOptions {
   readonly address: ServerAddress;
   readonly user: string;
-  readonly password: string;
+  /** Either this or {@link passwordSha1}. */
+  readonly password?: string;
+  /** SHA1(password), for an account with mysql_native_password. */
+  readonly passwordSha1?: Buffer;
   readonly schema: string | null;
   /** Semantic capability flags (FoundRows, IgnoreSpace, MultiStatements, ...), added to {@link BASE_CAPABILITIES}. */
   readonly capabilities: number;
@@ -168,11 +171,12 @@ function checkOptions(options: ServerConnectOptions): void {
 }
 
 function loginOptions(options: ServerConnectOptions): Parameters<typeof login>[1] {
-  const { user, password, schema, collation, attributes } = options;
+  const { user, password = '', passwordSha1 = null, schema, collation, attributes } = options;
   const withDb = schema === null ? 0 : Capability.ConnectWithDb;
   return {
     user,
     password,
+    passwordSha1,
     schema,
     capabilities: BASE_CAPABILITIES | (options.capabilities & SEMANTIC_CAPABILITIES) | withDb,
     collation,
@@ -253,6 +257,12 @@ function failed(
 ): ServerConnectError {
   const err = { errno: kind.errno, sqlState: kind.sqlState, message };
   return new ServerConnectError(address, refused, err, cause === null ? {} : { cause });
+}
+
+/** Of the password only a hash is known, and no client has proven it since the start. */
+export function noPasswordYet(address: ServerAddress, user: string): ServerConnectError {
+  const text = `of the password of '${user}' only a hash is known here, and no client has logged in with it yet`;
+  return failed(addressText(address), Refusal.Credentials, ServerError.AccessDenied, text);
 }
 
 function timedOut(address: string, ms: number): ServerConnectError {

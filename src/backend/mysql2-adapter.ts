@@ -15,6 +15,8 @@ import type { ServerChannel } from './server-channel.js';
 export interface LoginOptions {
   readonly user: string;
   readonly password: string;
+  /** SHA1(password) in place of it: only mysql_native_password can use it. */
+  readonly passwordSha1: Buffer | null;
   readonly schema: string | null;
   /** Exactly the capability flags to negotiate, as far as the server has them. */
   readonly capabilities: number;
@@ -67,6 +69,9 @@ export function login(channel: ServerChannel, options: LoginOptions, callbacks: 
     // Asked only whether it is set: passwords may then go in clear (caching_sha2_password's full authentication).
     ...(options.secureTransport ? { socketPath: 'secure' } : {}),
     stream: () => stream,
+    ...(options.passwordSha1 === null
+      ? {}
+      : { passwordSha1: options.passwordSha1, authPlugins: onlyNative(options.user) }),
     connectTimeout: 0,
     trace: false,
   });
@@ -76,6 +81,18 @@ export function login(channel: ServerChannel, options: LoginOptions, callbacks: 
   const connection = new Connection({ config });
   connection.once('connect', () => stream.succeed());
   connection.on('error', (error) => stream.fail(error));
+}
+
+/** Every other method that mysql2 knows would log in with the empty password. */
+function onlyNative(user: string): Readonly<Record<string, unknown>> {
+  const refuse = (method: string) => () => () =>
+    Promise.reject(
+      new Error(
+        `the server wants ${method} for '${user}', and of its password only the mysql_native_password hash is known here: give server_user and server_password, or the password itself`,
+      ),
+    );
+  const methods = ['caching_sha2_password', 'sha256_password', 'mysql_clear_password'];
+  return Object.fromEntries(methods.map((method) => [method, refuse(method)]));
 }
 
 /** The undeclared part of mysql2's exports that this adapter uses. */

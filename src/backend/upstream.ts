@@ -1,10 +1,10 @@
 import { BouncerError } from '../errors.js';
-import { Capability, Collation } from '../protocol/constants.js';
+import { Capability, Collation, ServerError } from '../protocol/constants.js';
 import { ClientTrackers } from '../session/client-trackers.js';
 import type { Baseline, ProfileRegistry, SessionProfile } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { isTrackerVariable } from '../session/variables.js';
-import { connectServer } from './connect.js';
+import { type ConnectedServer, connectServer, noPasswordYet, ServerConnectError } from './connect.js';
 import {
   callInternal,
   InternalCommandError,
@@ -13,29 +13,12 @@ import {
   resultsCollation,
   runInternal,
 } from './internal-commands.js';
+import type { ServerAccount } from './server-account.js';
 import type { ServerAddress } from './server-channel.js';
 import { ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
 
-/** A user of the server on whose sessions clients run. */
-export class ServerAccount {
-  readonly user: string;
-  readonly #password: () => string;
-  /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
-  loginBaseline: Baseline | null = null;
-  /** Variables after COM_RESET_CONNECTION: the globals, without what the login brought. */
-  resetBaseline: Baseline | null = null;
-
-  /** @param password - asked at each login, since a secret may change while the proxy runs */
-  constructor(user: string, password: () => string) {
-    this.user = user;
-    this.#password = password;
-  }
-
-  get password(): string {
-    return this.#password();
-  }
-}
+export { ServerAccount } from './server-account.js';
 
 export interface UpstreamOptions {
   readonly address: ServerAddress;
@@ -81,17 +64,7 @@ export class Upstream {
    * @throws ServerConnectError | InternalCommandError | SessionLostError | UnsuitableServerError
    */
   async open(account: ServerAccount, schema: string | null, capabilities: number): Promise<ServerSession> {
-    const { channel, info, connectionId } = await connectServer({
-      address: this.options.address,
-      user: account.user,
-      password: account.password,
-      schema,
-      capabilities,
-      // The widest character set that both servers know under one number; each client's own is set before it is served.
-      collation: Collation.Utf8mb4GeneralCi,
-      connectTimeoutMs: this.options.connectTimeoutMs,
-      attributes: this.options.attributes,
-    });
+    const { channel, info, connectionId } = await this.connect(account, schema, capabilities);
     const blank = this.registry.initial(
       { variables: new Map() },
       schema,
@@ -107,6 +80,42 @@ export class Upstream {
       throw error;
     }
     return session;
+  }
+
+  /**
+   * Logs in, and no more: with the next of the account's passwords where the server refuses one.
+   * @throws ServerConnectError
+   */
+  async connect(
+    account: ServerAccount,
+    schema: string | null,
+    capabilities: number,
+  ): Promise<ConnectedServer> {
+    const { address, connectTimeoutMs, attributes } = this.options;
+    const passwords = account.attempts(performance.now());
+    const [first] = passwords;
+    if (first === undefined) throw noPasswordYet(address, account.user);
+    for (const [index, password] of passwords.entries()) {
+      try {
+        const connected = await connectServer({
+          address,
+          user: account.user,
+          ...password,
+          schema,
+          capabilities,
+          // The widest character set that both servers know under one number; each client's own is set before it is served.
+          collation: Collation.Utf8mb4GeneralCi,
+          connectTimeoutMs,
+          attributes,
+        });
+        account.letIn(password, first, performance.now());
+        return connected;
+      } catch (error) {
+        const wrong = error instanceof ServerConnectError && error.errno === ServerError.AccessDenied.errno;
+        if (!wrong || index === passwords.length - 1) throw error;
+      }
+    }
+    throw new TypeError('a login has neither succeeded nor failed');
   }
 
   /**

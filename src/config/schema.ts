@@ -88,6 +88,19 @@ export const KEYS = {
       'The port is 3306 unless given, and the schema may be left out. A unix socket is written as `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH` or `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. Characters such as `@ : / ? # %` in user or password are percent-encoded (`@` is `%40`). `mariadb://` means the same as `mysql://`, and a driver in the scheme (`mysql2://`, `mysql+pymysql://`) is skipped. User and password log clients in to the proxy, too; the schema is for connection strings that are shown, and a client that names none has none, as on the server. Without an upstream a sandbox is started: a private throwaway server.',
     reloadable: false,
   }),
+  upstream_password_file: key(
+    parsed<string | null>((path) => (path === 'off' ? null : notEmpty(path))),
+    {
+      group: 'server',
+      placeholder: 'FILE',
+      defaultText: 'off',
+      summary:
+        'file with the password of the upstream URL, which then has none (mysql://USER@HOST:PORT/SCHEMA), or off',
+      detail:
+        'Its first line, such as in a Docker or Kubernetes secret. A change is taken in within seconds, for new connections of clients and to the server; a file that cannot be read or is empty changes nothing, and one log line says so. Where the server still refuses the new password, the one before is tried.',
+      reloadable: false,
+    },
+  ),
   server_connect_timeout: key(duration(1), {
     group: 'server',
     placeholder: 'DURATION',

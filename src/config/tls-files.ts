@@ -1,8 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto';
 import { createSecureContext } from 'node:tls';
 import { BouncerError } from '../errors.js';
+import { readTextFile } from './password-file.js';
 import { quoteValue } from './problem.js';
-import { readTextFile } from './users.js';
 
 /** What the configuration says of TLS with clients. */
 export interface TlsKeys {

@@ -8,11 +8,12 @@ import {
 import {
   certificateProof,
   ResponseLength,
+  recoverNative,
   verifyCachingSha2,
-  verifyNative,
   xorInto,
 } from '../protocol/auth-scramble.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import type { Credential } from './credentials.js';
 import { AUTH_MODE_NOT_SUPPORTED, accessDenied } from './errors.js';
 import { RSA_CIPHERTEXT_LENGTH, type RsaKeyPair, type RsaKeys } from './rsa-keys.js';
 import type { AuthCandidate, Authenticator, UserEntry } from './users.js';
@@ -30,22 +31,34 @@ export type AuthStep =
       readonly user: UserEntry;
       readonly preface: Buffer | null;
       readonly info: Buffer;
+      /** By the second of two passwords: see {@link AuthCandidate.former}. */
+      readonly former: boolean;
     }
-  /** Send this as ERR; a login ends with it. `reason` is for us alone. */
-  | { readonly kind: 'denied'; readonly err: ErrPacket; readonly reason: DenialReason };
+  /** Send this as ERR, but not before `held`; a login ends with it. `reason` is for us alone. */
+  | {
+      readonly kind: 'denied';
+      readonly err: ErrPacket;
+      readonly reason: DenialReason;
+      readonly held: Promise<void> | null;
+    };
 
 /**
+ * `elsewhere`: the user exists, and may not log in from this address.
  * `not_encrypted`: a password was asked for, and what came is neither encrypted with our key nor allowed in clear.
  * `old_method`: the client knows no method that this user can use. `no_tls`: it has to, and did not ask for it.
  * `certificate`: the client has shown none, or one that is not good.
  */
 export type DenialReason =
   | 'unknown_user'
+  | 'elsewhere'
   | 'wrong_password'
   | 'not_encrypted'
   | 'old_method'
   | 'no_tls'
   | 'certificate';
+
+/** Told of every denial. @returns what the client's answer has to wait for; null: nothing */
+export type OnDenied = (host: string, user: string, reason: DenialReason) => Promise<void> | null;
 
 export interface AuthContext {
   readonly users: Authenticator;
@@ -56,10 +69,11 @@ export interface AuthContext {
   readonly announced: AuthPlugin;
   /** Nobody else can read what the client sends, so that a password may come in clear. */
   readonly secure: boolean;
-  /** The client's host as errors name it. */
+  /** The client's host as errors name it: its address, or `localhost` over a unix socket. */
   readonly host: string;
   /** SHA-256 of the certificate that the client was shown; null without TLS. */
   readonly fingerprint: Buffer | null;
+  readonly onDenied?: OnDenied;
 }
 
 export interface AuthRequest {
@@ -96,6 +110,10 @@ export class AuthExchange {
   #user = '';
   #plugin: AuthPlugin = AuthPlugin.Native;
   #usedPassword = false;
+  /** All that may prove the user; one, or two while a password is replaced. */
+  #credentials: readonly Credential[] = [];
+  /** Which of them did. */
+  #proven = 0;
 
   constructor(context: AuthContext) {
     this.#context = context;
@@ -113,13 +131,15 @@ export class AuthExchange {
 
   /** @param sequenceId that of the packet to be sent, here and below */
   begin(request: AuthRequest, sequenceId: number): AuthStep {
-    const candidate = this.#context.users.find(request.user);
+    const candidate = this.#context.users.find(request.user, this.#context.host);
+    const { credential, former } = candidate;
     this.#candidate = candidate;
+    this.#credentials = former ? [credential, former] : [credential];
     this.#user = request.user;
     const wanted = request.plugin ?? AuthPlugin.Native;
-    const plugin = candidate.credential.plugins.find((name) => name === wanted);
+    const plugin = this.#plugins.find((name) => name === wanted);
     if (plugin === undefined) {
-      return request.canSwitch ? this.#switch(this.#preferred(candidate), sequenceId) : this.#tooOld();
+      return request.canSwitch ? this.#switch(this.#preferred(), sequenceId) : this.#tooOld();
     }
     this.#plugin = plugin;
     this.#usedPassword = !isEmpty(request.response, plugin);
@@ -152,14 +172,34 @@ export class AuthExchange {
     }
   }
 
+  /** Methods by which every password of the user can be proven: the client may have any of them. */
+  get #plugins(): readonly AuthPlugin[] {
+    const [first, ...others] = this.#credentials;
+    return first?.plugins.filter((name) => others.every(({ plugins }) => plugins.includes(name))) ?? [];
+  }
+
+  /** All credentials are looked at, also behind one that is proven: how many there are takes the same time for any response. */
   #verify(response: Buffer): Verdict {
-    const credential = (this.#candidate as AuthCandidate).credential;
+    const verdicts = this.#credentials.map((credential) => this.#verifyOne(credential, response));
+    const right = verdicts.indexOf('right');
+    if (right >= 0) {
+      this.#proven = right;
+      return 'right';
+    }
+    return verdicts.find((verdict) => verdict === 'unknown') ?? verdicts[0] ?? 'wrong';
+  }
+
+  #verifyOne(credential: Credential, response: Buffer): Verdict {
     if (isEmpty(response, this.#plugin)) return credential.acceptsEmpty ? 'right' : 'wrong';
     switch (this.#plugin) {
-      case AuthPlugin.Native:
+      case AuthPlugin.Native: {
         if (response.length !== ResponseLength.Native) return 'unfit';
         if (credential.nativeDigest === null) return 'wrong';
-        return verifyNative(response, this.#context.scramble, credential.nativeDigest) ? 'right' : 'wrong';
+        const passwordSha1 = recoverNative(response, this.#context.scramble, credential.nativeDigest);
+        if (passwordSha1 === null) return 'wrong';
+        credential.nativeProven?.(passwordSha1);
+        return 'right';
+      }
       case AuthPlugin.CachingSha2: {
         if (response.length !== ResponseLength.CachingSha2) return 'unfit';
         const digest = credential.sha2Digest;
@@ -194,8 +234,9 @@ export class AuthExchange {
   }
 
   /** For a client whose own method will not do: the announced one, which it is likely to know, else what there is. */
-  #preferred({ credential }: AuthCandidate): AuthPlugin {
-    return credential.plugins.find((name) => name === this.#context.announced) ?? credential.plugins[0];
+  #preferred(): AuthPlugin {
+    const plugins = this.#plugins;
+    return plugins.find((name) => name === this.#context.announced) ?? plugins[0] ?? AuthPlugin.CachingSha2;
   }
 
   async #sendKey(sequenceId: number): Promise<AuthStep> {
@@ -220,26 +261,29 @@ export class AuthExchange {
   }
 
   async #checkPassword(password: Buffer): Promise<AuthStep> {
-    const credential = (this.#candidate as AuthCandidate).credential;
-    if (credential.checkPassword === null || password.length > MAX_PASSWORD_LENGTH) {
-      return this.#deny('wrong_password');
+    if (password.length > MAX_PASSWORD_LENGTH) return this.#deny('wrong_password');
+    let right = -1;
+    for (const [index, { checkPassword }] of this.#credentials.entries()) {
+      // A copy: the packet's bytes need not outlive this call.
+      const isIt = checkPassword !== null && (await checkPassword(Buffer.from(password)));
+      if (isIt && right < 0) right = index;
     }
-    // A copy: the packet's bytes need not outlive this call.
-    const right = await credential.checkPassword(Buffer.from(password));
-    return right ? this.#accept(null) : this.#deny('wrong_password');
+    if (right < 0) return this.#deny('wrong_password');
+    this.#proven = right;
+    return this.#accept(null);
   }
 
   #accept(preface: Buffer | null): AuthStep {
     const user = (this.#candidate as AuthCandidate).user;
     if (user === null) return this.#deny('unknown_user');
     this.#state = 'over';
-    return { kind: 'accepted', user, preface, info: this.#certificateProof() };
+    return { kind: 'accepted', user, preface, info: this.#certificateProof(), former: this.#proven > 0 };
   }
 
   /** Where the client can check by its password whose certificate it was shown: else no client reads it. */
   #certificateProof(): Buffer {
     const { fingerprint, scramble, announced } = this.#context;
-    const digest = (this.#candidate as AuthCandidate).credential.nativeDigest;
+    const digest = this.#credentials[this.#proven]?.nativeDigest ?? null;
     const asked = this.#plugin === AuthPlugin.Native && announced === AuthPlugin.Native && this.#usedPassword;
     if (!asked || fingerprint === null || digest === null) return EMPTY;
     return certificateProof(digest, scramble, fingerprint);
@@ -247,13 +291,17 @@ export class AuthExchange {
 
   #deny(what: DenialReason): AuthStep {
     this.#state = 'over';
-    const reason = this.#candidate?.user === null ? 'unknown_user' : what;
-    return { kind: 'denied', err: accessDenied(this.#user, this.#context.host, this.#usedPassword), reason };
+    const candidate = this.#candidate;
+    const reason =
+      candidate?.elsewhere === true ? 'elsewhere' : candidate?.user === null ? 'unknown_user' : what;
+    const { host, onDenied } = this.#context;
+    const held = onDenied?.(host, this.#user, reason) ?? null;
+    return { kind: 'denied', err: accessDenied(this.#user, host, this.#usedPassword), reason, held };
   }
 
   #tooOld(): AuthStep {
     this.#state = 'over';
-    return { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method' };
+    return { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method', held: null };
   }
 }
 

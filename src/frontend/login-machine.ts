@@ -24,8 +24,8 @@ export type LoginTls =
 export type LoginStep = AuthStep | { readonly kind: 'start_tls' };
 
 const START_TLS: LoginStep = { kind: 'start_tls' };
-const NO_TLS: AuthStep = { kind: 'denied', err: SECURE_TRANSPORT_REQUIRED, reason: 'no_tls' };
-const TOO_OLD: AuthStep = { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method' };
+const NO_TLS: AuthStep = { kind: 'denied', err: SECURE_TRANSPORT_REQUIRED, reason: 'no_tls', held: null };
+const TOO_OLD: AuthStep = { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method', held: null };
 
 /**
  * The login phase from the client's first packet on, as a machine over payloads; whoever drives it cuts bytes into packets,
@@ -91,7 +91,7 @@ export class LoginMachine {
     // As MySQL has it for an account with REQUIRE X509: not told from a wrong password.
     if (tls.kind === 'established' && tls.certificateError !== null) {
       const err = accessDenied(response.user, this.#context.host, response.authResponse.length > 0);
-      return { kind: 'denied', err, reason: 'certificate' };
+      return { kind: 'denied', err, reason: 'certificate', held: null };
     }
     const canSwitch = (response.capabilities & Capability.PluginAuth) !== 0;
     // Without SECURE_CONNECTION the answer is the hash of MySQL 4.0, which no server takes any more.

@@ -22,14 +22,21 @@ export function sha2Digest(password: string | Buffer): Buffer {
 }
 
 /**
- * Whether `response` = SHA1(password) XOR SHA1(scramble + digest), in a time that does not depend on the digest.
+ * SHA1(password), as the client sends it under the mask of the scramble: null where `response` is another one than
+ * SHA1(password) XOR SHA1(scramble + digest). Takes a time that does not depend on the digest. It is all that a login on a
+ * server with this digest needs.
  * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_native_password_authentication.html
  */
-export function verifyNative(response: Buffer, scramble: Buffer, digest: Buffer): boolean {
-  if (response.length !== NATIVE_RESPONSE_LENGTH) return false;
+export function recoverNative(response: Buffer, scramble: Buffer, digest: Buffer): Buffer | null {
+  if (response.length !== NATIVE_RESPONSE_LENGTH) return null;
   const stage1 = hash('sha1', Buffer.concat([scramble, digest]), 'buffer');
   xorInto(stage1, response);
-  return timingSafeEqual(hash('sha1', stage1, 'buffer'), digest);
+  return timingSafeEqual(hash('sha1', stage1, 'buffer'), digest) ? stage1 : null;
+}
+
+/** Whether `response` proves the password of this digest: see {@link recoverNative}. */
+export function verifyNative(response: Buffer, scramble: Buffer, digest: Buffer): boolean {
+  return recoverNative(response, scramble, digest) !== null;
 }
 
 /**
