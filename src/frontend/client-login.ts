@@ -251,6 +251,7 @@ export class ClientLogin implements Expiring {
             user: machine.response?.user.slice(0, 128),
             errno: step.err.errno,
             reason: step.reason,
+            ...machine.details,
           },
           'login denied',
         );

@@ -46,6 +46,14 @@ export class LoginMachine {
     this.#exchange = new AuthExchange(context);
   }
 
+  /** What the log says besides, when a login is denied. */
+  get details(): { readonly certificate?: string } {
+    const tls = this.#tls;
+    return tls.kind === 'established' && tls.certificateError !== null
+      ? { certificate: tls.certificateError }
+      : {};
+  }
+
   /** The client's handshake response, once it has been read. */
   get response(): HandshakeResponse | null {
     return this.#response;
