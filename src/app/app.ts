@@ -46,6 +46,7 @@ import { holdWords } from '../session/hold-reason.js';
 import { ProfileRegistry } from '../session/profile.js';
 import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
+import { Guests, OWN_FOR_GUESTS } from './guests.js';
 import { metricsSource } from './metrics-source.js';
 import { clientPlaces, IDLE_TICK_MS, localUser, termsOf, upstreamOptions } from './options.js';
 
@@ -106,6 +107,8 @@ class RunningProxy implements App {
   readonly #log: Logger;
   readonly #accounts = new Map<string, ServerAccount>();
   readonly #termsByUser = new Map<string, UserTerms>();
+  /** Null unless `auth: passthrough`. */
+  readonly #guests: Guests | null;
   readonly #services: RelayServices;
   readonly #forks: ForkGuard | null;
   readonly #contact: ServerContact;
@@ -137,7 +140,10 @@ class RunningProxy implements App {
     this.#catalogueSessions = new CatalogueSessions(upstream);
     const holds = new HoldRegister(digest);
     const keys = new RsaKeys();
-    const users = new LocalUsers(config.users.map(localUser), new PasswordHasher());
+    const local = new LocalUsers(config.users.map(localUser), new PasswordHasher());
+    this.#guests =
+      config.auth === 'passthrough' ? new Guests(config, local, upstream, () => this.#services) : null;
+    const users = this.#guests?.users ?? local;
     this.#forks = openForkGuard({ mode: config.forkGuard, ports: () => this.#tcpPorts(), log });
     this.#services = {
       upstream,
@@ -310,8 +316,8 @@ class RunningProxy implements App {
   }
 
   #termsOf(userName: string): UserTerms {
-    const terms = this.#termsByUser.get(userName);
-    if (terms === undefined) throw new RangeError(`user ${userName} has logged in but is not configured`);
+    const terms = this.#termsByUser.get(userName) ?? this.#guests?.termsOf(userName) ?? null;
+    if (terms === null) throw new RangeError(`user ${userName} has logged in but is not configured`);
     return terms;
   }
 
@@ -383,8 +389,8 @@ class RunningProxy implements App {
       size,
       rules: {
         reserve,
-        own: OWN_CONNECTIONS * this.#accounts.size,
-        oneAccount: this.#accounts.size === 1,
+        own: OWN_CONNECTIONS * this.#accounts.size + (this.#guests === null ? 0 : OWN_FOR_GUESTS),
+        oneAccount: this.#accounts.size === 1 && this.#guests === null,
       },
       fleet: fleet !== 'off',
       apply: (limit) => {
@@ -439,6 +445,7 @@ class RunningProxy implements App {
       killer.watch(client.account);
     }
     killer.secondPassed();
+    this.#guests?.sweep();
   }
 }
 

@@ -1,10 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { BouncerError } from '../errors.js';
 import { Capability, Collation } from '../protocol/constants.js';
 import { ClientTrackers } from '../session/client-trackers.js';
 import type { Baseline, ProfileRegistry, SessionProfile } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { isTrackerVariable } from '../session/variables.js';
-import { connectServer } from './connect.js';
+import { type ConnectedServer, connectServer, Refusal, ServerConnectError } from './connect.js';
 import {
   callInternal,
   InternalCommandError,
@@ -13,27 +14,44 @@ import {
   resultsCollation,
   runInternal,
 } from './internal-commands.js';
-import type { ServerAddress } from './server-channel.js';
+import { addressText, type ServerAddress } from './server-channel.js';
 import { ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
+
+/** Told how the proxy's own logins as a user end: error null where the server has taken the password. */
+export type OnServerLogin = (password: string, error: ServerConnectError | null) => void;
 
 /** A user of the server on whose sessions clients run. */
 export class ServerAccount {
   readonly user: string;
+  /**
+   * Not null for a user that came with its clients, and whom the proxy forgets some time after they have gone (pass-through).
+   * There may be thousands, so nothing is kept open for each of them, or looked at every so often.
+   */
+  readonly onLogin: OnServerLogin | null;
   readonly #password: () => string;
+  /** A guest's password that the server does not take: it is not tried again until then, on the scale of performance.now(). */
+  refusal: { readonly password: string; readonly error: ServerConnectError; readonly until: number } | null =
+    null;
   /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
   loginBaseline: Baseline | null = null;
   /** Variables after COM_RESET_CONNECTION: the globals, without what the login brought. */
   resetBaseline: Baseline | null = null;
 
   /** @param password - asked at each login, since a secret may change while the proxy runs */
-  constructor(user: string, password: () => string) {
+  constructor(user: string, password: () => string, onLogin: OnServerLogin | null = null) {
     this.user = user;
+    this.onLogin = onLogin;
     this.#password = password;
   }
 
   get password(): string {
     return this.#password();
+  }
+
+  /** Came with its clients: see {@link onLogin}. */
+  get isGuest(): boolean {
+    return this.onLogin !== null;
   }
 }
 
@@ -44,6 +62,12 @@ export interface UpstreamOptions {
   /** Connection attributes: `program_name` and the like. */
   readonly attributes: Readonly<Record<string, string>>;
 }
+
+/** `ER_MUST_CHANGE_PASSWORD` */
+const MUST_CHANGE_PASSWORD = 1820;
+
+/** {@link ServerAccount.refusal}: an account that is locked, or may not come from here, is asked about this often. */
+const REFUSED_MS = 10_000;
 
 /** Baselines by checksum that are remembered; globals rarely change. */
 const MAX_BASELINES = 1000;
@@ -81,17 +105,7 @@ export class Upstream {
    * @throws ServerConnectError | InternalCommandError | SessionLostError | UnsuitableServerError
    */
   async open(account: ServerAccount, schema: string | null, capabilities: number): Promise<ServerSession> {
-    const { channel, info, connectionId } = await connectServer({
-      address: this.options.address,
-      user: account.user,
-      password: account.password,
-      schema,
-      capabilities,
-      // The widest character set that both servers know under one number; each client's own is set before it is served.
-      collation: Collation.Utf8mb4GeneralCi,
-      connectTimeoutMs: this.options.connectTimeoutMs,
-      attributes: this.options.attributes,
-    });
+    const { channel, info, connectionId } = await this.#logIn(account, schema, capabilities);
     const blank = this.registry.initial(
       { variables: new Map() },
       schema,
@@ -104,9 +118,82 @@ export class Upstream {
       await this.#learn(session, account);
     } catch (error) {
       session.close();
-      throw error;
+      throw this.#asRefusal(error);
     }
     return session;
+  }
+
+  /** MariaDB lets in who has to change the password first, and refuses all else. */
+  #asRefusal(error: unknown): unknown {
+    if (!(error instanceof InternalCommandError) || error.err.errno !== MUST_CHANGE_PASSWORD) return error;
+    return new ServerConnectError(addressText(this.options.address), Refusal.Credentials, error.err);
+  }
+
+  /**
+   * Whether the server takes this password from this user.
+   * @throws ServerConnectError for any other answer than that user or password are wrong, and for none
+   */
+  async tryLogin(user: string, password: string): Promise<boolean> {
+    const isTaken = await this.#isTaken(user, password);
+    // Over a socket the server may go by who the proxy is on its system (unix_socket, auth_socket) and not ask for a password
+    // at all: then anybody would be that user.
+    if (!isTaken || !('socketPath' in this.options.address)) return isTaken;
+    return !(await this.#isTaken(user, randomBytes(24).toString('base64')));
+  }
+
+  async #isTaken(user: string, password: string): Promise<boolean> {
+    try {
+      const { channel } = await this.#connect(user, password, null, 0);
+      await new Promise<void>((resolve) => channel.quit(resolve));
+      return true;
+    } catch (error) {
+      if (error instanceof ServerConnectError && error.accessDenied) return false;
+      throw error;
+    }
+  }
+
+  async #logIn(
+    account: ServerAccount,
+    schema: string | null,
+    capabilities: number,
+  ): Promise<ConnectedServer> {
+    const { user, password, onLogin, refusal } = account;
+    if (refusal?.password === password && performance.now() < refusal.until) throw refusal.error;
+    try {
+      const connected = await this.#connect(user, password, schema, capabilities);
+      account.refusal = null;
+      onLogin?.(password, null);
+      return connected;
+    } catch (error) {
+      if (onLogin !== null && error instanceof ServerConnectError) {
+        if (error.refused === Refusal.Credentials) {
+          // The same password will not become right; a lock may be lifted.
+          const until = error.accessDenied ? Number.POSITIVE_INFINITY : performance.now() + REFUSED_MS;
+          account.refusal = { password, error, until };
+        }
+        onLogin(password, error);
+      }
+      throw error;
+    }
+  }
+
+  #connect(
+    user: string,
+    password: string,
+    schema: string | null,
+    capabilities: number,
+  ): Promise<ConnectedServer> {
+    return connectServer({
+      address: this.options.address,
+      user,
+      password,
+      schema,
+      capabilities,
+      // The widest character set that both servers know under one number; each client's own is set before it is served.
+      collation: Collation.Utf8mb4GeneralCi,
+      connectTimeoutMs: this.options.connectTimeoutMs,
+      attributes: this.options.attributes,
+    });
   }
 
   /**

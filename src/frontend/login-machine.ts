@@ -31,6 +31,11 @@ export class LoginMachine {
     return this.#response;
   }
 
+  /** {@link AuthExchange.awaitsPassword} */
+  get awaitsPassword(): boolean {
+    return this.#exchange.awaitsPassword;
+  }
+
   /**
    * @param sequenceId that of the packet to be sent
    * @throws HandshakeError, MalformedPacketError; the client is beyond help then
@@ -41,7 +46,7 @@ export class LoginMachine {
       : this.#exchange.receive(payload, sequenceId);
   }
 
-  #begin(payload: Buffer, sequenceId: number): AuthStep {
+  #begin(payload: Buffer, sequenceId: number): AuthStep | Promise<AuthStep> {
     switch (classifyLoginPacket(payload)) {
       case 'ssl_request':
         // The place for TLS. With a certificate, Capability.Ssl is offered in the greeting and this becomes a step of its own:
@@ -57,7 +62,7 @@ export class LoginMachine {
     }
   }
 
-  #authenticate(response: HandshakeResponse, sequenceId: number): AuthStep {
+  #authenticate(response: HandshakeResponse, sequenceId: number): AuthStep | Promise<AuthStep> {
     this.#response = response;
     const canSwitch = (response.capabilities & Capability.PluginAuth) !== 0;
     // Without SECURE_CONNECTION the answer is the hash of MySQL 4.0, which no server takes any more.
@@ -71,6 +76,7 @@ export class LoginMachine {
         response: response.authResponse,
         canSwitch,
         answersScramble: response.plugin === this.#context.announced,
+        clientName: response.attributes.get('_client_name'),
       },
       sequenceId,
     );

@@ -132,6 +132,16 @@ const VALUES: Readonly<
     ['0', 0],
     ['1s', 1_000],
   ],
+  auth: [
+    ['passthrough', 'passthrough'],
+    ['users', 'users'],
+    ['passthrough', 'passthrough'],
+  ],
+  passthrough_expiry: [
+    ['1s', 1_000],
+    ['5m', 300_000],
+    ['1h', 3_600_000],
+  ],
   max_packet_size: [
     ['1KiB', 1_024],
     ['1M', 1_048_576],
