@@ -24,6 +24,7 @@ import type { PoolsSnapshot } from '../pool/snapshot.js';
 import { AppProcesses } from '../relay/app-processes.js';
 import { CatalogueSessions } from '../relay/catalogue-sessions.js';
 import { ClientConnection } from '../relay/client-connection.js';
+import type { UserTerms } from '../relay/client-identity.js';
 import { ClientRegistry } from '../relay/client-registry.js';
 import { type Digest, type HeldSession, HoldRegister } from '../relay/hold-register.js';
 import { IdleSessions } from '../relay/idle-sessions.js';
@@ -45,6 +46,7 @@ import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
 import { ClientTls } from './client-tls.js';
 import { ConfiguredUsers } from './configured-users.js';
+import { Guests, OWN_FOR_GUESTS } from './guests.js';
 import { metricsSource } from './metrics-source.js';
 import { clientPlaces, IDLE_TICK_MS, upstreamOptions } from './options.js';
 
@@ -104,6 +106,8 @@ class RunningProxy implements App {
   readonly #config: Config;
   readonly #log: Logger;
   readonly #users: ConfiguredUsers;
+  /** Null unless `auth: passthrough`. */
+  readonly #guests: Guests | null;
   readonly #services: RelayServices;
   readonly #forks: ForkGuard | null;
   readonly #contact: ServerContact;
@@ -128,13 +132,16 @@ class RunningProxy implements App {
     this.#log = log;
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
     this.#users = new ConfiguredUsers(config, new PasswordHasher(), log);
-    const users = this.#users.local;
+    const { local } = this.#users;
     const pools = this.#newPools(upstream);
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
     this.#catalogueSessions = new CatalogueSessions(upstream);
     const holds = new HoldRegister(digest);
     const keys = new RsaKeys();
+    this.#guests =
+      config.auth === 'passthrough' ? new Guests(config, local, upstream, () => this.#services) : null;
+    const users = this.#guests?.users ?? local;
     this.#forks = openForkGuard({ mode: config.forkGuard, ports: () => this.#tcpPorts(), log });
     this.#services = {
       upstream,
@@ -164,7 +171,7 @@ class RunningProxy implements App {
         socketShared: (shared) =>
           log.warn(shared, 'two processes use one client connection, opened before a fork: it was closed'),
       },
-      termsOf: (name) => this.#users.termsOf(name),
+      termsOf: (name) => this.#termsOf(name),
       authentication: ({ scramble, secure, remote, fingerprint }) => {
         const server = upstream.facts?.info;
         if (server === undefined) throw new TypeError('a client is connected before the server is known');
@@ -302,6 +309,10 @@ class RunningProxy implements App {
     this.#settle(null);
   }
 
+  #termsOf(userName: string): UserTerms {
+    return this.#guests?.termsOf(userName) ?? this.#users.termsOf(userName);
+  }
+
   #newPools(upstream: Upstream): ServerPools {
     const log = this.#log;
     const dialLog = new DialLog(log);
@@ -370,8 +381,8 @@ class RunningProxy implements App {
       size,
       rules: {
         reserve,
-        own: OWN_CONNECTIONS * this.#users.size,
-        oneAccount: this.#users.size === 1,
+        own: OWN_CONNECTIONS * this.#users.size + (this.#guests === null ? 0 : OWN_FOR_GUESTS),
+        oneAccount: this.#users.size === 1 && this.#guests === null,
       },
       fleet: fleet !== 'off',
       apply: (limit) => {
@@ -427,6 +438,7 @@ class RunningProxy implements App {
       killer.watch(client.account);
     }
     killer.secondPassed();
+    this.#guests?.sweep();
   }
 }
 

@@ -48,7 +48,11 @@ function secondsOf(milliseconds: number): number {
   return Math.ceil(milliseconds / IDLE_TICK_MS);
 }
 
-export function termsOf(config: Config, { limits }: ClientUser, account: ServerAccount): UserTerms {
+export function termsOf(
+  config: Config,
+  { limits }: Pick<ClientUser, 'limits'>,
+  account: ServerAccount,
+): UserTerms {
   return {
     account,
     timeLimits: {

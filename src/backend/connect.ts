@@ -5,6 +5,9 @@ import type { ServerInfo } from '../session/server-info.js';
 import { type LoginFailure, login, type ServerGreeting } from './mysql2-adapter.js';
 import { addressText, type ServerAddress, ServerChannel } from './server-channel.js';
 
+/** MariaDB's for an account that takes no password. */
+const ACCESS_DENIED_NO_PASSWORD = 1698;
+
 /** What kept a session from being opened; decides who is told and whether trying again makes sense. */
 export const Refusal = {
   /** User, password, authentication plugin or host: the same answer every time. */
@@ -44,6 +47,11 @@ export class ServerConnectError extends BouncerError {
   /** True: trying again gives the same answer, so those who wait need not. */
   get fatalToWaiters(): boolean {
     return this.refused === Refusal.Credentials || this.refused === Refusal.Schema;
+  }
+
+  /** True: user or password are wrong (or there is no such user). */
+  get accessDenied(): boolean {
+    return this.errno === ServerError.AccessDenied.errno || this.errno === ACCESS_DENIED_NO_PASSWORD;
   }
 
   /** True: the server has no connection left, for nobody. */

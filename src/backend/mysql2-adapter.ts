@@ -117,6 +117,8 @@ class LoginStream extends EventEmitter {
   #greeting: ServerGreeting | null = null;
   #sequenceId = 0;
   #settled = false;
+  /** The server asks for a method that there is not: it has been told so, and its own answer is awaited. */
+  #parting: Error | null = null;
 
   constructor(channel: ServerChannel, callbacks: LoginCallbacks) {
     super();
@@ -131,7 +133,7 @@ class LoginStream extends EventEmitter {
 
   /** mysql2's side: Writable. */
   write(bytes: Buffer): boolean {
-    if (this.#settled) return true;
+    if (this.#settled || this.#parting !== null) return true;
     this.#sequenceId = nextSequence(bytes);
     this.#channel.write(bytes);
     return true;
@@ -152,13 +154,25 @@ class LoginStream extends EventEmitter {
   }
 
   fail(cause: Error): void {
-    this.#fail({ cause });
+    if (this.#parting !== null || !hasNoMethod(cause)) this.#fail({ cause });
+    else this.#part(cause);
+  }
+
+  /**
+   * Whoever hangs up in the midst of a handshake is an error to the server, and after some of them (max_connect_errors) it lets
+   * nobody in from this host. No answer at all ends with its ERR instead.
+   */
+  #part(cause: Error): void {
+    if (this.#settled) return;
+    this.#parting = cause;
+    this.#channel.write(Buffer.of(0, 0, 0, this.#sequenceId));
+    this.#sequenceId = (this.#sequenceId + 1) & 0xff;
   }
 
   #fail(failure: LoginFailure): void {
     if (this.#settled) return;
     this.#settle();
-    this.#callbacks.onFailed(failure);
+    this.#callbacks.onFailed(this.#parting === null ? failure : { cause: this.#parting });
   }
 
   #settle(): void {
@@ -188,6 +202,11 @@ class LoginStream extends EventEmitter {
         this.#fail({ err: parseErr(packet, HEADER_SIZE, packet.length) });
         return;
       }
+      if (this.#parting !== null) {
+        // It would let us in without any password, or asks for more.
+        this.#fail({ cause: this.#parting });
+        return;
+      }
       // mysql2 would only print a warning, on the console.
       if (packet[3] !== this.#sequenceId) throw new MalformedPacketError('packets out of order');
       this.#sequenceId = nextSequence(packet);
@@ -199,6 +218,13 @@ class LoginStream extends EventEmitter {
     }
     this.emit('data', packet);
   }
+}
+
+function hasNoMethod(cause: Error): boolean {
+  return (
+    'code' in cause &&
+    (cause.code === 'AUTH_SWITCH_PLUGIN_ERROR' || cause.code === 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED')
+  );
 }
 
 function nextSequence(packet: Buffer): number {

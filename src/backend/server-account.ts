@@ -1,4 +1,5 @@
 import type { Baseline } from '../session/profile.js';
+import type { ServerConnectError } from './connect.js';
 
 /** What a login is made of. SHA1(password) will do for an account with mysql_native_password. */
 export type ServerPassword = { readonly password: string } | { readonly passwordSha1: Buffer };
@@ -6,9 +7,20 @@ export type ServerPassword = { readonly password: string } | { readonly password
 /** A password that the server has refused is tried again after this time, in ms: servers lock accounts for such attempts. */
 const TRY_AGAIN_MS = 60_000;
 
+/** Told how the proxy's own logins as a user end: error null where the server has taken the password. */
+export type OnServerLogin = (password: string, error: ServerConnectError | null) => void;
+
 /** A user of the server on whose sessions clients run. */
 export class ServerAccount {
   readonly user: string;
+  /**
+   * Not null for a user that came with its clients, and whom the proxy forgets some time after they have gone (pass-through).
+   * There may be thousands, so nothing is kept open for each of them, or looked at every so often.
+   */
+  readonly onLogin: OnServerLogin | null;
+  /** A guest's password that the server does not take: it is not tried again until then, on the scale of performance.now(). */
+  refusal: { readonly password: string; readonly error: ServerConnectError; readonly until: number } | null =
+    null;
   readonly #passwords: () => string | readonly ServerPassword[];
   /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
   loginBaseline: Baseline | null = null;
@@ -22,9 +34,19 @@ export class ServerAccount {
    * @param passwords - asked at each login, since a secret may change while the proxy runs; where there are several, the first
    *   is the one that is meant to work
    */
-  constructor(user: string, passwords: () => string | readonly ServerPassword[]) {
+  constructor(
+    user: string,
+    passwords: () => string | readonly ServerPassword[],
+    onLogin: OnServerLogin | null = null,
+  ) {
     this.user = user;
+    this.onLogin = onLogin;
     this.#passwords = passwords;
+  }
+
+  /** Came with its clients: see {@link onLogin}. */
+  get isGuest(): boolean {
+    return this.onLogin !== null;
   }
 
   /** What to log in with, one after the other until the server takes it. @param now - in ms, monotonic */

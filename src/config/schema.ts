@@ -285,6 +285,26 @@ export const KEYS = {
       'A process that forks with an open connection shares it with its child, and either may read what the other has asked for. On Linux the proxy can see that before it answers, for clients on the same host or in the same pod whose processes it may look at (of the same user, or as root): such a connection is closed with an error that names the processes, and each of them connects anew. `auto`: look where that is possible, and say once where it is not. `on`: the same, but do not start where nothing at all can be seen. `off`: only what shows in the connection itself is noticed, when rows may have gone astray already. It is never closed within a transaction, nor while the client holds a server session.',
     reloadable: false,
   }),
+  auth: key(oneOf(['users', 'passthrough']), {
+    group: 'clients',
+    placeholder: 'WHO',
+    defaultText: 'users',
+    summary:
+      "who may log in: users, those of the configuration, or passthrough, the server's own accounts as well",
+    detail:
+      "`users`: the upstream URL's user and those of `users`. `passthrough`: whoever is not among them logs in with an account of the server's. The client is asked for the password itself (caching_sha2_password: over TLS, a unix socket or loopback in clear, else encrypted with the proxy's RSA key), the proxy tries it on the server, and the client works on sessions of that account. What the server answers is what the client gets; a password that it has taken is remembered for `passthrough_expiry`, in memory only. The server sees the proxy's address in place of the client's: the host part of an account (`'app'@'10.1.%'`) says nothing here, and accounts must be allowed to log in from where the proxy is.",
+    reloadable: false,
+  }),
+  passthrough_expiry: key(duration(1_000), {
+    group: 'clients',
+    placeholder: 'DURATION',
+    defaultText: '5m',
+    summary:
+      'how long a password that the server has taken is taken again without asking it (auth: passthrough)',
+    detail:
+      'From the last time that the server took it, from a client or from the proxy itself when it opened a session. A password that was changed on the server works here for so long at most, and not for another login once the server has refused it to the proxy. As on the server itself, clients that are logged in stay so. At least 1s. The password is kept as long as clients of the user are connected, since sessions are opened with it, and is gone when they have left and this time is over.',
+    reloadable: false,
+  }),
   users: keyWithoutDefault(
     z
       .array(userSchema, { error: () => 'must be a list of users, each with a name and a password' })

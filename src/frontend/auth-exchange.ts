@@ -1,9 +1,11 @@
 import {
   AuthPlugin,
   CachingSha2,
+  ClearMethod,
   encodeAuthMoreData,
   encodeAuthSignal,
   encodeAuthSwitchRequest,
+  encodeClearSwitchRequest,
 } from '../protocol/auth-packets.js';
 import {
   certificateProof,
@@ -88,10 +90,13 @@ export interface AuthRequest {
    * whose own default is another method, and both C libraries in COM_CHANGE_USER, send an empty one that means "ask me".
    */
   readonly answersScramble: boolean;
+  /** What the client's library calls itself (`_client_name`), where it does. */
+  readonly clientName?: string | undefined;
 }
 
 type State = 'new' | 'switched' | 'full' | 'key_sent' | 'over';
-type Verdict = 'right' | 'wrong' | 'unfit' | 'unknown';
+/** `ask`: for no password, where somebody else has to say whether that is right. */
+type Verdict = 'right' | 'wrong' | 'unfit' | 'unknown' | 'ask';
 
 /**
  * One authentication, of a login or of COM_CHANGE_USER, as a machine over packets: it reads and writes no socket. Steps come
@@ -100,6 +105,7 @@ type Verdict = 'right' | 'wrong' | 'unfit' | 'unknown';
  *     native:        response -> accepted | denied
  *     caching_sha2:  response -> accepted with 0x03 | 0x04 -> password in clear (secure) or 0x02 -> key -> RSA -> ...
  *     either:        [AuthSwitchRequest ->] response ...
+ *     clear:         AuthSwitchRequest -> password in clear (secure) -> accepted | denied
  *
  * Unknown users go through all of it like known ones and are denied in its end.
  */
@@ -109,6 +115,8 @@ export class AuthExchange {
   #candidate: AuthCandidate | null = null;
   #user = '';
   #plugin: AuthPlugin = AuthPlugin.Native;
+  /** In place of {@link #plugin}. */
+  #clearMethod: ClearMethod | null = null;
   #usedPassword = false;
   /** All that may prove the user; one, or two while a password is replaced. */
   #credentials: readonly Credential[] = [];
@@ -124,18 +132,26 @@ export class AuthExchange {
     return this.#usedPassword;
   }
 
+  /** A client that leaves now may have left because it does not know how to answer: it was asked for the password itself. */
+  get awaitsPassword(): boolean {
+    const asked = this.#credentials.some(({ asksElsewhere }) => asksElsewhere === true);
+    return asked && (this.#state === 'switched' || this.#state === 'full' || this.#state === 'key_sent');
+  }
+
   /** The method in use. */
   get plugin(): AuthPlugin {
     return this.#plugin;
   }
 
   /** @param sequenceId that of the packet to be sent, here and below */
-  begin(request: AuthRequest, sequenceId: number): AuthStep {
+  begin(request: AuthRequest, sequenceId: number): AuthStep | Promise<AuthStep> {
     const candidate = this.#context.users.find(request.user, this.#context.host);
     const { credential, former } = candidate;
     this.#candidate = candidate;
     this.#credentials = former ? [credential, former] : [credential];
     this.#user = request.user;
+    const clearMethod = this.#clearMethodFor(request);
+    if (clearMethod !== null) return this.#switchToClear(clearMethod, sequenceId);
     const wanted = request.plugin ?? AuthPlugin.Native;
     const plugin = this.#plugins.find((name) => name === wanted);
     if (plugin === undefined) {
@@ -155,6 +171,10 @@ export class AuthExchange {
   receive(payload: Buffer, sequenceId: number): AuthStep | Promise<AuthStep> {
     switch (this.#state) {
       case 'switched':
+        if (this.#clearMethod !== null) {
+          this.#usedPassword = payload.length > 1;
+          return this.#checkClear(payload.length === 0 ? NO_PASSWORD : payload);
+        }
         this.#usedPassword = !isEmpty(payload, this.#plugin);
         return this.#conclude(this.#verify(payload), sequenceId);
       case 'full':
@@ -190,7 +210,10 @@ export class AuthExchange {
   }
 
   #verifyOne(credential: Credential, response: Buffer): Verdict {
-    if (isEmpty(response, this.#plugin)) return credential.acceptsEmpty ? 'right' : 'wrong';
+    if (isEmpty(response, this.#plugin)) {
+      if (credential.acceptsEmpty) return 'right';
+      return credential.asksElsewhere ? 'ask' : 'wrong';
+    }
     switch (this.#plugin) {
       case AuthPlugin.Native: {
         if (response.length !== ResponseLength.Native) return 'unfit';
@@ -209,7 +232,7 @@ export class AuthExchange {
     }
   }
 
-  #conclude(verdict: Verdict, sequenceId: number): AuthStep {
+  #conclude(verdict: Verdict, sequenceId: number): AuthStep | Promise<AuthStep> {
     switch (verdict) {
       case 'right':
         return this.#accept(
@@ -221,10 +244,25 @@ export class AuthExchange {
       case 'unknown':
         this.#state = 'full';
         return { kind: 'send', packet: encodeAuthSignal(sequenceId, CachingSha2.FullAuthNeeded) };
+      case 'ask':
+        return this.#checkPassword(Buffer.alloc(0));
       case 'wrong':
       case 'unfit':
         return this.#deny('wrong_password');
     }
+  }
+
+  /** For a client whose own way of caching_sha2_password would need what it may not have. */
+  #clearMethodFor({ canSwitch, clientName }: AuthRequest): ClearMethod | null {
+    const asked = this.#credentials.every(({ asksElsewhere }) => asksElsewhere === true);
+    if (!asked || !canSwitch || !this.#context.secure || clientName === undefined) return null;
+    return CLEAR_METHODS.get(clientName) ?? null;
+  }
+
+  #switchToClear(method: ClearMethod, sequenceId: number): AuthStep {
+    this.#clearMethod = method;
+    this.#state = 'switched';
+    return { kind: 'send', packet: encodeClearSwitchRequest(sequenceId, method) };
   }
 
   #switch(plugin: AuthPlugin, sequenceId: number): AuthStep {
@@ -306,6 +344,17 @@ export class AuthExchange {
 }
 
 const EMPTY = Buffer.alloc(0);
+const NO_PASSWORD = Buffer.alloc(1);
+
+/**
+ * Libraries that send a password in clear when asked to, but not within caching_sha2_password: PyMySQL takes its own word for
+ * what is secure, so that over loopback it needs a package for RSA; MariaDB's for Java has to be told that it may ask for a key.
+ * Asked only where nobody else can read the connection.
+ */
+const CLEAR_METHODS: ReadonlyMap<string, ClearMethod> = new Map([
+  ['pymysql', ClearMethod.Clear],
+  ['MariaDB Connector/J', ClearMethod.Dialog],
+]);
 
 /** Longest password that caching_sha2_password takes, in bytes (`MAX_PLAINTEXT_LENGTH`): hashing time grows with its square. */
 const MAX_PASSWORD_LENGTH = 256;

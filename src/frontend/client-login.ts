@@ -192,6 +192,15 @@ export class ClientLogin implements Expiring {
     this.#release();
     if (this.#state === 'over') return;
     this.#over('left');
+    if (this.#machine?.awaitsPassword === true) {
+      // Some libraries give up without a word: their own error names the method, but not what to do.
+      this.#services.log.warn(
+        { ...this.#logFields(), user: this.#machine.response?.user.slice(0, 128) },
+        'client left when it was asked for its password, as auth: passthrough does: its library must know caching_sha2_password, ' +
+          'and over plain TCP be allowed to ask for the public key (allowPublicKeyRetrieval), or use TLS; or list the user in users',
+      );
+      return;
+    }
     // Health checks and port scans do this all day.
     this.#services.log.debug(this.#logFields(), 'client left before it was logged in');
   };

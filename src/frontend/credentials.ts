@@ -23,6 +23,10 @@ export interface Credential {
    * The promise rejects with an error that has `errno` and `sqlState` when it cannot be checked now.
    */
   readonly checkPassword: ((password: Buffer) => Promise<boolean>) | null;
+  /**
+   * Somebody else is asked, by `checkPassword`: for the empty password as well, and however the password comes in clear.
+   */
+  readonly asksElsewhere?: true;
   /** Told SHA1(password) by each response that was right for `nativeDigest`: what a login on the server can be made of. */
   readonly nativeProven?: ((passwordSha1: Buffer) => void) | undefined;
 }

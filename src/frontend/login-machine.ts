@@ -59,6 +59,11 @@ export class LoginMachine {
     return this.#response;
   }
 
+  /** {@link AuthExchange.awaitsPassword} */
+  get awaitsPassword(): boolean {
+    return this.#exchange.awaitsPassword;
+  }
+
   /**
    * @param sequenceId that of the packet to be sent
    * @throws HandshakeError, MalformedPacketError; the client is beyond help then
@@ -69,7 +74,7 @@ export class LoginMachine {
       : this.#exchange.receive(payload, sequenceId);
   }
 
-  #begin(payload: Buffer, sequenceId: number): LoginStep {
+  #begin(payload: Buffer, sequenceId: number): LoginStep | Promise<AuthStep> {
     switch (classifyLoginPacket(payload)) {
       case 'ssl_request':
         return this.#startTls();
@@ -92,7 +97,7 @@ export class LoginMachine {
     }
   }
 
-  #authenticate(response: HandshakeResponse, sequenceId: number): AuthStep {
+  #authenticate(response: HandshakeResponse, sequenceId: number): AuthStep | Promise<AuthStep> {
     this.#response = response;
     const tls = this.#tls;
     if (tls.kind === 'required') return NO_TLS;
@@ -113,6 +118,7 @@ export class LoginMachine {
         response: response.authResponse,
         canSwitch,
         answersScramble: response.plugin === this.#context.announced,
+        clientName: response.attributes.get('_client_name'),
       },
       sequenceId,
     );

@@ -94,6 +94,10 @@ export class LocalUsers implements Authenticator {
     return known.admits === null || known.admits(host) ? known.candidate : { ...decoy, elsewhere: true };
   }
 
+  has(name: string): boolean {
+    return this.#known.has(name);
+  }
+
   /** Whether anybody at all may log in from this address. */
   admits(host: string): boolean {
     for (const { admits } of this.#known.values()) if (admits === null || admits(host)) return true;

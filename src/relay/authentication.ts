@@ -22,6 +22,6 @@ export interface AuthenticationRequest {
 
 /** One COM_CHANGE_USER: as strict as a login. */
 export interface Authentication {
-  begin(request: AuthenticationRequest, sequenceId: number): AuthenticationStep;
+  begin(request: AuthenticationRequest, sequenceId: number): AuthenticationStep | Promise<AuthenticationStep>;
   receive(payload: Buffer, sequenceId: number): AuthenticationStep | Promise<AuthenticationStep>;
 }

@@ -1,5 +1,5 @@
 import { Capability, HEADER_SIZE, ServerError } from '../protocol/constants.js';
-import { encodeErrPacket } from '../protocol/generic-response.js';
+import { type ErrPacket, encodeErrPacket } from '../protocol/generic-response.js';
 import { type ChangeUserCommand, decodeChangeUser } from '../protocol/handshake-change-user.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { Authentication, AuthenticationStep } from './authentication.js';
@@ -48,7 +48,7 @@ export class ChangeUser {
       return;
     }
     this.#command = command;
-    const step = this.#authentication.begin(
+    const begun = this.#authentication.begin(
       {
         user: command.user,
         plugin: command.plugin,
@@ -58,7 +58,7 @@ export class ChangeUser {
       },
       1,
     );
-    this.#take(step, 1);
+    this.#await(begun, 1);
   }
 
   /** The client's next packet. */
@@ -68,6 +68,10 @@ export class ChangeUser {
       Buffer.from(buf.subarray(start + HEADER_SIZE, end)),
       sequenceId,
     );
+    this.#await(step, sequenceId);
+  }
+
+  #await(step: AuthenticationStep | Promise<AuthenticationStep>, sequenceId: number): void {
     if (!(step instanceof Promise)) {
       this.#take(step, sequenceId);
       return;
@@ -75,8 +79,7 @@ export class ChangeUser {
     step.then(
       (result) => this.#take(result, sequenceId),
       (error: unknown) => {
-        const text = error instanceof Error ? error.message : String(error);
-        this.#host.send(encodeErrPacket(sequenceId, clientError(ServerError.UnknownError, text)));
+        this.#host.send(encodeErrPacket(sequenceId, asErr(error)));
         this.#host.userNotChanged();
       },
     );
@@ -100,4 +103,13 @@ export class ChangeUser {
         });
     }
   }
+}
+
+/** What kept the password from being checked. */
+function asErr(error: unknown): ErrPacket {
+  if (!(error instanceof Error)) return clientError(ServerError.UnknownError, String(error));
+  const { errno, sqlState } = error as Partial<ErrPacket>;
+  return typeof errno === 'number' && typeof sqlState === 'string'
+    ? { errno, sqlState, message: error.message }
+    : clientError(ServerError.UnknownError, error.message);
 }

@@ -103,6 +103,10 @@ export class KnownSchemas {
     schemas.add(schema);
   }
 
+  forgetAccount(account: ServerAccount): void {
+    this.#byAccount.delete(account);
+  }
+
   forget(account: ServerAccount, schema: string): void {
     this.#byAccount.get(account)?.delete(schema);
   }

@@ -66,6 +66,8 @@ t.test('defaults', async (t) => {
     clientLoginTimeout: 10_000,
     maxPacketSize: 1_073_741_824,
     forkGuard: 'auto',
+    auth: 'users',
+    passthroughExpiry: 300_000,
     unixSocketMode: 0o777,
     unixSocketOwner: null,
     unixSocketGroup: null,
@@ -171,6 +173,16 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['8h', 28_800_000],
     ['0', 0],
     ['1s', 1_000],
+  ],
+  auth: [
+    ['passthrough', 'passthrough'],
+    ['users', 'users'],
+    ['passthrough', 'passthrough'],
+  ],
+  passthrough_expiry: [
+    ['1s', 1_000],
+    ['5m', 300_000],
+    ['1h', 3_600_000],
   ],
   max_packet_size: [
     ['1KiB', 1_024],
