@@ -84,9 +84,13 @@ export const RULES: readonly Rule[] = [
       ),
   },
   {
-    name: 'a certificate is required with TLS',
+    name: 'a certificate is required over TCP',
     fits: (cell) =>
-      cell.mode === 'verify' && cell.tls.options !== null && !cell.tls.certified && !isOld(cell),
+      cell.mode === 'verify' &&
+      cell.transport !== 'unix' &&
+      cell.tls.options !== null &&
+      !cell.tls.certified &&
+      !isOld(cell),
     means: (cell) => denied(cell),
   },
   { name: "MySQL 4.0's protocol and hash", fits: isOld, means: tooOld },

@@ -1,9 +1,0 @@
-import t from 'tap';
-import { NO_TLS, testMatrix } from './run-matrix.js';
-
-await testMatrix(t, {
-  flavor: 'mariadb',
-  byChange: false,
-  stations: async (world) => [await world.plain(), await world.users()],
-  tlsRows: () => [NO_TLS],
-});
