@@ -10,6 +10,7 @@ import { VERSION } from '../config/version.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import { openForkGuard } from '../fork-guard/open-fork-guard.js';
 import { AuthExchange } from '../frontend/auth-exchange.js';
+import { AuthWatch } from '../frontend/auth-watch.js';
 import { Frontend } from '../frontend/frontend.js';
 import { announcedPlugin } from '../frontend/greeter.js';
 import { PasswordHasher } from '../frontend/password-hasher.js';
@@ -127,6 +128,7 @@ class RunningProxy implements App {
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
     this.#users = new ConfiguredUsers(config, new PasswordHasher(), log);
     const users = this.#users.local;
+    const observer = new AuthWatch({ free: config.failedLoginLimit, log });
     const pools = this.#newPools(upstream);
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
@@ -168,7 +170,7 @@ class RunningProxy implements App {
         if (server === undefined) throw new TypeError('a client is connected before the server is known');
         const announced = announcedPlugin(server);
         const host = remote.kind === 'tcp' ? remote.address : 'localhost';
-        return new AuthExchange({ users, keys, scramble, announced, secure, host });
+        return new AuthExchange({ users, keys, scramble, announced, secure, host, observer });
       },
     };
     const first = this.#users.termsOf(config.upstream.user).account;
@@ -183,6 +185,8 @@ class RunningProxy implements App {
       users,
       keys,
       log,
+      observer,
+      admits: (host) => users.admits(host),
       serverInfo: () => upstream.facts?.info ?? null,
       whenServerKnown: () => this.#contact.known(config.queryWaitTimeout),
       nextConnectionId: () => this.#services.clients.nextId(),

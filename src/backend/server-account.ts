@@ -9,6 +9,8 @@ const TRY_AGAIN_MS = 60_000;
 /** A user of the server on whose sessions clients run. */
 export class ServerAccount {
   readonly user: string;
+  /** Names its pools: a session of one account is never lent to another's client, also where both log in as the same user. */
+  readonly poolName: string;
   readonly #passwords: () => string | readonly ServerPassword[];
   /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
   loginBaseline: Baseline | null = null;
@@ -21,9 +23,11 @@ export class ServerAccount {
   /**
    * @param passwords - asked at each login, since a secret may change while the proxy runs; where there are several, the first
    *   is the one that is meant to work
+   * @param poolName - of no other account
    */
-  constructor(user: string, passwords: () => string | readonly ServerPassword[]) {
+  constructor(user: string, passwords: () => string | readonly ServerPassword[], poolName = user) {
     this.user = user;
+    this.poolName = poolName;
     this.#passwords = passwords;
   }
 

@@ -17,13 +17,7 @@ export type AuthStep =
   /** Send this and hand the client's next packet to {@link AuthExchange.receive}. */
   | { readonly kind: 'send'; readonly packet: Buffer }
   /** The user is who it says. `preface`, when not null, goes out before the OK, whose sequence id is then one higher. */
-  | {
-      readonly kind: 'accepted';
-      readonly user: UserEntry;
-      readonly preface: Buffer | null;
-      /** By the second of two passwords: see {@link AuthCandidate.former}. */
-      readonly former: boolean;
-    }
+  | { readonly kind: 'accepted'; readonly user: UserEntry; readonly preface: Buffer | null }
   /** Send this as ERR, but not before `held`; a login ends with it. `reason` is for us alone. */
   | {
       readonly kind: 'denied';
@@ -39,8 +33,13 @@ export type AuthStep =
  */
 export type DenialReason = 'unknown_user' | 'elsewhere' | 'wrong_password' | 'not_encrypted' | 'old_method';
 
-/** Told of every denial. @returns what the client's answer has to wait for; null: nothing */
-export type OnDenied = (host: string, user: string, reason: DenialReason) => Promise<void> | null;
+/** Told of how authentications end. */
+export interface AuthObserver {
+  /** @returns what the client's answer has to wait for; null: nothing */
+  denied(host: string): Promise<void> | null;
+  /** By the second of two passwords: see {@link AuthCandidate.former}. */
+  formerProven(user: string, host: string): void;
+}
 
 export interface AuthContext {
   readonly users: Authenticator;
@@ -53,7 +52,7 @@ export interface AuthContext {
   readonly secure: boolean;
   /** The client's host as errors name it: its address, or `localhost` over a unix socket. */
   readonly host: string;
-  readonly onDenied?: OnDenied;
+  readonly observer?: AuthObserver | undefined;
 }
 
 export interface AuthRequest {
@@ -257,7 +256,8 @@ export class AuthExchange {
     const user = (this.#candidate as AuthCandidate).user;
     if (user === null) return this.#deny('unknown_user');
     this.#state = 'over';
-    return { kind: 'accepted', user, preface, former: this.#proven > 0 };
+    if (this.#proven > 0) this.#context.observer?.formerProven(user.name, this.#context.host);
+    return { kind: 'accepted', user, preface };
   }
 
   #deny(what: DenialReason): AuthStep {
@@ -265,8 +265,8 @@ export class AuthExchange {
     const candidate = this.#candidate;
     const reason =
       candidate?.elsewhere === true ? 'elsewhere' : candidate?.user === null ? 'unknown_user' : what;
-    const { host, onDenied } = this.#context;
-    const held = onDenied?.(host, this.#user, reason) ?? null;
+    const { host, observer } = this.#context;
+    const held = observer?.denied(host) ?? null;
     return { kind: 'denied', err: accessDenied(this.#user, host, this.#usedPassword), reason, held };
   }
 

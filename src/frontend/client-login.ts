@@ -5,13 +5,13 @@ import { CLIENT_CAPABILITIES } from '../protocol/handshake-capabilities.js';
 import type { HandshakeResponse } from '../protocol/handshake-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { ServerInfo } from '../session/server-info.js';
-import type { AuthStep } from './auth-exchange.js';
+import type { AuthObserver, AuthStep } from './auth-exchange.js';
 import type { ReleaseSlot } from './client-slots.js';
 import type { DeadlineList, Expiring } from './deadline-list.js';
 import { badHandshake, HandshakeError, hasErrPacket } from './errors.js';
 import { announcedPlugin, type Greeter } from './greeter.js';
 import type { Lingering } from './lingering.js';
-import type { FrontendLog } from './log.js';
+import type { FrontendLog, LogBurst } from './log.js';
 import { LoginMachine } from './login-machine.js';
 import { LoginPacketReader, MAX_LOGIN_BYTES } from './login-packet-reader.js';
 import type { LoginResult, RemoteAddress } from './login-result.js';
@@ -31,6 +31,9 @@ export interface LoginServices {
   readonly deadlines: DeadlineList<ClientLogin>;
   readonly lingering: Lingering;
   readonly log: FrontendLog;
+  /** Of denials. */
+  readonly denialLog: LogBurst;
+  readonly observer: AuthObserver | undefined;
   /** null while no server session has been opened yet. The same object for as long as nothing changes. */
   readonly serverInfo: () => ServerInfo | null;
   /** Rejects, when the wait is given up, with an error that has `errno` and `sqlState`: clients get it for a greeting. */
@@ -113,6 +116,7 @@ export class ClientLogin implements Expiring {
         announced: announcedPlugin(server),
         secure: isSecure(this.#remoteAddress()),
         host: hostName(this.#remoteAddress()),
+        observer: this.#services.observer,
       },
       CLIENT_CAPABILITIES,
     );
@@ -182,16 +186,7 @@ export class ClientLogin implements Expiring {
         this.#socket.write(step.packet);
         return;
       case 'denied':
-        this.#services.log.warn(
-          {
-            ...this.#logFields(),
-            user: machine.response?.user.slice(0, 128),
-            errno: step.err.errno,
-            reason: step.reason,
-          },
-          'login denied',
-        );
-        this.#finish('denied', step.err);
+        this.#denied(machine, step);
         return;
       case 'accepted':
         if (machine.response === null || this.#scramble === null)
@@ -199,6 +194,24 @@ export class ClientLogin implements Expiring {
         this.#handOver(machine.response, this.#scramble, step.user, step.preface);
         return;
     }
+  }
+
+  #denied(machine: LoginMachine, step: AuthStep & { readonly kind: 'denied' }): void {
+    const more = this.#services.denialLog.pass();
+    if (more !== null) {
+      const user = machine.response?.user.slice(0, 128);
+      const fields = { ...this.#logFields(), user, errno: step.err.errno, reason: step.reason };
+      this.#services.log.warn(more === 0 ? fields : { ...fields, more }, 'login denied');
+    }
+    if (step.held === null) {
+      this.#finish('denied', step.err);
+      return;
+    }
+    this.#state = 'checking';
+    this.#socket.pause();
+    void step.held.then(() => {
+      if (this.#state === 'checking') this.#finish('denied', step.err);
+    });
   }
 
   #handOver(response: HandshakeResponse, scramble: Buffer, user: UserEntry, preface: Buffer | null): void {
@@ -276,7 +289,7 @@ export class ClientLogin implements Expiring {
 const EMPTY = Buffer.alloc(0);
 const IPV4_MAPPED = '::ffff:';
 
-function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
+export function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
   if (kind === 'unix') return { kind };
   // Gone already, when there is none.
   const address = socket.remoteAddress ?? 'unknown';
@@ -293,6 +306,6 @@ function isSecure(remote: RemoteAddress): boolean {
 }
 
 /** As the servers name a client's host in errors when they don't resolve names. */
-function hostName(remote: RemoteAddress): string {
+export function hostName(remote: RemoteAddress): string {
   return remote.kind === 'unix' ? 'localhost' : remote.address;
 }

@@ -4,7 +4,8 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 export type AuthenticationStep =
   | { readonly kind: 'send'; readonly packet: Buffer }
   | { readonly kind: 'accepted'; readonly user: { readonly name: string }; readonly preface: Buffer | null }
-  | { readonly kind: 'denied'; readonly err: ErrPacket };
+  /** The client is told once `held` is over. */
+  | { readonly kind: 'denied'; readonly err: ErrPacket; readonly held: Promise<void> | null };
 
 export interface AuthenticationRequest {
   readonly user: string;

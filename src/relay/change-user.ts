@@ -8,6 +8,9 @@ import { clientError, malformedCommand } from './client-errors.js';
 /** What a COM_CHANGE_USER needs of the connection that it came on. */
 export interface ChangeUserHost {
   send(packet: Buffer): void;
+  /** The client's packets are to wait until {@link takePackets}, or until the change is over. */
+  keepPackets(): void;
+  takePackets(): void;
   /** The client is who it says: it begins anew. `sequenceId`: of the OK. */
   userChanged(command: ChangeUserCommand, userName: string, sequenceId: number): void;
   /** The change of user failed; the client has been told. */
@@ -66,8 +69,12 @@ export class ChangeUser {
       this.#take(step, sequenceId);
       return;
     }
+    this.#host.keepPackets();
     step.then(
-      (result) => this.#take(result, sequenceId),
+      (result) => {
+        this.#take(result, sequenceId);
+        if (result.kind === 'send') this.#host.takePackets();
+      },
       (error: unknown) => {
         const text = error instanceof Error ? error.message : String(error);
         this.#host.send(encodeErrPacket(sequenceId, clientError(ServerError.UnknownError, text)));
@@ -81,10 +88,19 @@ export class ChangeUser {
       case 'send':
         this.#host.send(step.packet);
         return;
-      case 'denied':
-        this.#host.send(encodeErrPacket(sequenceId, step.err));
-        this.#host.userNotChanged();
+      case 'denied': {
+        const tell = (): void => {
+          this.#host.send(encodeErrPacket(sequenceId, step.err));
+          this.#host.userNotChanged();
+        };
+        if (step.held === null) {
+          tell();
+          return;
+        }
+        this.#host.keepPackets();
+        void step.held.then(tell);
         return;
+      }
       case 'accepted':
         if (step.preface !== null) this.#host.send(step.preface);
         if (this.#command === null) throw new TypeError('a user was accepted before it asked');

@@ -173,6 +173,17 @@ export class ClientConnection
   }
 
   /** {@link SessionStartHost} */
+  setChanging(takesPackets: boolean): void {
+    if (this.closed) return;
+    if (!takesPackets) {
+      this.suspend();
+      return;
+    }
+    this.#loop.stage = Stage.ChangingUser;
+    this.#loop.pump();
+  }
+
+  /** {@link SessionStartHost} */
   beginAnew(over: () => void): void {
     this.suspend();
     this.statements.clear();

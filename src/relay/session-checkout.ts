@@ -31,7 +31,7 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
     process: AppProcess,
     seeker: SessionSeeker,
   ) {
-    const key = `${account.user}/${capabilities.toString(16)}`;
+    const key = `${account.poolName}/${capabilities.toString(16)}`;
     const withSchema = pools.pool(`${key}/schema`, { account, capabilities, schemaless: false });
     super(withSchema, process);
     this.#pools = pools;

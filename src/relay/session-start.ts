@@ -22,6 +22,8 @@ export interface SessionStartHost {
   sendErr(err: ErrPacket, sequenceId: number): void;
   submit(): void;
   end(): void;
+  /** In the midst of a change of user: its packets wait, or are taken again. */
+  setChanging(takesPackets: boolean): void;
   /** Another user's session takes the place of the one there was. `over`: nothing of that is left on the server. */
   beginAnew(over: () => void): void;
   /** The client is logged in; it waits for the OK. */
@@ -108,6 +110,16 @@ export class SessionStart implements ChangeUserHost {
   /** {@link ChangeUserHost} */
   send(packet: Buffer): void {
     this.#host.send(packet);
+  }
+
+  /** {@link ChangeUserHost} */
+  keepPackets(): void {
+    this.#host.setChanging(false);
+  }
+
+  /** {@link ChangeUserHost} */
+  takePackets(): void {
+    this.#host.setChanging(true);
   }
 
   /** {@link ChangeUserHost} */
