@@ -1,9 +1,10 @@
 import type { ServerAccount, UpstreamOptions } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
-import type { ClientUser } from '../config/users.js';
+import type { ClientUser, UserGuards } from '../config/users.js';
 import { VERSION } from '../config/version.js';
 import { clientsThatFit, openFilesLimit } from '../observability/open-files.js';
 import type { UserTerms } from '../relay/client-identity.js';
+import type { GuardRails } from '../relay/guard-rails.js';
 
 /* What the configuration says, as the parts of the proxy take it. */
 
@@ -48,7 +49,7 @@ function secondsOf(milliseconds: number): number {
   return Math.ceil(milliseconds / IDLE_TICK_MS);
 }
 
-export function termsOf(config: Config, { limits }: ClientUser, account: ServerAccount): UserTerms {
+export function termsOf(config: Config, { limits, guards }: ClientUser, account: ServerAccount): UserTerms {
   return {
     account,
     timeLimits: {
@@ -58,5 +59,11 @@ export function termsOf(config: Config, { limits }: ClientUser, account: ServerA
       clientIdle: secondsOf(limits.clientIdleTimeout ?? config.clientIdleTimeout),
     },
     maxClients: limits.maxClientConn ?? null,
+    rails: railsOf(guards),
   };
+}
+
+function railsOf({ schemas, readOnly }: UserGuards): GuardRails | null {
+  if (schemas === null && !readOnly) return null;
+  return { schemas: schemas === null ? null : new Set(schemas), readOnly };
 }

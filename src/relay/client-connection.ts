@@ -16,6 +16,7 @@ import { classifyAgain, dispatch } from './command-dispatch.js';
 import { CommandLoop, type CommandLoopHost, Stage } from './command-loop.js';
 import { CommandWork } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import type { GuardRails } from './guard-rails.js';
 import type { LearnedAnswer } from './learned-answers.js';
 import type { RelayServices } from './relay-services.js';
 import { ReplyEffects, type ReplyHost } from './reply-effects.js';
@@ -86,6 +87,11 @@ export class ClientConnection
 
   get userName(): string {
     return this.#start.identity.userName;
+  }
+
+  /** {@link CommandTarget} */
+  get rails(): GuardRails | null {
+    return this.#start.identity.rails;
   }
 
   get account(): ServerAccount {

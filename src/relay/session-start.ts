@@ -8,6 +8,7 @@ import { ChangeUser, type ChangeUserHost } from './change-user.js';
 import { ClientIdentity } from './client-identity.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import { schemaRefused } from './guard-rails.js';
 import type { RelayServices } from './relay-services.js';
 import { tooManyOfUser } from './user-places.js';
 import type { VirtualSession } from './virtual-session.js';
@@ -63,7 +64,9 @@ export class SessionStart implements ChangeUserHost {
   /** Answers a login at once where its schema is known to exist, else when a session has it. */
   begin(sequenceId: number): void {
     this.#sequence = sequenceId;
-    const refused = this.#takePlace();
+    const { schema: wanted, rails, userName } = this.#identity;
+    const barred = wanted === null ? null : schemaRefused(rails, userName, wanted);
+    const refused = barred ?? this.#takePlace();
     if (refused !== null) {
       this.failed(refused);
       return;
