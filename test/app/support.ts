@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Test } from 'tap';
 import { ProxiedUser } from '../support/proxied-user.js';
@@ -35,11 +36,12 @@ export async function proxyWithUsers(
   t: Test,
   server: TestServer,
   yaml: (own: TestUser) => string,
-  options: Partial<ProxyOptions> & { readonly files?: Record<string, string>; readonly user?: TestUser } = {},
+  options: Partial<ProxyOptions> & { readonly folder?: string; readonly user?: TestUser } = {},
 ): Promise<Users> {
   const schema = await server.createDatabase();
   const own = options.user ?? (await server.createUser());
-  const folder = t.testdir({ 'mybouncer.yaml': yaml(own), ...options.files });
+  const folder = options.folder ?? t.testdir({});
+  writeFileSync(join(folder, 'mybouncer.yaml'), yaml(own));
   const flags = ['--config', join(folder, 'mybouncer.yaml'), ...(options.flags ?? [])];
   const proxy = await startProxy(t, { upstream: own.url(schema), ...options, flags });
   return new Users(t, server, proxy, schema, own);
