@@ -10,6 +10,7 @@ import { VERSION } from '../config/version.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import { openForkGuard } from '../fork-guard/open-fork-guard.js';
 import { AuthExchange } from '../frontend/auth-exchange.js';
+import { AuthWatch } from '../frontend/auth-watch.js';
 import { Frontend } from '../frontend/frontend.js';
 import { announcedPlugin } from '../frontend/greeter.js';
 import { PasswordHasher } from '../frontend/password-hasher.js';
@@ -133,6 +134,7 @@ class RunningProxy implements App {
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
     this.#users = new ConfiguredUsers(config, new PasswordHasher(), log);
     const { local } = this.#users;
+    const observer = new AuthWatch({ free: config.failedLoginLimit, log });
     const pools = this.#newPools(upstream);
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
@@ -177,7 +179,7 @@ class RunningProxy implements App {
         if (server === undefined) throw new TypeError('a client is connected before the server is known');
         const announced = announcedPlugin(server);
         const host = remote.kind === 'tcp' ? remote.address : 'localhost';
-        return new AuthExchange({ users, keys, scramble, announced, secure, host, fingerprint });
+        return new AuthExchange({ users, keys, scramble, announced, secure, host, fingerprint, observer });
       },
     };
     this.#tls = new ClientTls(config, log);
@@ -196,6 +198,9 @@ class RunningProxy implements App {
       tls: this.#tls.acceptor,
       tlsRequired: this.#tls.required,
       log,
+      observer,
+      // Users of the server's own may come from anywhere.
+      admits: (host) => this.#guests !== null || local.admits(host),
       serverInfo: () => upstream.facts?.info ?? null,
       whenServerKnown: () => this.#contact.known(config.queryWaitTimeout),
       nextConnectionId: () => this.#services.clients.nextId(),

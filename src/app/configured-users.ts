@@ -60,12 +60,22 @@ export class ConfiguredUsers {
     let account = this.#accounts.get(key);
     if (account === undefined) {
       const files = secrets.map((secret) => (secret.kind === 'password' ? this.#files.add(secret) : null));
-      const created = new ServerAccount(user, () => this.#passwords(userName, secrets, files));
+      const passwords = (): ServerPassword[] => this.#passwords(userName, secrets, files);
+      const created = new ServerAccount(user, passwords, { poolName: this.#poolName(user) });
       for (const file of files) file?.changed.push(() => created.passwordChanged());
       this.#accounts.set(key, created);
       account = created;
     }
     return account;
+  }
+
+  /** The user, or `user#2` where another account has it: it logs in with something else. */
+  #poolName(user: string): string {
+    const taken = new Set([...this.#accounts.values()].map(({ poolName }) => poolName));
+    for (let number = 1; ; number++) {
+      const name = number === 1 ? user : `${user}#${number}`;
+      if (!taken.has(name)) return name;
+    }
   }
 
   /** The ones that are meant to work, then what their files said before. */

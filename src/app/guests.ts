@@ -2,6 +2,7 @@ import { Refusal, ServerConnectError } from '../backend/connect.js';
 import { ServerAccount, type Upstream } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
 import { Secret } from '../config/secret.js';
+import { NO_GUARDS } from '../config/users.js';
 import { PassThroughUsers, type ServerUser } from '../frontend/pass-through.js';
 import { ServerTries } from '../frontend/server-tries.js';
 import type { LocalUsers } from '../frontend/users.js';
@@ -94,15 +95,13 @@ export class Guests {
   }
 
   #add(user: ServerUser): void {
-    const account = new ServerAccount(
-      user.name,
-      () => guest.user.password,
-      (password, error) => {
+    const account = new ServerAccount(user.name, () => guest.user.password, {
+      onLogin: (password, error) => {
         if (error === null) this.users.confirmed(guest.user, password);
         else if (error.refused === Refusal.Credentials) guest.user.refused(password);
       },
-    );
-    const guest: Guest = { user, terms: termsOf(this.#config, { limits: {} }, account) };
+    });
+    const guest: Guest = { user, terms: termsOf(this.#config, { limits: {}, guards: NO_GUARDS }, account) };
     this.#byName.set(user.name, guest);
   }
 }

@@ -1,9 +1,10 @@
 import type { ServerAccount, UpstreamOptions } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
-import type { ClientUser } from '../config/users.js';
+import type { ClientUser, UserGuards } from '../config/users.js';
 import { VERSION } from '../config/version.js';
 import { clientsThatFit, openFilesLimit } from '../observability/open-files.js';
 import type { UserTerms } from '../relay/client-identity.js';
+import type { GuardRails } from '../relay/guard-rails.js';
 
 /* What the configuration says, as the parts of the proxy take it. */
 
@@ -50,7 +51,7 @@ function secondsOf(milliseconds: number): number {
 
 export function termsOf(
   config: Config,
-  { limits }: Pick<ClientUser, 'limits'>,
+  { limits, guards }: Pick<ClientUser, 'limits' | 'guards'>,
   account: ServerAccount,
 ): UserTerms {
   return {
@@ -62,5 +63,11 @@ export function termsOf(
       clientIdle: secondsOf(limits.clientIdleTimeout ?? config.clientIdleTimeout),
     },
     maxClients: limits.maxClientConn ?? null,
+    rails: railsOf(guards),
   };
+}
+
+function railsOf({ schemas, readOnly }: UserGuards): GuardRails | null {
+  if (schemas === null && !readOnly) return null;
+  return { schemas: schemas === null ? null : new Set(schemas), readOnly };
 }

@@ -21,6 +21,8 @@ export class ServerAccount {
   /** A guest's password that the server does not take: it is not tried again until then, on the scale of performance.now(). */
   refusal: { readonly password: string; readonly error: ServerConnectError; readonly until: number } | null =
     null;
+  /** Names its pools: a session of one account is never lent to another's client, also where both log in as the same user. */
+  readonly poolName: string;
   readonly #passwords: () => string | readonly ServerPassword[];
   /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
   loginBaseline: Baseline | null = null;
@@ -33,13 +35,18 @@ export class ServerAccount {
   /**
    * @param passwords - asked at each login, since a secret may change while the proxy runs; where there are several, the first
    *   is the one that is meant to work
+   * @param poolName - of no other account
    */
   constructor(
     user: string,
     passwords: () => string | readonly ServerPassword[],
-    onLogin: OnServerLogin | null = null,
+    {
+      poolName = user,
+      onLogin = null,
+    }: { readonly poolName?: string; readonly onLogin?: OnServerLogin | null } = {},
   ) {
     this.user = user;
+    this.poolName = poolName;
     this.onLogin = onLogin;
     this.#passwords = passwords;
   }

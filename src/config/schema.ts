@@ -231,6 +231,15 @@ export const KEYS = {
     detail: '',
     reloadable: false,
   }),
+  failed_login_limit: key(wholeNumber(0, 1_000_000), {
+    group: 'clients',
+    placeholder: 'N',
+    defaultText: '10',
+    summary: 'failed logins from one address before answers to further ones are delayed; 0 for never',
+    detail:
+      'By 250ms, and twice as long each time, up to 4s; until there has been none for a minute. Only refusals wait, never a login that is right: behind one address there may be all workers of a host, of which one has a wrong password. So loopback and unix sockets are no exception. IPv6 addresses count by their first 64 bits. A change of user (COM_CHANGE_USER) counts as a login.',
+    reloadable: true,
+  }),
   query_timeout: key(timeLimit(), {
     group: 'clients',
     placeholder: 'DURATION',

@@ -1,4 +1,4 @@
-import { open } from 'node:fs/promises';
+import { open, stat as stats } from 'node:fs/promises';
 import { decodeText, type PasswordSource, passwordIn, whyUnreadable } from './password-file.js';
 
 /** Longer files are no passwords. */
@@ -90,26 +90,19 @@ export class SecretFiles {
   }
 
   async #lookAt(file: SecretFile): Promise<void> {
-    const handle = await open(file.path, 'r');
-    try {
-      const stat = await handle.stat({ bigint: true });
-      // A pipe has been read to its end, and would be waited for.
-      if (!stat.isFile()) return;
-      const stamp = [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ');
-      if (stamp === file.stamp) return;
-      const buffer = Buffer.alloc(MAX_BYTES);
-      const { bytesRead } = await handle.read(buffer, 0, MAX_BYTES, 0);
-      const { text, failure } = decodeText(file.path, buffer.subarray(0, bytesRead));
-      const read = text === null ? { failure } : passwordIn(file.path, text);
-      if ('failure' in read) {
-        this.#failed(file, read.failure);
-        return;
-      }
-      const settled = BigInt(Date.now()) * 1_000_000n - stat.mtimeNs > YOUNG_NS;
-      this.#read(file, read.password.reveal(), settled ? stamp : null);
-    } finally {
-      await handle.close();
+    const stat = await stats(file.path, { bigint: true });
+    // A pipe has been read to its end, and would be waited for.
+    if (stat.isFIFO()) return;
+    const stamp = [stat.dev, stat.ino, stat.size, stat.mtimeNs, stat.ctimeNs].join(' ');
+    if (stamp === file.stamp) return;
+    const { text, failure } = decodeText(file.path, await readBeginning(file.path));
+    const read = text === null ? { failure } : passwordIn(file.path, text);
+    if ('failure' in read) {
+      this.#failed(file, read.failure);
+      return;
     }
+    const settled = BigInt(Date.now()) * 1_000_000n - stat.mtimeNs > YOUNG_NS;
+    this.#read(file, read.password.reveal(), settled ? stamp : null);
   }
 
   #read(file: SecretFile, password: string, stamp: string | null): void {
@@ -143,5 +136,16 @@ export class SecretFiles {
       { file: file.path, error: failure },
       'a password file cannot be used: what it said before stays in force',
     );
+  }
+}
+
+async function readBeginning(path: string): Promise<Buffer> {
+  const handle = await open(path, 'r');
+  try {
+    const buffer = Buffer.alloc(MAX_BYTES);
+    const { bytesRead } = await handle.read(buffer, 0, MAX_BYTES, 0);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await handle.close();
   }
 }

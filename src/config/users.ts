@@ -38,7 +38,7 @@ export interface UserGuards {
   readonly readOnly: boolean;
 }
 
-const NO_GUARDS: UserGuards = { addresses: null, schemas: null, readOnly: false };
+export const NO_GUARDS: UserGuards = { addresses: null, schemas: null, readOnly: false };
 
 /** A user that clients may log in as, and the account that they then work as. */
 export interface ClientUser {

@@ -33,8 +33,6 @@ export type AuthStep =
       readonly user: UserEntry;
       readonly preface: Buffer | null;
       readonly info: Buffer;
-      /** By the second of two passwords: see {@link AuthCandidate.former}. */
-      readonly former: boolean;
     }
   /** Send this as ERR, but not before `held`; a login ends with it. `reason` is for us alone. */
   | {
@@ -59,8 +57,13 @@ export type DenialReason =
   | 'no_tls'
   | 'certificate';
 
-/** Told of every denial. @returns what the client's answer has to wait for; null: nothing */
-export type OnDenied = (host: string, user: string, reason: DenialReason) => Promise<void> | null;
+/** Told of how authentications end. */
+export interface AuthObserver {
+  /** @returns what the client's answer has to wait for; null: nothing */
+  denied(host: string): Promise<void> | null;
+  /** By the second of two passwords: see {@link AuthCandidate.former}. */
+  formerProven(user: string, host: string): void;
+}
 
 export interface AuthContext {
   readonly users: Authenticator;
@@ -75,7 +78,7 @@ export interface AuthContext {
   readonly host: string;
   /** SHA-256 of the certificate that the client was shown; null without TLS. */
   readonly fingerprint: Buffer | null;
-  readonly onDenied?: OnDenied;
+  readonly observer?: AuthObserver | undefined;
 }
 
 export interface AuthRequest {
@@ -315,7 +318,8 @@ export class AuthExchange {
     const user = (this.#candidate as AuthCandidate).user;
     if (user === null) return this.#deny('unknown_user');
     this.#state = 'over';
-    return { kind: 'accepted', user, preface, info: this.#certificateProof(), former: this.#proven > 0 };
+    if (this.#proven > 0) this.#context.observer?.formerProven(user.name, this.#context.host);
+    return { kind: 'accepted', user, preface, info: this.#certificateProof() };
   }
 
   /** Where the client can check by its password whose certificate it was shown: else no client reads it. */
@@ -332,8 +336,8 @@ export class AuthExchange {
     const candidate = this.#candidate;
     const reason =
       candidate?.elsewhere === true ? 'elsewhere' : candidate?.user === null ? 'unknown_user' : what;
-    const { host, onDenied } = this.#context;
-    const held = onDenied?.(host, this.#user, reason) ?? null;
+    const { host, observer } = this.#context;
+    const held = observer?.denied(host) ?? null;
     return { kind: 'denied', err: accessDenied(this.#user, host, this.#usedPassword), reason, held };
   }
 

@@ -5,13 +5,13 @@ import { CLIENT_CAPABILITIES } from '../protocol/handshake-capabilities.js';
 import type { HandshakeResponse } from '../protocol/handshake-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { ServerInfo } from '../session/server-info.js';
-import type { AuthContext, AuthStep } from './auth-exchange.js';
+import type { AuthContext, AuthObserver, AuthStep } from './auth-exchange.js';
 import type { ReleaseSlot } from './client-slots.js';
 import type { DeadlineList, Expiring } from './deadline-list.js';
 import { badHandshake, HandshakeError, hasErrPacket } from './errors.js';
 import { announcedPlugin, type Greeter } from './greeter.js';
 import type { Lingering } from './lingering.js';
-import type { FrontendLog, LogThrottle } from './log.js';
+import type { FrontendLog, LogBurst, LogThrottle } from './log.js';
 import { LoginMachine, type LoginStep, type LoginTls } from './login-machine.js';
 import { LoginPacketReader, MAX_LOGIN_BYTES } from './login-packet-reader.js';
 import type { LoginResult, RemoteAddress } from './login-result.js';
@@ -38,6 +38,9 @@ export interface LoginServices {
   readonly tlsRequired: boolean;
   /** Of failed TLS handshakes. */
   readonly tlsLog: LogThrottle;
+  /** Of denials. */
+  readonly denialLog: LogBurst;
+  readonly observer: AuthObserver | undefined;
   /** null while no server session has been opened yet. The same object for as long as nothing changes. */
   readonly serverInfo: () => ServerInfo | null;
   /** Rejects, when the wait is given up, with an error that has `errno` and `sqlState`: clients get it for a greeting. */
@@ -129,6 +132,7 @@ export class ClientLogin implements Expiring {
       secure: isSecure(remote),
       host: hostName(remote),
       fingerprint: null,
+      observer: this.#services.observer,
     };
     // Whoever may open a unix socket is on this machine, and nobody else can read it.
     const required = tlsRequired && remote.kind === 'tcp';
@@ -254,17 +258,7 @@ export class ClientLogin implements Expiring {
         this.#socket.write(step.packet);
         return;
       case 'denied':
-        this.#services.log.warn(
-          {
-            ...this.#logFields(),
-            user: machine.response?.user.slice(0, 128),
-            errno: step.err.errno,
-            reason: step.reason,
-            ...machine.details,
-          },
-          'login denied',
-        );
-        this.#finish('denied', step.err);
+        this.#denied(machine, step);
         return;
       case 'accepted':
         if (machine.response === null || this.#context === null)
@@ -272,6 +266,30 @@ export class ClientLogin implements Expiring {
         this.#handOver(machine.response, this.#context, step);
         return;
     }
+  }
+
+  #denied(machine: LoginMachine, step: AuthStep & { readonly kind: 'denied' }): void {
+    const more = this.#services.denialLog.pass();
+    if (more !== null) {
+      const user = machine.response?.user.slice(0, 128);
+      const fields = {
+        ...this.#logFields(),
+        user,
+        errno: step.err.errno,
+        reason: step.reason,
+        ...machine.details,
+      };
+      this.#services.log.warn(more === 0 ? fields : { ...fields, more }, 'login denied');
+    }
+    if (step.held === null) {
+      this.#finish('denied', step.err);
+      return;
+    }
+    this.#state = 'checking';
+    this.#socket.pause();
+    void step.held.then(() => {
+      if (this.#state === 'checking') this.#finish('denied', step.err);
+    });
   }
 
   #handOver(response: HandshakeResponse, context: AuthContext, { user, preface, info }: Accepted): void {
@@ -357,7 +375,7 @@ export class ClientLogin implements Expiring {
 const EMPTY = Buffer.alloc(0);
 const IPV4_MAPPED = '::ffff:';
 
-function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
+export function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
   if (kind === 'unix') return { kind };
   // Gone already, when there is none.
   const address = socket.remoteAddress ?? 'unknown';
@@ -374,6 +392,6 @@ function isSecure(remote: RemoteAddress): boolean {
 }
 
 /** As the servers name a client's host in errors when they don't resolve names. */
-function hostName(remote: RemoteAddress): string {
+export function hostName(remote: RemoteAddress): string {
   return remote.kind === 'unix' ? 'localhost' : remote.address;
 }

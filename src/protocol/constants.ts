@@ -144,6 +144,7 @@ export const ServerError = {
   ConCount: { errno: 1040, sqlState: '08004' },
   Handshake: { errno: 1043, sqlState: '08S01' },
   DbAccessDenied: { errno: 1044, sqlState: '42000' },
+  HostNotPrivileged: { errno: 1130, sqlState: 'HY000' },
   AccessDenied: { errno: 1045, sqlState: '28000' },
   NoDb: { errno: 1046, sqlState: '3D000' },
   UnknownCommand: { errno: 1047, sqlState: '08S01' },

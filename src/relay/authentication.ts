@@ -10,7 +10,8 @@ export type AuthenticationStep =
       /** Of the OK; may be empty. */
       readonly info: Buffer;
     }
-  | { readonly kind: 'denied'; readonly err: ErrPacket };
+  /** The client is told once `held` is over. */
+  | { readonly kind: 'denied'; readonly err: ErrPacket; readonly held: Promise<void> | null };
 
 export interface AuthenticationRequest {
   readonly user: string;

@@ -14,6 +14,9 @@ export interface LoginOk {
 /** What a COM_CHANGE_USER needs of the connection that it came on. */
 export interface ChangeUserHost {
   send(packet: Buffer): void;
+  /** The client's packets are to wait until {@link takePackets}, or until the change is over. */
+  keepPackets(): void;
+  takePackets(): void;
   /** The client is who it says: it begins anew. */
   userChanged(command: ChangeUserCommand, userName: string, ok: LoginOk): void;
   /** The change of user failed; the client has been told. */
@@ -76,8 +79,12 @@ export class ChangeUser {
       this.#take(step, sequenceId);
       return;
     }
+    this.#host.keepPackets();
     step.then(
-      (result) => this.#take(result, sequenceId),
+      (result) => {
+        this.#take(result, sequenceId);
+        if (result.kind === 'send') this.#host.takePackets();
+      },
       (error: unknown) => {
         this.#host.send(encodeErrPacket(sequenceId, asErr(error)));
         this.#host.userNotChanged();
@@ -90,10 +97,19 @@ export class ChangeUser {
       case 'send':
         this.#host.send(step.packet);
         return;
-      case 'denied':
-        this.#host.send(encodeErrPacket(sequenceId, step.err));
-        this.#host.userNotChanged();
+      case 'denied': {
+        const tell = (): void => {
+          this.#host.send(encodeErrPacket(sequenceId, step.err));
+          this.#host.userNotChanged();
+        };
+        if (step.held === null) {
+          tell();
+          return;
+        }
+        this.#host.keepPackets();
+        void step.held.then(tell);
         return;
+      }
       case 'accepted':
         if (step.preface !== null) this.#host.send(step.preface);
         if (this.#command === null) throw new TypeError('a user was accepted before it asked');

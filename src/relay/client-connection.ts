@@ -17,6 +17,7 @@ import { classifyAgain, dispatch } from './command-dispatch.js';
 import { CommandLoop, type CommandLoopHost, Stage } from './command-loop.js';
 import { CommandWork } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import type { GuardRails } from './guard-rails.js';
 import type { LearnedAnswer } from './learned-answers.js';
 import type { RelayServices } from './relay-services.js';
 import { ReplyEffects, type ReplyHost } from './reply-effects.js';
@@ -88,6 +89,11 @@ export class ClientConnection
 
   get userName(): string {
     return this.#start.identity.userName;
+  }
+
+  /** {@link CommandTarget} */
+  get rails(): GuardRails | null {
+    return this.#start.identity.rails;
   }
 
   get account(): ServerAccount {
@@ -173,6 +179,17 @@ export class ClientConnection
   changeUser(buf: Buffer, start: number, end: number): void {
     this.#loop.stage = Stage.ChangingUser;
     this.#start.changeUser(buf, start, end);
+  }
+
+  /** {@link SessionStartHost} */
+  setChanging(takesPackets: boolean): void {
+    if (this.closed) return;
+    if (!takesPackets) {
+      this.suspend();
+      return;
+    }
+    this.#loop.stage = Stage.ChangingUser;
+    this.#loop.pump();
   }
 
   /** {@link SessionStartHost} */

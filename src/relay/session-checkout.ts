@@ -34,7 +34,7 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
     // Read from its end it can't be mistaken, whatever a user is called. A user who came with the client has a password of its
     // own, even where the configuration has one for the same account.
     const guest = account.isGuest ? '/passthrough' : '';
-    const key = `${account.user}/${capabilities.toString(16)}${guest}`;
+    const key = `${account.poolName}/${capabilities.toString(16)}${guest}`;
     const withSchema = pools.pool(`${key}/schema`, { account, capabilities, schemaless: false });
     super(withSchema, process);
     this.#pools = pools;

@@ -8,6 +8,7 @@ import { ChangeUser, type ChangeUserHost, type LoginOk } from './change-user.js'
 import { ClientIdentity } from './client-identity.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import { schemaRefused } from './guard-rails.js';
 import type { RelayServices } from './relay-services.js';
 import { tooManyOfUser } from './user-places.js';
 import type { VirtualSession } from './virtual-session.js';
@@ -22,6 +23,8 @@ export interface SessionStartHost {
   sendErr(err: ErrPacket, sequenceId: number): void;
   submit(): void;
   end(): void;
+  /** In the midst of a change of user: its packets wait, or are taken again. */
+  setChanging(takesPackets: boolean): void;
   /** Another user's session takes the place of the one there was. `over`: nothing of that is left on the server. */
   beginAnew(over: () => void): void;
   /** The client is logged in; it waits for the OK. */
@@ -61,7 +64,9 @@ export class SessionStart implements ChangeUserHost {
   /** Answers a login at once where its schema is known to exist, else when a session has it. */
   begin(ok: LoginOk): void {
     this.#ok = ok;
-    const refused = this.#takePlace();
+    const { schema: wanted, rails, userName } = this.#identity;
+    const barred = wanted === null ? null : schemaRefused(rails, userName, wanted);
+    const refused = barred ?? this.#takePlace();
     if (refused !== null) {
       this.failed(refused);
       return;
@@ -109,6 +114,16 @@ export class SessionStart implements ChangeUserHost {
   /** {@link ChangeUserHost} */
   send(packet: Buffer): void {
     this.#host.send(packet);
+  }
+
+  /** {@link ChangeUserHost} */
+  keepPackets(): void {
+    this.#host.setChanging(false);
+  }
+
+  /** {@link ChangeUserHost} */
+  takePackets(): void {
+    this.#host.setChanging(true);
   }
 
   /** {@link ChangeUserHost} */

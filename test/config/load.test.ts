@@ -64,6 +64,7 @@ t.test('defaults', async (t) => {
     listen: [{ kind: 'tcp', host: '127.0.0.1', port: 6033 }],
     maxClientConn: 10_000,
     clientLoginTimeout: 10_000,
+    failedLoginLimit: 10,
     maxPacketSize: 1_073_741_824,
     forkGuard: 'auto',
     auth: 'users',
@@ -153,6 +154,11 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['1s', 1_000],
     ['2s', 2_000],
     ['3s', 3_000],
+  ],
+  failed_login_limit: [
+    ['0', 0],
+    ['3', 3],
+    ['1000000', 1_000_000],
   ],
   query_timeout: [
     ['1s', 1_000],
