@@ -15,6 +15,7 @@ import { maskUrlPasswords } from './config/secret.js';
 import { formatUrl } from './config/upstream.js';
 import { VERSION } from './config/version.js';
 import { createLogger } from './observability/logger.js';
+import { hasNeedlessRights } from './observability/process-user.js';
 import type { Sandbox } from './sandbox/index.js';
 
 const EXIT = { clean: 0, fault: 1, usage: 2 } as const;
@@ -108,6 +109,12 @@ async function serveWith(
 ): Promise<boolean> {
   const { startApp } = await import('./app/app.js');
   const app: App = await startApp(config, { logger });
+  // A sandbox installs and starts a server, which is the root's business.
+  if (sandbox === null && hasNeedlessRights()) {
+    logger.warn(
+      'running as root: an ordinary user is enough, unless fork_guard is to see the processes of other users',
+    );
+  }
   signals.onSecond = () => app.kill();
   const [listening] = app.addresses.listen;
   if (sandbox !== null && listening !== undefined) print(sandboxNotice(sandbox, config, listening));

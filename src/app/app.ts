@@ -3,19 +3,18 @@ import type { Logger } from 'pino';
 import { HttpServer } from '../admin/http-server.js';
 import { OWN_CONNECTIONS } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
-import { ServerAccount, Upstream } from '../backend/upstream.js';
+import { type ServerAccount, Upstream } from '../backend/upstream.js';
 import { formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
-import type { Secret } from '../config/secret.js';
 import { VERSION } from '../config/version.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import { openForkGuard } from '../fork-guard/open-fork-guard.js';
 import { AuthExchange } from '../frontend/auth-exchange.js';
+import { AuthWatch } from '../frontend/auth-watch.js';
 import { Frontend } from '../frontend/frontend.js';
 import { announcedPlugin } from '../frontend/greeter.js';
 import { PasswordHasher } from '../frontend/password-hasher.js';
 import { RsaKeys } from '../frontend/rsa-keys.js';
-import { LocalUsers } from '../frontend/users.js';
 import { DialLog } from '../observability/dial-log.js';
 import { Metrics } from '../observability/metrics.js';
 import { clientsThatFit, openFilesLimit, openFilesNeeded } from '../observability/open-files.js';
@@ -46,8 +45,11 @@ import { holdWords } from '../session/hold-reason.js';
 import { ProfileRegistry } from '../session/profile.js';
 import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
+import { ClientTls } from './client-tls.js';
+import { ConfiguredUsers } from './configured-users.js';
+import { Guests, OWN_FOR_GUESTS } from './guests.js';
 import { metricsSource } from './metrics-source.js';
-import { clientPlaces, IDLE_TICK_MS, localUser, termsOf, upstreamOptions } from './options.js';
+import { clientPlaces, IDLE_TICK_MS, upstreamOptions } from './options.js';
 
 /** A running proxy. */
 export interface App {
@@ -104,8 +106,9 @@ export async function startApp(config: Config, options: AppOptions): Promise<App
 class RunningProxy implements App {
   readonly #config: Config;
   readonly #log: Logger;
-  readonly #accounts = new Map<string, ServerAccount>();
-  readonly #termsByUser = new Map<string, UserTerms>();
+  readonly #users: ConfiguredUsers;
+  /** Null unless `auth: passthrough`. */
+  readonly #guests: Guests | null;
   readonly #services: RelayServices;
   readonly #forks: ForkGuard | null;
   readonly #contact: ServerContact;
@@ -114,6 +117,7 @@ class RunningProxy implements App {
   readonly #sizer: PoolSizer | null;
   readonly #metrics: Metrics;
   readonly #frontend: Frontend;
+  readonly #tls: ClientTls;
   readonly #http: HttpServer | null;
   readonly #idleTick: NodeJS.Timeout;
   readonly #idleSessions: IdleSessions;
@@ -128,16 +132,18 @@ class RunningProxy implements App {
     this.#config = config;
     this.#log = log;
     const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
-    for (const user of config.users) {
-      this.#termsByUser.set(user.name, termsOf(config, user, this.#account(user.server)));
-    }
+    this.#users = new ConfiguredUsers(config, new PasswordHasher(), log);
+    const { local } = this.#users;
+    const observer = new AuthWatch({ free: config.failedLoginLimit, log });
     const pools = this.#newPools(upstream);
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
     this.#catalogueSessions = new CatalogueSessions(upstream);
     const holds = new HoldRegister(digest);
     const keys = new RsaKeys();
-    const users = new LocalUsers(config.users.map(localUser), new PasswordHasher());
+    this.#guests =
+      config.auth === 'passthrough' ? new Guests(config, local, upstream, () => this.#services) : null;
+    const users = this.#guests?.users ?? local;
     this.#forks = openForkGuard({ mode: config.forkGuard, ports: () => this.#tcpPorts(), log });
     this.#services = {
       upstream,
@@ -168,26 +174,33 @@ class RunningProxy implements App {
           log.warn(shared, 'two processes use one client connection, opened before a fork: it was closed'),
       },
       termsOf: (name) => this.#termsOf(name),
-      authentication: ({ scramble, secure, remote }) => {
+      authentication: ({ scramble, secure, remote, fingerprint }) => {
         const server = upstream.facts?.info;
         if (server === undefined) throw new TypeError('a client is connected before the server is known');
         const announced = announcedPlugin(server);
         const host = remote.kind === 'tcp' ? remote.address : 'localhost';
-        return new AuthExchange({ users, keys, scramble, announced, secure, host });
+        return new AuthExchange({ users, keys, scramble, announced, secure, host, fingerprint, observer });
       },
     };
-    const first = this.#termsOf(config.upstream.user).account;
+    this.#tls = new ClientTls(config, log);
+    const first = this.#users.termsOf(config.upstream.user).account;
     this.#sizer = this.#newSizer(first);
-    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks, this.#sizer));
+    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks, this.#sizer, this.#tls.acceptor));
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
     this.#frontend = new Frontend({
       listen: config.listen,
-      unixSocketMode: 0o777,
+      unixSocketMode: config.unixSocketMode,
+      unixSocketOwner: { uid: config.unixSocketOwner, gid: config.unixSocketGroup },
       ...clientPlaces(config),
       loginTimeoutMs: config.clientLoginTimeout,
       users,
       keys,
+      tls: this.#tls.acceptor,
+      tlsRequired: this.#tls.required,
       log,
+      observer,
+      // Users of the server's own may come from anywhere.
+      admits: (host) => this.#guests !== null || local.admits(host),
       serverInfo: () => upstream.facts?.info ?? null,
       whenServerKnown: () => this.#contact.known(config.queryWaitTimeout),
       nextConnectionId: () => this.#services.clients.nextId(),
@@ -227,6 +240,7 @@ class RunningProxy implements App {
       clearInterval(this.#idleTick);
       this.#idleSessions.stop();
       this.#forks?.close();
+      this.#tls.close();
       throw error;
     }
     if (this.#config.poolSize !== 'auto') this.#checkOpenFiles(this.#config.poolSize);
@@ -277,6 +291,7 @@ class RunningProxy implements App {
     this.#log.info({ clients: clients.size }, 'draining: no new clients, present ones may finish');
     this.#contact.stop();
     this.#frontend.stop();
+    this.#tls.close();
     for (const client of clients) client.drain();
     while (clients.size > 0 && performance.now() < deadline && !this.#killed) await setTimeout(DRAIN_POLL_MS);
     if (clients.size > 0)
@@ -299,20 +314,8 @@ class RunningProxy implements App {
     this.#settle(null);
   }
 
-  #account(login: { readonly user: string; readonly password: Secret }): ServerAccount {
-    const key = JSON.stringify([login.user, login.password.reveal()]);
-    let account = this.#accounts.get(key);
-    if (account === undefined) {
-      account = new ServerAccount(login.user, () => login.password.reveal());
-      this.#accounts.set(key, account);
-    }
-    return account;
-  }
-
   #termsOf(userName: string): UserTerms {
-    const terms = this.#termsByUser.get(userName);
-    if (terms === undefined) throw new RangeError(`user ${userName} has logged in but is not configured`);
-    return terms;
+    return this.#guests?.termsOf(userName) ?? this.#users.termsOf(userName);
   }
 
   #newPools(upstream: Upstream): ServerPools {
@@ -383,8 +386,8 @@ class RunningProxy implements App {
       size,
       rules: {
         reserve,
-        own: OWN_CONNECTIONS * this.#accounts.size,
-        oneAccount: this.#accounts.size === 1,
+        own: OWN_CONNECTIONS * this.#users.size + (this.#guests === null ? 0 : OWN_FOR_GUESTS),
+        oneAccount: this.#users.size === 1 && this.#guests === null,
       },
       fleet: fleet !== 'off',
       apply: (limit) => {
@@ -434,11 +437,13 @@ class RunningProxy implements App {
 
   #secondPassed(): void {
     const { clients, killer } = this.#services;
+    this.#users.secondPassed();
     for (const client of clients) {
       client.secondPassed();
       killer.watch(client.account);
     }
     killer.secondPassed();
+    this.#guests?.sweep();
   }
 }
 

@@ -1,4 +1,5 @@
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
+import type { TlsAcceptor } from '../frontend/tls-acceptor.js';
 import type { MetricsSource } from '../observability/metrics.js';
 import type { PoolSizer } from '../relay/pool-sizer.js';
 import type { RelayServices } from '../relay/relay-services.js';
@@ -9,6 +10,7 @@ export function metricsSource(
   { pools, clients, holds, counters, cleaner }: RelayServices,
   forks: ForkGuard | null,
   sizer: PoolSizer | null,
+  tls: TlsAcceptor | null,
 ): MetricsSource {
   return {
     holdsBegun: () => holds.begun(),
@@ -47,6 +49,8 @@ export function metricsSource(
     fleetShare: () => pools.size,
     serverMaxConnections: () => sizer?.maxConnections ?? 0,
     clients: () => clients.size,
+    tlsConnections: () => tls?.counts.connections ?? new Map(),
+    tlsFailures: () => tls?.counts.failures ?? 0,
     holds: () => {
       const counts = new Map(HOLD_WORDS.map((word) => [word, 0]));
       for (const { session } of pools.sessions()) {

@@ -1,10 +1,10 @@
 import type { ServerAccount, UpstreamOptions } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
-import type { ClientUser } from '../config/users.js';
+import type { ClientUser, UserGuards } from '../config/users.js';
 import { VERSION } from '../config/version.js';
-import type { LocalUser } from '../frontend/users.js';
 import { clientsThatFit, openFilesLimit } from '../observability/open-files.js';
 import type { UserTerms } from '../relay/client-identity.js';
+import type { GuardRails } from '../relay/guard-rails.js';
 
 /* What the configuration says, as the parts of the proxy take it. */
 
@@ -49,7 +49,11 @@ function secondsOf(milliseconds: number): number {
   return Math.ceil(milliseconds / IDLE_TICK_MS);
 }
 
-export function termsOf(config: Config, { limits }: ClientUser, account: ServerAccount): UserTerms {
+export function termsOf(
+  config: Config,
+  { limits, guards }: Pick<ClientUser, 'limits' | 'guards'>,
+  account: ServerAccount,
+): UserTerms {
   return {
     account,
     timeLimits: {
@@ -59,11 +63,11 @@ export function termsOf(config: Config, { limits }: ClientUser, account: ServerA
       clientIdle: secondsOf(limits.clientIdleTimeout ?? config.clientIdleTimeout),
     },
     maxClients: limits.maxClientConn ?? null,
+    rails: railsOf(guards),
   };
 }
 
-export function localUser(user: ClientUser): LocalUser {
-  const { name, credential } = user;
-  if (credential.kind === 'password') return { name, secret: { password: credential.password.reveal() } };
-  return { name, secret: { hash: credential.hash } };
+function railsOf({ schemas, readOnly }: UserGuards): GuardRails | null {
+  if (schemas === null && !readOnly) return null;
+  return { schemas: schemas === null ? null : new Set(schemas), readOnly };
 }

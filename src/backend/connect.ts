@@ -5,6 +5,9 @@ import type { ServerInfo } from '../session/server-info.js';
 import { type LoginFailure, login, type ServerGreeting } from './mysql2-adapter.js';
 import { addressText, type ServerAddress, ServerChannel } from './server-channel.js';
 
+/** MariaDB's for an account that takes no password. */
+const ACCESS_DENIED_NO_PASSWORD = 1698;
+
 /** What kept a session from being opened; decides who is told and whether trying again makes sense. */
 export const Refusal = {
   /** User, password, authentication plugin or host: the same answer every time. */
@@ -46,6 +49,11 @@ export class ServerConnectError extends BouncerError {
     return this.refused === Refusal.Credentials || this.refused === Refusal.Schema;
   }
 
+  /** True: user or password are wrong (or there is no such user). */
+  get accessDenied(): boolean {
+    return this.errno === ServerError.AccessDenied.errno || this.errno === ACCESS_DENIED_NO_PASSWORD;
+  }
+
   /** True: the server has no connection left, for nobody. */
   get serverFull(): boolean {
     return this.errno === ServerError.ConCount.errno;
@@ -65,7 +73,10 @@ export class ServerConnectError extends BouncerError {
 export interface ServerConnectOptions {
   readonly address: ServerAddress;
   readonly user: string;
-  readonly password: string;
+  /** Either this or {@link passwordSha1}. */
+  readonly password?: string;
+  /** SHA1(password), for an account with mysql_native_password. */
+  readonly passwordSha1?: Buffer;
   readonly schema: string | null;
   /** Semantic capability flags (FoundRows, IgnoreSpace, MultiStatements, ...), added to {@link BASE_CAPABILITIES}. */
   readonly capabilities: number;
@@ -168,11 +179,12 @@ function checkOptions(options: ServerConnectOptions): void {
 }
 
 function loginOptions(options: ServerConnectOptions): Parameters<typeof login>[1] {
-  const { user, password, schema, collation, attributes } = options;
+  const { user, password = '', passwordSha1 = null, schema, collation, attributes } = options;
   const withDb = schema === null ? 0 : Capability.ConnectWithDb;
   return {
     user,
     password,
+    passwordSha1,
     schema,
     capabilities: BASE_CAPABILITIES | (options.capabilities & SEMANTIC_CAPABILITIES) | withDb,
     collation,
@@ -253,6 +265,12 @@ function failed(
 ): ServerConnectError {
   const err = { errno: kind.errno, sqlState: kind.sqlState, message };
   return new ServerConnectError(address, refused, err, cause === null ? {} : { cause });
+}
+
+/** Of the password only a hash is known, and no client has proven it since the start. */
+export function noPasswordYet(address: ServerAddress, user: string): ServerConnectError {
+  const text = `of the password of '${user}' only a hash is known here, and no client has logged in with it yet`;
+  return failed(addressText(address), Refusal.Credentials, ServerError.AccessDenied, text);
 }
 
 function timedOut(address: string, ms: number): ServerConnectError {

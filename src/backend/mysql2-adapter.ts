@@ -15,6 +15,8 @@ import type { ServerChannel } from './server-channel.js';
 export interface LoginOptions {
   readonly user: string;
   readonly password: string;
+  /** SHA1(password) in place of it: only mysql_native_password can use it. */
+  readonly passwordSha1: Buffer | null;
   readonly schema: string | null;
   /** Exactly the capability flags to negotiate, as far as the server has them. */
   readonly capabilities: number;
@@ -67,6 +69,9 @@ export function login(channel: ServerChannel, options: LoginOptions, callbacks: 
     // Asked only whether it is set: passwords may then go in clear (caching_sha2_password's full authentication).
     ...(options.secureTransport ? { socketPath: 'secure' } : {}),
     stream: () => stream,
+    ...(options.passwordSha1 === null
+      ? {}
+      : { passwordSha1: options.passwordSha1, authPlugins: onlyNative(options.user) }),
     connectTimeout: 0,
     trace: false,
   });
@@ -76,6 +81,18 @@ export function login(channel: ServerChannel, options: LoginOptions, callbacks: 
   const connection = new Connection({ config });
   connection.once('connect', () => stream.succeed());
   connection.on('error', (error) => stream.fail(error));
+}
+
+/** Every other method that mysql2 knows would log in with the empty password. */
+function onlyNative(user: string): Readonly<Record<string, unknown>> {
+  const refuse = (method: string) => () => () =>
+    Promise.reject(
+      new Error(
+        `the server wants ${method} for '${user}', and of its password only the mysql_native_password hash is known here: give server_user and server_password, or the password itself`,
+      ),
+    );
+  const methods = ['caching_sha2_password', 'sha256_password', 'mysql_clear_password'];
+  return Object.fromEntries(methods.map((method) => [method, refuse(method)]));
 }
 
 /** The undeclared part of mysql2's exports that this adapter uses. */
@@ -100,6 +117,8 @@ class LoginStream extends EventEmitter {
   #greeting: ServerGreeting | null = null;
   #sequenceId = 0;
   #settled = false;
+  /** The server asks for a method that there is not: it has been told so, and its own answer is awaited. */
+  #parting: Error | null = null;
 
   constructor(channel: ServerChannel, callbacks: LoginCallbacks) {
     super();
@@ -114,7 +133,7 @@ class LoginStream extends EventEmitter {
 
   /** mysql2's side: Writable. */
   write(bytes: Buffer): boolean {
-    if (this.#settled) return true;
+    if (this.#settled || this.#parting !== null) return true;
     this.#sequenceId = nextSequence(bytes);
     this.#channel.write(bytes);
     return true;
@@ -135,13 +154,25 @@ class LoginStream extends EventEmitter {
   }
 
   fail(cause: Error): void {
-    this.#fail({ cause });
+    if (this.#parting !== null || !hasNoMethod(cause)) this.#fail({ cause });
+    else this.#part(cause);
+  }
+
+  /**
+   * Whoever hangs up in the midst of a handshake is an error to the server, and after some of them (max_connect_errors) it lets
+   * nobody in from this host. No answer at all ends with its ERR instead.
+   */
+  #part(cause: Error): void {
+    if (this.#settled) return;
+    this.#parting = cause;
+    this.#channel.write(Buffer.of(0, 0, 0, this.#sequenceId));
+    this.#sequenceId = (this.#sequenceId + 1) & 0xff;
   }
 
   #fail(failure: LoginFailure): void {
     if (this.#settled) return;
     this.#settle();
-    this.#callbacks.onFailed(failure);
+    this.#callbacks.onFailed(this.#parting === null ? failure : { cause: this.#parting });
   }
 
   #settle(): void {
@@ -171,6 +202,11 @@ class LoginStream extends EventEmitter {
         this.#fail({ err: parseErr(packet, HEADER_SIZE, packet.length) });
         return;
       }
+      if (this.#parting !== null) {
+        // It would let us in without any password, or asks for more.
+        this.#fail({ cause: this.#parting });
+        return;
+      }
       // mysql2 would only print a warning, on the console.
       if (packet[3] !== this.#sequenceId) throw new MalformedPacketError('packets out of order');
       this.#sequenceId = nextSequence(packet);
@@ -182,6 +218,13 @@ class LoginStream extends EventEmitter {
     }
     this.emit('data', packet);
   }
+}
+
+function hasNoMethod(cause: Error): boolean {
+  return (
+    'code' in cause &&
+    (cause.code === 'AUTH_SWITCH_PLUGIN_ERROR' || cause.code === 'MYSQL_CLEAR_PASSWORD_NOT_ENABLED')
+  );
 }
 
 function nextSequence(packet: Buffer): number {

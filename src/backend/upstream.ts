@@ -1,10 +1,17 @@
+import { randomBytes } from 'node:crypto';
 import { BouncerError } from '../errors.js';
-import { Capability, Collation } from '../protocol/constants.js';
+import { Capability, Collation, ServerError } from '../protocol/constants.js';
 import { ClientTrackers } from '../session/client-trackers.js';
 import type { Baseline, ProfileRegistry, SessionProfile } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { isTrackerVariable } from '../session/variables.js';
-import { connectServer } from './connect.js';
+import {
+  type ConnectedServer,
+  connectServer,
+  noPasswordYet,
+  Refusal,
+  ServerConnectError,
+} from './connect.js';
 import {
   callInternal,
   InternalCommandError,
@@ -13,29 +20,12 @@ import {
   resultsCollation,
   runInternal,
 } from './internal-commands.js';
-import type { ServerAddress } from './server-channel.js';
+import type { OnServerLogin, ServerAccount, ServerPassword } from './server-account.js';
+import { addressText, type ServerAddress } from './server-channel.js';
 import { ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
 
-/** A user of the server on whose sessions clients run. */
-export class ServerAccount {
-  readonly user: string;
-  readonly #password: () => string;
-  /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
-  loginBaseline: Baseline | null = null;
-  /** Variables after COM_RESET_CONNECTION: the globals, without what the login brought. */
-  resetBaseline: Baseline | null = null;
-
-  /** @param password - asked at each login, since a secret may change while the proxy runs */
-  constructor(user: string, password: () => string) {
-    this.user = user;
-    this.#password = password;
-  }
-
-  get password(): string {
-    return this.#password();
-  }
-}
+export { ServerAccount } from './server-account.js';
 
 export interface UpstreamOptions {
   readonly address: ServerAddress;
@@ -44,6 +34,12 @@ export interface UpstreamOptions {
   /** Connection attributes: `program_name` and the like. */
   readonly attributes: Readonly<Record<string, string>>;
 }
+
+/** `ER_MUST_CHANGE_PASSWORD` */
+const MUST_CHANGE_PASSWORD = 1820;
+
+/** {@link ServerAccount.refusal}: an account that is locked, or may not come from here, is asked about this often. */
+const REFUSED_MS = 10_000;
 
 /** Baselines by checksum that are remembered; globals rarely change. */
 const MAX_BASELINES = 1000;
@@ -81,17 +77,7 @@ export class Upstream {
    * @throws ServerConnectError | InternalCommandError | SessionLostError | UnsuitableServerError
    */
   async open(account: ServerAccount, schema: string | null, capabilities: number): Promise<ServerSession> {
-    const { channel, info, connectionId } = await connectServer({
-      address: this.options.address,
-      user: account.user,
-      password: account.password,
-      schema,
-      capabilities,
-      // The widest character set that both servers know under one number; each client's own is set before it is served.
-      collation: Collation.Utf8mb4GeneralCi,
-      connectTimeoutMs: this.options.connectTimeoutMs,
-      attributes: this.options.attributes,
-    });
+    const { channel, info, connectionId } = await this.connect(account, schema, capabilities);
     const blank = this.registry.initial(
       { variables: new Map() },
       schema,
@@ -104,9 +90,111 @@ export class Upstream {
       await this.#learn(session, account);
     } catch (error) {
       session.close();
-      throw error;
+      throw this.#asRefusal(error);
     }
     return session;
+  }
+
+  /** MariaDB lets in who has to change the password first, and refuses all else. */
+  #asRefusal(error: unknown): unknown {
+    if (!(error instanceof InternalCommandError) || error.err.errno !== MUST_CHANGE_PASSWORD) return error;
+    return new ServerConnectError(addressText(this.options.address), Refusal.Credentials, error.err);
+  }
+
+  /**
+   * Whether the server takes this password from this user.
+   * @throws ServerConnectError for any other answer than that user or password are wrong, and for none
+   */
+  async tryLogin(user: string, password: string): Promise<boolean> {
+    const isTaken = await this.#isTaken(user, password);
+    // Over a socket the server may go by who the proxy is on its system (unix_socket, auth_socket) and not ask for a password
+    // at all: then anybody would be that user.
+    if (!isTaken || !('socketPath' in this.options.address)) return isTaken;
+    return !(await this.#isTaken(user, randomBytes(24).toString('base64')));
+  }
+
+  async #isTaken(user: string, password: string): Promise<boolean> {
+    try {
+      const { channel } = await this.#connect(user, { password }, null, 0);
+      await new Promise<void>((resolve) => channel.quit(resolve));
+      return true;
+    } catch (error) {
+      if (error instanceof ServerConnectError && error.accessDenied) return false;
+      throw error;
+    }
+  }
+
+  /**
+   * Logs in, and no more: with the next of the account's passwords where the server refuses one.
+   * @throws ServerConnectError
+   */
+  async connect(
+    account: ServerAccount,
+    schema: string | null,
+    capabilities: number,
+  ): Promise<ConnectedServer> {
+    const passwords = account.attempts(performance.now());
+    const [first] = passwords;
+    if (first === undefined) throw noPasswordYet(this.options.address, account.user);
+    if (account.onLogin !== null && 'password' in first)
+      return this.#connectGuest(account, account.onLogin, first.password, schema, capabilities);
+    for (const [index, password] of passwords.entries()) {
+      try {
+        const connected = await this.#connect(account.user, password, schema, capabilities);
+        account.letIn(password, first, performance.now());
+        return connected;
+      } catch (error) {
+        const wrong = error instanceof ServerConnectError && error.errno === ServerError.AccessDenied.errno;
+        if (!wrong || index === passwords.length - 1) throw error;
+      }
+    }
+    throw new TypeError('a login has neither succeeded nor failed');
+  }
+
+  async #connectGuest(
+    account: ServerAccount,
+    onLogin: OnServerLogin,
+    password: string,
+    schema: string | null,
+    capabilities: number,
+  ): Promise<ConnectedServer> {
+    const { user, refusal } = account;
+    if (refusal?.password === password && performance.now() < refusal.until) throw refusal.error;
+    try {
+      const connected = await this.#connect(user, { password }, schema, capabilities);
+      account.refusal = null;
+      onLogin(password, null);
+      return connected;
+    } catch (error) {
+      if (error instanceof ServerConnectError) {
+        if (error.refused === Refusal.Credentials) {
+          // The same password will not become right; a lock may be lifted.
+          const until = error.accessDenied ? Number.POSITIVE_INFINITY : performance.now() + REFUSED_MS;
+          account.refusal = { password, error, until };
+        }
+        onLogin(password, error);
+      }
+      throw error;
+    }
+  }
+
+  #connect(
+    user: string,
+    password: ServerPassword,
+    schema: string | null,
+    capabilities: number,
+  ): Promise<ConnectedServer> {
+    return connectServer({
+      address: this.options.address,
+      user,
+      ...password,
+      schema,
+      capabilities,
+      // The widest character set that both servers know under one number; each client's own is set before it is served.
+      collation: Collation.Utf8mb4GeneralCi,
+      connectTimeoutMs: this.options.connectTimeoutMs,
+      attributes: this.options.attributes,
+    });
   }
 
   /**

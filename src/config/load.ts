@@ -1,6 +1,7 @@
-import { dirname } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import type * as z from 'zod';
 import { formatAddress } from './address.js';
+import { type PasswordSource, readPasswordFile, readTextFile } from './password-file.js';
 import { ConfigError, InvalidValue, type Problem } from './problem.js';
 import {
   camelCase,
@@ -12,15 +13,18 @@ import {
   keyInfo,
 } from './schema.js';
 import { suggest } from './suggest.js';
+import { tlsMistakes } from './tls-files.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { USER_KEYS, userSchema } from './user-schema.js';
-import { type ClientUser, readTextFile, resolveUser, userMistakes, withUpstreamUser } from './users.js';
+import { type ClientUser, resolveUser, userMistakes, withUpstreamUser } from './users.js';
 import { labelOf, readYaml, type YamlFile } from './yaml-file.js';
 
 /** The configuration before it is known which server there is. Durations are milliseconds, sizes bytes. */
-export type Settings = Omit<KeyValues, 'users'> & {
+export type Settings = Omit<KeyValues, 'users' | 'upstreamPasswordFile'> & {
   /** Those of the file; the upstream's own joins them in `completeConfig`. */
   readonly users: readonly ClientUser[];
+  /** Absolute path of the file that the upstream's password was read from; null where the URL has it. */
+  readonly upstreamPasswordFile: string | null;
 };
 
 /** The whole configuration of a running proxy. Durations are milliseconds, sizes bytes. */
@@ -52,6 +56,8 @@ const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`;
 interface Given {
   readonly value: unknown;
   readonly locate: (path: readonly PropertyKey[], unknownKey?: string) => string;
+  /** Where relative paths in it start; the working directory unless given. */
+  readonly directory?: string;
 }
 
 interface LoadedFile {
@@ -92,7 +98,7 @@ function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Gi
       unknownKey === undefined
         ? file.yaml.locate([key, ...pathOf(path)])
         : file.yaml.locateKey([key, ...pathOf(path), unknownKey]);
-    found.push({ value: file.yaml.values.get(key), locate });
+    found.push({ value: file.yaml.values.get(key), locate, directory: file.directory });
   }
   return found;
 }
@@ -137,7 +143,11 @@ function parseKey(input: ConfigInput, key: KeyName, file: LoadedFile | null, pro
     if (!result.success) problems.push(...problemsOf(key, given, result.error));
     return result.data;
   });
-  return results[0];
+  const [result] = results;
+  const directory = found[0]?.directory;
+  // As given where it need not be another: it is what messages show.
+  if (keyInfo(key).isPath !== true || typeof result !== 'string' || directory === undefined) return result;
+  return isAbsolute(result) ? result : join(directory, result);
 }
 
 /** Reads the users of the file one by one: a mistake in one does not hide that another's password file is missing. */
@@ -159,10 +169,30 @@ function loadUsers(input: ConfigInput, file: LoadedFile | null, problems: Proble
     else seen.set(entry.name, given?.locate([index, 'name']) ?? 'users');
     if (mistakes.length > 0) continue;
     const user = resolveUser(entry, file?.directory ?? '.');
-    if ('message' in user) complain(user.path, user.message);
-    else users.push(user);
+    if ('name' in user) users.push(user);
+    else for (const { path, message } of user) complain(path, message);
   }
   return users;
+}
+
+/** Null where no file is named, or where it cannot be read, which is noted. */
+function loadUpstreamPassword(
+  { upstream, upstreamPasswordFile: path }: Partial<KeyValues>,
+  input: ConfigInput,
+  file: LoadedFile | null,
+  problems: Problem[],
+): PasswordSource | null {
+  const [given] = givenFor(input, 'upstream_password_file', file);
+  if (path === undefined || path === null || given === undefined || input.ignoreUpstream === true)
+    return null;
+  const complain = (message: string): void =>
+    void problems.push({ source: given.locate([]), key: 'upstream_password_file', message });
+  const read = readPasswordFile(path, given.directory ?? '.');
+  if ('failure' in read) complain(read.failure);
+  else if (upstream === null) complain('is the password of an upstream, and none is set');
+  else if (upstream !== undefined && upstream.password.reveal() !== '')
+    complain('and a password in the URL of upstream are one too many');
+  return 'failure' in read ? null : read;
 }
 
 function readConfigFile(input: ConfigInput, problems: Problem[]): LoadedFile | null {
@@ -225,6 +255,21 @@ function clash(values: Partial<KeyValues>, input: ConfigInput, file: LoadedFile 
   ];
 }
 
+/** What is wrong with the files for TLS, told at the key that was set. */
+function* tlsProblems(
+  values: Partial<KeyValues>,
+  input: ConfigInput,
+  file: LoadedFile | null,
+): Generator<Problem> {
+  const { tlsMode: mode, tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = values;
+  // What is wrong in itself has been told.
+  if (mode === undefined || cert === undefined || key === undefined || clientCa === undefined) return;
+  for (const mistake of tlsMistakes({ mode, cert, key, clientCa })) {
+    const [given] = givenFor(input, mistake.key, file);
+    yield { source: given?.locate([]) ?? 'default', key: mistake.key, message: mistake.message };
+  }
+}
+
 /**
  * Merges flags over environment over file over defaults, and checks every value in each of them, also where a stronger one
  * covers it: a mistake that only waits for its turn is told now.
@@ -238,14 +283,19 @@ export function loadSettings(input: ConfigInput): Settings {
     KEY_NAMES.map((key) => [camelCase(key), parseKey(input, key, file, problems)]),
   ) as Partial<KeyValues>;
   const users = loadUsers(input, file, problems);
-  problems.push(...clash(values, input, file), ...unknownVariables(input.env));
+  problems.push(...clash(values, input, file), ...tlsProblems(values, input, file));
+  const password = loadUpstreamPassword(values, input, file, problems);
+  problems.push(...unknownVariables(input.env));
   if (problems.length > 0) throw new ConfigError(problems);
-  return { ...(values as KeyValues), users };
+  const settings = { ...(values as KeyValues), users, upstreamPasswordFile: password?.file ?? null };
+  if (settings.upstream === null || password === null) return settings;
+  return { ...settings, upstream: { ...settings.upstream, password: password.password } };
 }
 
 /** The configuration for a server: the settings' own upstream, or the one of a sandbox. */
 export function completeConfig(settings: Settings, upstream: UpstreamTarget): Config {
-  return { ...settings, upstream, users: withUpstreamUser(settings.users, upstream) };
+  const { upstreamPasswordFile } = settings;
+  return { ...settings, upstream, users: withUpstreamUser(settings.users, upstream, upstreamPasswordFile) };
 }
 
 /** As `completeConfig`, for a URL. @throws ConfigError */

@@ -67,7 +67,9 @@ function usersTable(): string {
     '|---|---|',
     ...rows,
     '',
-    '`hash` needs `server_user` and `server_password`: from a hash the proxy can tell whether a password is right, but it cannot log in with it.',
+    'A hash needs `server_user` and its password, unless it is one of `mysql_native_password`: from a hash the proxy can tell whether a password is right, but it cannot log in with it.',
+    '',
+    '`allowed_addresses`, `schemas` and `read_only` are guard rails, not walls: they keep an honest client from a mistake. What somebody who means harm may do is decided by the privileges of the server account.',
     '',
     '```yaml',
     ...USERS_EXAMPLE,
@@ -84,6 +86,8 @@ const USERS_EXAMPLE = [
   '    password_file: /run/secrets/worker-password',
   '    server_user: app',
   '    server_password: secret',
+  '    allowed_addresses: [10.0.0.0/8, unix]',
+  '    schemas: [shop]',
 ];
 
 const INTRODUCTION = lines(
@@ -142,7 +146,7 @@ export function exampleText(): string {
       if (name === 'users') parts.push(USERS_EXAMPLE.map((line) => `#${line}`).join('\n'));
       else if (example !== undefined) parts.push(`${name}: ${example}`);
       else if (list === true) parts.push(`#${name}:\n#  - ${defaultText}`);
-      else parts.push(`#${name}: ${defaultText}`);
+      else parts.push(`#${name}:${defaultText === null ? '' : ` ${defaultText}`}`);
       parts.push('');
     }
   }

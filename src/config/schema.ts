@@ -1,11 +1,14 @@
 import * as z from 'zod';
 import { parseTcpAddress, type TcpAddress } from './address.js';
+import { parseGroup, parseMode, parseOwner } from './socket-access.js';
 import { onUnsafe, UNSAFE_KINDS } from './unsafe-holds.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { userSchema } from './user-schema.js';
 import {
   duration,
   listenAddresses,
+  notEmpty,
+  octal,
   oneOf,
   parsed,
   portion,
@@ -49,6 +52,8 @@ export interface KeyInfo {
   readonly fileOnly?: true;
   /** Environment variables besides MYBOUNCER_*; those come second. */
   readonly alsoEnv?: readonly string[];
+  /** A file: a relative path in the configuration file starts at its directory. */
+  readonly isPath?: true;
   /** Whether a running process can take a new value. */
   readonly reloadable: boolean;
 }
@@ -62,6 +67,9 @@ function key<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaul
 function keyWithoutDefault<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaultText: null }) {
   return { ...info, schema };
 }
+
+/** The path of a file that may be left out; an empty one is none. */
+const path = () => parsed<string | null>((value) => (value === '' ? null : notEmpty(value))).default(null);
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const MIB = 1024 ** 2;
@@ -80,6 +88,19 @@ export const KEYS = {
       'The port is 3306 unless given, and the schema may be left out. A unix socket is written as `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH` or `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. Characters such as `@ : / ? # %` in user or password are percent-encoded (`@` is `%40`). `mariadb://` means the same as `mysql://`, and a driver in the scheme (`mysql2://`, `mysql+pymysql://`) is skipped. User and password log clients in to the proxy, too; the schema is for connection strings that are shown, and a client that names none has none, as on the server. Without an upstream a sandbox is started: a private throwaway server.',
     reloadable: false,
   }),
+  upstream_password_file: key(
+    parsed<string | null>((path) => (path === 'off' ? null : notEmpty(path))),
+    {
+      group: 'server',
+      placeholder: 'FILE',
+      defaultText: 'off',
+      summary:
+        'file with the password of the upstream URL, which then has none (mysql://USER@HOST:PORT/SCHEMA), or off',
+      detail:
+        'Its first line, such as in a Docker or Kubernetes secret. A change is taken in within seconds, for new connections of clients and to the server; a file that cannot be read or is empty changes nothing, and one log line says so. Where the server still refuses the new password, the one before is tried.',
+      reloadable: false,
+    },
+  ),
   server_connect_timeout: key(duration(1), {
     group: 'server',
     placeholder: 'DURATION',
@@ -108,6 +129,43 @@ export const KEYS = {
       'Several addresses: repeat the flag, write a list in the file, separate them by commas in the variable. Port 0 takes any free port.',
     reloadable: false,
   }),
+  unix_socket_mode: key(octal(parseMode), {
+    group: 'clients',
+    placeholder: 'MODE',
+    defaultText: '0777',
+    summary: 'permissions of the unix sockets listened on, in octal: 0777 or 0660',
+    detail:
+      'Whoever may write to a socket may try to log in; the directory it is in counts as well. The default is that of MySQL and MariaDB themselves. The socket has these permissions from its first moment.',
+    reloadable: false,
+  }),
+  unix_socket_owner: keyWithoutDefault(
+    parsed((value) => parseOwner(value))
+      .nullable()
+      .default(null),
+    {
+      group: 'clients',
+      placeholder: 'USER',
+      defaultText: null,
+      summary: 'owner of the unix sockets listened on: a name of /etc/passwd, or a number',
+      detail:
+        'Without it, the user that the process runs as. Only root may name another one. Nobody can connect before the socket has its owner, group and mode.',
+      reloadable: false,
+    },
+  ),
+  unix_socket_group: keyWithoutDefault(
+    parsed((value) => parseGroup(value))
+      .nullable()
+      .default(null),
+    {
+      group: 'clients',
+      placeholder: 'GROUP',
+      defaultText: null,
+      summary: 'group of the unix sockets listened on: a name of /etc/group, or a number',
+      detail:
+        'Without it, that of the process. An ordinary user may name any group that it is in itself. With `unix_socket_mode: 0660`, only members of the group can connect.',
+      reloadable: false,
+    },
+  ),
   max_client_conn: key(wholeNumber(1, 1_000_000), {
     group: 'clients',
     placeholder: 'N',
@@ -123,6 +181,63 @@ export const KEYS = {
     defaultText: '10s',
     summary: 'time a client has from connecting until it is logged in',
     detail: 'Then it gets error 1159 (08S01), and its connection is closed.',
+    reloadable: true,
+  }),
+  tls_mode: key(oneOf(['disable', 'allow', 'require', 'verify']), {
+    group: 'clients',
+    placeholder: 'MODE',
+    defaultText: 'allow',
+    summary: 'TLS with clients: disable, allow, require or verify',
+    detail:
+      "`disable`: not offered. `allow`: offered, and used by every client that asks for it. `require`: a login over TCP without it gets MySQL's error 3159 (HY000), whoever it claims to be; unix sockets count as secure. `verify`: as `require`, and a client over TCP has to show a certificate that `tls_client_ca` vouches for, or its login is denied (1045); its password is asked for all the same.",
+    reloadable: false,
+  }),
+  tls_cert: keyWithoutDefault(path(), {
+    group: 'clients',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'certificate that clients are shown, in PEM form',
+    detail:
+      "The proxy's own first, then the intermediate ones, if any. Without it a self-signed certificate is made at each start, kept in memory: passwords and data are then encrypted, but only MariaDB's clients from 11.4 on can tell whose it is (by the password). Files are looked at once a second and read again when they have changed, also when they were replaced by renaming or through a symbolic link; connections that are open stay as they are, and where the new files do not fit, the old ones stay in use and one line in the log says why. A relative path in the configuration file starts at its directory.",
+    reloadable: true,
+  }),
+  tls_key: keyWithoutDefault(path(), {
+    group: 'clients',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'private key of tls_cert, in PEM form, without a passphrase',
+    detail: 'May be in the same file.',
+    reloadable: true,
+  }),
+  tls_client_ca: keyWithoutDefault(path(), {
+    group: 'clients',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'certificates in PEM form of which one has to vouch for that of a client, with tls_mode verify',
+    detail: 'Read again when it changes, as `tls_cert` is.',
+    reloadable: true,
+  }),
+  tls_min_version: key(oneOf(['TLSv1.2', 'TLSv1.3']), {
+    group: 'clients',
+    placeholder: 'VERSION',
+    defaultText: 'TLSv1.2',
+    summary: 'oldest version of TLS that clients may use: TLSv1.2 or TLSv1.3',
+    detail: '',
+    reloadable: false,
+  }),
+  failed_login_limit: key(wholeNumber(0, 1_000_000), {
+    group: 'clients',
+    placeholder: 'N',
+    defaultText: '10',
+    summary: 'failed logins from one address before answers to further ones are delayed; 0 for never',
+    detail:
+      'By 250ms, and twice as long each time, up to 4s; until there has been none for a minute. Only refusals wait, never a login that is right: behind one address there may be all workers of a host, of which one has a wrong password. So loopback and unix sockets are no exception. IPv6 addresses count by their first 64 bits. A change of user (COM_CHANGE_USER) counts as a login.',
     reloadable: true,
   }),
   query_timeout: key(timeLimit(), {
@@ -177,6 +292,26 @@ export const KEYS = {
     summary: 'look whether two processes have the same client connection open: auto, on or off',
     detail:
       'A process that forks with an open connection shares it with its child, and either may read what the other has asked for. On Linux the proxy can see that before it answers, for clients on the same host or in the same pod whose processes it may look at (of the same user, or as root): such a connection is closed with an error that names the processes, and each of them connects anew. `auto`: look where that is possible, and say once where it is not. `on`: the same, but do not start where nothing at all can be seen. `off`: only what shows in the connection itself is noticed, when rows may have gone astray already. It is never closed within a transaction, nor while the client holds a server session.',
+    reloadable: false,
+  }),
+  auth: key(oneOf(['users', 'passthrough']), {
+    group: 'clients',
+    placeholder: 'WHO',
+    defaultText: 'users',
+    summary:
+      "who may log in: users, those of the configuration, or passthrough, the server's own accounts as well",
+    detail:
+      "`users`: the upstream URL's user and those of `users`. `passthrough`: whoever is not among them logs in with an account of the server's. The client is asked for the password itself (caching_sha2_password: over TLS, a unix socket or loopback in clear, else encrypted with the proxy's RSA key), the proxy tries it on the server, and the client works on sessions of that account. What the server answers is what the client gets; a password that it has taken is remembered for `passthrough_expiry`, in memory only. The server sees the proxy's address in place of the client's: the host part of an account (`'app'@'10.1.%'`) says nothing here, and accounts must be allowed to log in from where the proxy is.",
+    reloadable: false,
+  }),
+  passthrough_expiry: key(duration(1_000), {
+    group: 'clients',
+    placeholder: 'DURATION',
+    defaultText: '5m',
+    summary:
+      'how long a password that the server has taken is taken again without asking it (auth: passthrough)',
+    detail:
+      'From the last time that the server took it, from a client or from the proxy itself when it opened a session. A password that was changed on the server works here for so long at most, and not for another login once the server has refused it to the proxy. As on the server itself, clients that are logged in stay so. At least 1s. The password is kept as long as clients of the user are connected, since sessions are opened with it, and is gone when they have left and this time is over.',
     reloadable: false,
   }),
   users: keyWithoutDefault(
@@ -319,7 +454,8 @@ export const KEYS = {
       placeholder: 'ADDRESS',
       defaultText: '127.0.0.1:6034',
       summary: 'where health and metrics are served over HTTP: HOST:PORT, or off',
-      detail: 'Port 0 takes any free port.',
+      detail:
+        'Only this machine can reach the default. It has no login: let nobody but your monitoring reach any other address. The host is never left out, so that nothing is open to the network by accident; 0.0.0.0 is all addresses of IPv4. Port 0 takes any free port.',
       reloadable: false,
     },
   ),

@@ -67,6 +67,17 @@ export function wholeNumberOr<const W extends string>(word: W, least: number, mo
   });
 }
 
+/** Octal digits; quoted or not, they are the same to whoever reads the file as YAML does. */
+export function octal<T>(read: (value: string) => T) {
+  const input = z.union([z.int().min(0).max(777), text().meta({ pattern: '^(0o?)?[0-7]{3}$' })], {
+    error: (issue) => notText(issue.input),
+  });
+  return parsed(
+    read,
+    input.transform((value) => String(value)),
+  );
+}
+
 export function duration(least: number) {
   const read = (value: string): number => {
     const milliseconds = parseDuration(value);
@@ -193,3 +204,38 @@ export function notEmpty(value: string): string {
 }
 
 export const secret = () => parsed((value) => new Secret(noNul(value)));
+
+/** `true` or `false`; the words that YAML 1.1 has for them, too. */
+export function flag() {
+  const read = (value: string): boolean => {
+    if (/^(true|yes|on)$/i.test(value)) return true;
+    if (/^(false|no|off)$/i.test(value)) return false;
+    throw new InvalidValue(`${quoteValue(value)} is neither true nor false`);
+  };
+  const input = z.union([z.boolean(), text().meta({ pattern: '^(true|yes|on|false|no|off)$' })], {
+    error: (issue) => notText(issue.input),
+  });
+  return parsed(
+    read,
+    input.transform((value) => String(value)),
+  );
+}
+
+/** One text or a list of them, read one by one: each that cannot be read is its own issue. */
+export function listOf<T>(read: (texts: string) => T) {
+  const array = z.array(text()).min(1, 'is an empty list; leave the key out for no limit');
+  const input = z.union([text(), array], { error: (issue) => notText(issue.input) });
+  return input.transform((value, context): readonly T[] => {
+    const values: T[] = [];
+    for (const [index, one] of [value].flat().entries()) {
+      try {
+        values.push(read(one));
+      } catch (error) {
+        if (!(error instanceof InvalidValue)) throw error;
+        const path = Array.isArray(value) ? [index] : [];
+        context.addIssue({ code: 'custom', message: error.message, path });
+      }
+    }
+    return values;
+  });
+}

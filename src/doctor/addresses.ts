@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { type Address, formatAddress, type TcpAddress } from '../config/address.js';
 import type { Settings } from '../config/load.js';
 import { ListenError } from '../frontend/errors.js';
-import { Listener } from '../frontend/listener.js';
+import { Listener, type SocketOwner } from '../frontend/listener.js';
 import { type Finding, fail, ok, warn } from './finding.js';
 
 /** How long a program at the HTTP address is waited for, in ms. */
@@ -16,15 +16,19 @@ const OUR_METRIC = /^mybouncer_pool_size /m;
 export async function checkAddresses({
   listen,
   http,
-}: Pick<Settings, 'listen' | 'http'>): Promise<Finding[]> {
+  unixSocketOwner = null,
+  unixSocketGroup = null,
+}: Pick<Settings, 'listen' | 'http'> &
+  Partial<Pick<Settings, 'unixSocketOwner' | 'unixSocketGroup'>>): Promise<Finding[]> {
   const findings: Finding[] = [];
   let running: boolean | null = null;
+  const owner = { uid: unixSocketOwner, gid: unixSocketGroup };
   const wanted = [
     ...listen.map((address) => ({ about: 'listen', address })),
     ...(http === null ? [] : [{ about: 'http', address: http }]),
   ];
   for (const { about, address } of wanted) {
-    const error = await tryToListen(address);
+    const error = await tryToListen(address, owner);
     if (error === null) {
       findings.push(ok(about, `${formatAddress(address)} is free`));
     } else if (!isTaken(error)) {
@@ -49,11 +53,12 @@ function taken(about: string, address: Address, running: boolean, hasHttp: boole
   );
 }
 
-async function tryToListen(address: Address): Promise<ListenError | null> {
+async function tryToListen(address: Address, unixSocketOwner: SocketOwner): Promise<ListenError | null> {
   try {
     const listener = await Listener.open({
       address,
-      unixSocketMode: 0o600,
+      unixSocketMode: 0,
+      unixSocketOwner,
       // Whoever comes in the one moment is sent away.
       onConnection: (socket: Socket) => void socket.destroy(),
       log: { debug: () => {}, warn: () => {}, error: () => {} },

@@ -1,4 +1,3 @@
-import { connectServer } from '../backend/connect.js';
 import { callInternal, queryCommand } from '../backend/internal-commands.js';
 import { OWN_CONNECTIONS, type RoomRules } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
@@ -6,7 +5,6 @@ import { ServerAccount, Upstream } from '../backend/upstream.js';
 import { type Address, formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
 import { VERSION } from '../config/version.js';
-import { Collation } from '../protocol/constants.js';
 import { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 
@@ -47,19 +45,8 @@ export class ServerSite {
 
   /** Logs in, and out again. @throws ServerConnectError */
   async logIn(account: ServerAccount): Promise<{ readonly info: ServerInfo; readonly tookMs: number }> {
-    const { address, connectTimeoutMs, attributes } = this.#upstream.options;
-    const { user, password } = account;
     const began = performance.now();
-    const { channel, info } = await connectServer({
-      address,
-      user,
-      password,
-      schema: null,
-      capabilities: 0,
-      collation: Collation.Utf8mb4GeneralCi,
-      connectTimeoutMs,
-      attributes,
-    });
+    const { channel, info } = await this.#upstream.connect(account, null, 0);
     const tookMs = performance.now() - began;
     await new Promise<void>((resolve) => channel.quit(resolve));
     return { info, tookMs };
@@ -71,15 +58,19 @@ export class ServerSite {
   }
 }
 
+/** Those that the proxy could log in with now: what a client is yet to prove it has not. */
 function accountsOf({ upstream, users }: Config): ServerAccount[] {
   const accounts = new Map<string, ServerAccount>();
   const logins = users.map(({ server }) => server);
   // The one that serves the upstream's own name is the first that the proxy itself tries.
-  const first = users.find(({ name }) => name === upstream.user)?.server ?? upstream;
-  for (const { user, password } of [first, ...logins]) {
-    const text = password.reveal();
-    const key = JSON.stringify([user, text]);
-    if (!accounts.has(key)) accounts.set(key, new ServerAccount(user, () => text));
+  const first = users.find(({ name }) => name === upstream.user)?.server;
+  for (const { user, secrets } of first === undefined ? logins : [first, ...logins]) {
+    const passwords = secrets.flatMap((secret) =>
+      secret.kind === 'password' ? [{ password: secret.password.reveal() }] : [],
+    );
+    const key = JSON.stringify([user, passwords]);
+    if (passwords.length > 0 && !accounts.has(key))
+      accounts.set(key, new ServerAccount(user, () => passwords));
   }
   return [...accounts.values()];
 }

@@ -5,19 +5,20 @@ import { CLIENT_CAPABILITIES } from '../protocol/handshake-capabilities.js';
 import type { HandshakeResponse } from '../protocol/handshake-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { ServerInfo } from '../session/server-info.js';
-import type { AuthStep } from './auth-exchange.js';
+import type { AuthContext, AuthObserver, AuthStep } from './auth-exchange.js';
 import type { ReleaseSlot } from './client-slots.js';
 import type { DeadlineList, Expiring } from './deadline-list.js';
 import { badHandshake, HandshakeError, hasErrPacket } from './errors.js';
 import { announcedPlugin, type Greeter } from './greeter.js';
 import type { Lingering } from './lingering.js';
-import type { FrontendLog } from './log.js';
-import { LoginMachine } from './login-machine.js';
+import type { FrontendLog, LogBurst, LogThrottle } from './log.js';
+import { LoginMachine, type LoginStep, type LoginTls } from './login-machine.js';
 import { LoginPacketReader, MAX_LOGIN_BYTES } from './login-packet-reader.js';
 import type { LoginResult, RemoteAddress } from './login-result.js';
 import type { RsaKeys } from './rsa-keys.js';
 import type { ScrambleSource } from './scramble-source.js';
-import type { Authenticator, UserEntry } from './users.js';
+import type { FailedHandshake, SecuredClient, TlsAcceptor } from './tls-acceptor.js';
+import type { Authenticator } from './users.js';
 
 /** How logins ended; the frontend counts them. */
 export type LoginOutcome = 'accepted' | 'denied' | 'broken' | 'timed_out' | 'left' | 'refused';
@@ -31,6 +32,15 @@ export interface LoginServices {
   readonly deadlines: DeadlineList<ClientLogin>;
   readonly lingering: Lingering;
   readonly log: FrontendLog;
+  /** null where TLS is not offered. */
+  readonly tls: TlsAcceptor | null;
+  /** Whether a login over TCP has to use it. */
+  readonly tlsRequired: boolean;
+  /** Of failed TLS handshakes. */
+  readonly tlsLog: LogThrottle;
+  /** Of denials. */
+  readonly denialLog: LogBurst;
+  readonly observer: AuthObserver | undefined;
   /** null while no server session has been opened yet. The same object for as long as nothing changes. */
   readonly serverInfo: () => ServerInfo | null;
   /** Rejects, when the wait is given up, with an error that has `errno` and `sqlState`: clients get it for a greeting. */
@@ -41,28 +51,37 @@ export interface LoginServices {
   readonly onOutcome: (outcome: LoginOutcome) => void;
 }
 
+type Accepted = Extract<AuthStep, { kind: 'accepted' }>;
+
 /** Keeps a socket's error from being thrown; 'close' always follows it and is where the end is dealt with. */
 export function ignoreSocketError(): void {}
 
-/** `waiting`: for the server's greeting to be known; `checking`: the socket is paused while a password is decrypted or hashed. */
-type State = 'waiting' | 'reading' | 'checking' | 'over';
+/**
+ * `waiting`: for the server's greeting to be known; `checking`: the socket is paused while a password is decrypted or hashed;
+ * `securing`: the TLS handshake is under way, and nothing that is not TLS can be said.
+ */
+type State = 'waiting' | 'reading' | 'checking' | 'securing' | 'over';
 
 /** One client from accept to the end of its login: drives a {@link LoginMachine} over its socket. */
 export class ClientLogin implements Expiring {
-  readonly #socket: Socket;
+  /** As accepted; when TLS has begun, what is underneath. */
+  readonly #raw: Socket;
+  /** What packets go over: the same, or TLS over it. */
+  #socket: Socket;
   readonly #kind: RemoteAddress['kind'];
   readonly #release: ReleaseSlot;
   readonly #services: LoginServices;
   readonly #reader = new LoginPacketReader();
   #state: State = 'waiting';
   #machine: LoginMachine | null = null;
+  #context: AuthContext | null = null;
   #remote: RemoteAddress | null = null;
-  #scramble: Buffer | null = null;
   #connectionId = 0;
   /** Of the next packet in either direction. */
   #sequenceId = 0;
 
   constructor(socket: Socket, kind: RemoteAddress['kind'], release: ReleaseSlot, services: LoginServices) {
+    this.#raw = socket;
     this.#socket = socket;
     this.#kind = kind;
     this.#release = release;
@@ -98,26 +117,71 @@ export class ClientLogin implements Expiring {
 
   #greet(server: ServerInfo): void {
     if (this.#state !== 'waiting') return;
-    const { scrambles, greeter, nextConnectionId } = this.#services;
+    const { scrambles, greeter, nextConnectionId, tls, tlsRequired } = this.#services;
     const scramble = scrambles.next();
-    this.#scramble = scramble;
     this.#connectionId = nextConnectionId();
     this.#state = 'reading';
     this.#socket.write(greeter.packet(server, this.#connectionId, scramble));
     this.#sequenceId = 1;
-    this.#machine = new LoginMachine(
-      {
-        users: this.#services.users,
-        keys: this.#services.keys,
-        scramble,
-        announced: announcedPlugin(server),
-        secure: isSecure(this.#remoteAddress()),
-        host: hostName(this.#remoteAddress()),
-      },
-      CLIENT_CAPABILITIES,
-    );
+    const remote = this.#remoteAddress();
+    this.#context = {
+      users: this.#services.users,
+      keys: this.#services.keys,
+      scramble,
+      announced: announcedPlugin(server),
+      secure: isSecure(remote),
+      host: hostName(remote),
+      fingerprint: null,
+      observer: this.#services.observer,
+    };
+    // Whoever may open a unix socket is on this machine, and nobody else can read it.
+    const required = tlsRequired && remote.kind === 'tcp';
     // Whoever talks before it is greeted has its bytes read only now.
+    this.#begin(this.#context, { kind: tls === null ? 'none' : required ? 'required' : 'offered' });
+  }
+
+  #begin(context: AuthContext, tls: LoginTls): void {
+    this.#machine = new LoginMachine(context, CLIENT_CAPABILITIES, tls);
     this.#advance(this.#machine);
+  }
+
+  /**
+   * All that came behind the client's wish for TLS is TLS's to read: what somebody has put there in clear is no handshake, and
+   * can never be taken for a part of the login.
+   */
+  #startTls(): void {
+    const raw = this.#raw;
+    this.#state = 'securing';
+    raw.off('data', this.#onData).pause();
+    const rest = this.#reader.takeRest();
+    if (rest.length > 0) raw.unshift(rest);
+    this.#services.tls?.accept(raw, (result) => {
+      if (this.#state !== 'securing') return;
+      if (result.kind === 'failed') this.#tlsFailed(result);
+      else this.#secured(result);
+    });
+  }
+
+  #tlsFailed({ reason, left }: FailedHandshake): void {
+    this.#over(left ? 'left' : 'broken');
+    const { log, tlsLog } = this.#services;
+    if (left) {
+      log.debug({ ...this.#logFields(), reason }, 'client left before it was logged in');
+      return;
+    }
+    const more = tlsLog.pass();
+    if (more !== null) log.warn({ ...this.#logFields(), reason, more }, 'TLS with a client failed');
+  }
+
+  #secured({ socket, fingerprint, certificateError }: SecuredClient): void {
+    this.#socket = socket;
+    this.#state = 'reading';
+    // The runtime closes a TLS connection after a handshake that failed, but not after a record that did.
+    socket.on('error', () => socket.destroy());
+    socket.on('data', this.#onData);
+    const context = { ...(this.#context as AuthContext), secure: true, fingerprint };
+    this.#context = context;
+    this.#begin(context, { kind: 'established', certificateError });
   }
 
   readonly #onData = (chunk: Buffer): void => {
@@ -132,6 +196,15 @@ export class ClientLogin implements Expiring {
     this.#release();
     if (this.#state === 'over') return;
     this.#over('left');
+    if (this.#machine?.awaitsPassword === true) {
+      // Some libraries give up without a word: their own error names the method, but not what to do.
+      this.#services.log.warn(
+        { ...this.#logFields(), user: this.#machine.response?.user.slice(0, 128) },
+        'client left when it was asked for its password, as auth: passthrough does: its library must know caching_sha2_password, ' +
+          'and over plain TCP be allowed to ask for the public key (allowPublicKeyRetrieval), or use TLS; or list the user in users',
+      );
+      return;
+    }
     // Health checks and port scans do this all day.
     this.#services.log.debug(this.#logFields(), 'client left before it was logged in');
   };
@@ -147,7 +220,7 @@ export class ClientLogin implements Expiring {
   }
 
   /** null when there is no whole packet yet, or when the login has failed. */
-  #nextStep(machine: LoginMachine): AuthStep | Promise<AuthStep> | null {
+  #nextStep(machine: LoginMachine): LoginStep | Promise<AuthStep> | null {
     try {
       const payload = this.#reader.next(this.#sequenceId);
       if (payload === null) return null;
@@ -175,37 +248,55 @@ export class ClientLogin implements Expiring {
     );
   }
 
-  #apply(machine: LoginMachine, step: AuthStep): void {
+  #apply(machine: LoginMachine, step: LoginStep): void {
     switch (step.kind) {
+      case 'start_tls':
+        this.#startTls();
+        return;
       case 'send':
         this.#sequenceId++;
         this.#socket.write(step.packet);
         return;
       case 'denied':
-        this.#services.log.warn(
-          {
-            ...this.#logFields(),
-            user: machine.response?.user.slice(0, 128),
-            errno: step.err.errno,
-            reason: step.reason,
-          },
-          'login denied',
-        );
-        this.#finish('denied', step.err);
+        this.#denied(machine, step);
         return;
       case 'accepted':
-        if (machine.response === null || this.#scramble === null)
+        if (machine.response === null || this.#context === null)
           throw new Error('accepted without a response');
-        this.#handOver(machine.response, this.#scramble, step.user, step.preface);
+        this.#handOver(machine.response, this.#context, step);
         return;
     }
   }
 
-  #handOver(response: HandshakeResponse, scramble: Buffer, user: UserEntry, preface: Buffer | null): void {
+  #denied(machine: LoginMachine, step: AuthStep & { readonly kind: 'denied' }): void {
+    const more = this.#services.denialLog.pass();
+    if (more !== null) {
+      const user = machine.response?.user.slice(0, 128);
+      const fields = {
+        ...this.#logFields(),
+        user,
+        errno: step.err.errno,
+        reason: step.reason,
+        ...machine.details,
+      };
+      this.#services.log.warn(more === 0 ? fields : { ...fields, more }, 'login denied');
+    }
+    if (step.held === null) {
+      this.#finish('denied', step.err);
+      return;
+    }
+    this.#state = 'checking';
+    this.#socket.pause();
+    void step.held.then(() => {
+      if (this.#state === 'checking') this.#finish('denied', step.err);
+    });
+  }
+
+  #handOver(response: HandshakeResponse, context: AuthContext, { user, preface, info }: Accepted): void {
     const socket = this.#socket;
     this.#over('accepted');
-    socket.off('data', this.#onData).off('close', this.#onClose);
-    socket.pause();
+    this.#raw.off('close', this.#onClose);
+    socket.off('data', this.#onData).pause();
     // While the socket was paused for a check, it went on filling its own buffer.
     if (socket.readableLength > 0) this.#reader.push(socket.read() as Buffer);
     this.#services.onLogin({
@@ -216,8 +307,10 @@ export class ClientLogin implements Expiring {
       maxPacketSize: response.maxPacketSize,
       attributes: response.attributes,
       connectionId: this.#connectionId,
-      scramble,
-      secure: isSecure(this.#remoteAddress()),
+      scramble: context.scramble,
+      secure: context.secure,
+      fingerprint: context.fingerprint,
+      info,
       remote: this.#remoteAddress(),
       preface: preface ?? EMPTY,
       sequenceId: preface === null ? this.#sequenceId : this.#sequenceId + 1,
@@ -252,7 +345,13 @@ export class ClientLogin implements Expiring {
 
   #finish(outcome: LoginOutcome, err: ErrPacket): void {
     if (this.#state === 'over') return;
+    const silent = this.#state === 'securing';
     this.#over(outcome);
+    if (silent) {
+      // An ERR would only be bytes that are no TLS.
+      this.#raw.destroy();
+      return;
+    }
     this.#socket.off('data', this.#onData);
     this.#services.lingering.end(this.#socket, encodeErrPacket(this.#sequenceId, err));
   }
@@ -276,7 +375,7 @@ export class ClientLogin implements Expiring {
 const EMPTY = Buffer.alloc(0);
 const IPV4_MAPPED = '::ffff:';
 
-function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
+export function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
   if (kind === 'unix') return { kind };
   // Gone already, when there is none.
   const address = socket.remoteAddress ?? 'unknown';
@@ -293,6 +392,6 @@ function isSecure(remote: RemoteAddress): boolean {
 }
 
 /** As the servers name a client's host in errors when they don't resolve names. */
-function hostName(remote: RemoteAddress): string {
+export function hostName(remote: RemoteAddress): string {
   return remote.kind === 'unix' ? 'localhost' : remote.address;
 }

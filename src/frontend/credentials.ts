@@ -23,6 +23,12 @@ export interface Credential {
    * The promise rejects with an error that has `errno` and `sqlState` when it cannot be checked now.
    */
   readonly checkPassword: ((password: Buffer) => Promise<boolean>) | null;
+  /**
+   * Somebody else is asked, by `checkPassword`: for the empty password as well, and however the password comes in clear.
+   */
+  readonly asksElsewhere?: true;
+  /** Told SHA1(password) by each response that was right for `nativeDigest`: what a login on the server can be made of. */
+  readonly nativeProven?: ((passwordSha1: Buffer) => void) | undefined;
 }
 
 /** A password that the proxy knows: every method works and none needs the password from the client. */
@@ -67,6 +73,34 @@ export class HashCredential implements Credential {
   };
 }
 
+/** A password known by its mysql_native_password hash only: no other method can prove it. */
+export class NativeHashCredential implements Credential {
+  readonly plugins = [AuthPlugin.Native] as const;
+  readonly acceptsEmpty = false;
+  readonly nativeDigest: Buffer;
+  readonly sha2Digest = null;
+  readonly checkPassword = null;
+  readonly nativeProven: ((passwordSha1: Buffer) => void) | undefined;
+
+  constructor(digest: Buffer, proven?: (passwordSha1: Buffer) => void) {
+    this.nativeDigest = digest;
+    this.nativeProven = proven;
+  }
+}
+
+/** A password known by what caching_sha2_password's fast authentication checks against: a wrong response is final. */
+export class Sha2DigestCredential implements Credential {
+  readonly plugins = [AuthPlugin.CachingSha2] as const;
+  readonly acceptsEmpty = false;
+  readonly nativeDigest = null;
+  readonly sha2Digest: Buffer;
+  readonly checkPassword = null;
+
+  constructor(digest: Buffer) {
+    this.sha2Digest = digest;
+  }
+}
+
 /** Stands in for a user that does not exist: the same work and the same exchange as with a password, and never right. */
 export function decoyPassword(): Credential {
   return new PasswordCredential(randomBytes(32).toString('base64'));
@@ -76,4 +110,14 @@ export function decoyPassword(): Credential {
 export function decoyHash(rounds: number, hasher: PasswordHasher): Credential {
   const digest = randomBytes(33).toString('base64').slice(0, 43);
   return new HashCredential({ rounds, salt: randomBytes(20), digest }, hasher);
+}
+
+/** As {@link decoyPassword}, for a user with a mysql_native_password hash. */
+export function decoyNativeHash(): Credential {
+  return new NativeHashCredential(randomBytes(20));
+}
+
+/** As {@link decoyPassword}, for a user with SHA256(SHA256(password)). */
+export function decoySha2Digest(): Credential {
+  return new Sha2DigestCredential(randomBytes(32));
 }

@@ -33,6 +33,12 @@ export const AUTH_MODE_NOT_SUPPORTED: ErrPacket = {
     'Client does not support authentication protocol requested by server; consider upgrading MySQL client',
 };
 
+/** `ER_SECURE_TRANSPORT_REQUIRED`, in MySQL's own wording. */
+export const SECURE_TRANSPORT_REQUIRED: ErrPacket = {
+  ...ServerError.SecureTransportRequired,
+  message: 'Connections using insecure transport are prohibited while --require_secure_transport=ON.',
+};
+
 /** 1043, 08S01: MySQL's own two words, and the reason behind them. */
 export function badHandshake(reason: string): ErrPacket {
   return { ...ServerError.Handshake, message: `Bad handshake: ${reason}` };

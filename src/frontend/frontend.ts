@@ -2,22 +2,33 @@ import type { Socket } from 'node:net';
 import { ServerError } from '../protocol/constants.js';
 import { encodeErr } from '../protocol/generic-response.js';
 import type { ServerInfo } from '../session/server-info.js';
-import { ClientLogin, ignoreSocketError, type LoginOutcome, type LoginServices } from './client-login.js';
+import type { AuthObserver } from './auth-exchange.js';
+import {
+  ClientLogin,
+  hostName,
+  ignoreSocketError,
+  type LoginOutcome,
+  type LoginServices,
+  remoteOf,
+} from './client-login.js';
 import { ClientSlots } from './client-slots.js';
 import { DeadlineList } from './deadline-list.js';
 import { Greeter } from './greeter.js';
 import { Lingering } from './lingering.js';
-import { type ListenAddress, Listener } from './listener.js';
-import { type FrontendLog, LogThrottle } from './log.js';
+import { type ListenAddress, Listener, type SocketOwner } from './listener.js';
+import { type FrontendLog, LogBurst, LogThrottle } from './log.js';
 import type { LoginResult } from './login-result.js';
 import type { RsaKeys } from './rsa-keys.js';
 import { ScrambleSource } from './scramble-source.js';
+import type { TlsAcceptor } from './tls-acceptor.js';
 import type { Authenticator } from './users.js';
 
 export interface FrontendOptions {
   readonly listen: readonly ListenAddress[];
   /** Permission bits of unix sockets. MySQL's own are 0o777. */
   readonly unixSocketMode: number;
+  /** {@link SocketOwner}; the process's own unless given. */
+  readonly unixSocketOwner?: SocketOwner;
   /** At least 1. */
   readonly maxClients: number;
   /** For who is turned away: `max_client_conn is 10000`. */
@@ -28,12 +39,22 @@ export interface FrontendOptions {
   /** Shared with COM_CHANGE_USER. */
   readonly keys: RsaKeys;
   readonly log: FrontendLog;
-  /** See {@link LoginServices}, as the next three. */
+  /** Shared with COM_CHANGE_USER; without it, every denial is told at once. */
+  readonly observer?: AuthObserver;
+  /** Whether anybody may log in from an address (`localhost`: over a unix socket); everybody may without it. */
+  readonly admits?: (host: string) => boolean;
+  /** See {@link LoginServices}, as the next. */
+  readonly tls: TlsAcceptor | null;
+  readonly tlsRequired: boolean;
+  /** As above, and the next three. */
   readonly serverInfo: () => ServerInfo | null;
   readonly whenServerKnown: () => Promise<ServerInfo>;
   readonly nextConnectionId: () => number;
   readonly onLogin: (login: LoginResult) => void;
 }
+
+/** Denials that are told in the log one by one, before there is one line a second. */
+const DENIALS_TOLD = 20;
 
 /** Numbers since the start, but for the first two, which are of now. */
 export interface FrontendCounts {
@@ -67,10 +88,15 @@ export class Frontend {
       users: options.users,
       keys: options.keys,
       scrambles: new ScrambleSource(),
-      greeter: new Greeter(),
+      greeter: new Greeter(options.tls !== null),
       deadlines: this.#deadlines,
       lingering: this.#lingering,
       log: options.log,
+      tls: options.tls,
+      tlsRequired: options.tlsRequired,
+      tlsLog: new LogThrottle(),
+      denialLog: new LogBurst(DENIALS_TOLD),
+      observer: options.observer,
       serverInfo: options.serverInfo,
       whenServerKnown: options.whenServerKnown,
       nextConnectionId: options.nextConnectionId,
@@ -83,11 +109,10 @@ export class Frontend {
 
   /** Opens all listeners, or none. @throws ListenError for the first that cannot be opened */
   async start(): Promise<void> {
-    const { listen, unixSocketMode, log } = this.#options;
     try {
-      for (const address of listen) {
+      for (const address of this.#options.listen) {
         this.#listeners.push(
-          await Listener.open({ address, unixSocketMode, log, onConnection: this.#onConnection }),
+          await Listener.open({ ...this.#options, address, onConnection: this.#onConnection }),
         );
       }
     } catch (error) {
@@ -129,10 +154,26 @@ export class Frontend {
   }
 
   readonly #onConnection = (socket: Socket, kind: ListenAddress['kind']): void => {
+    const host = hostName(remoteOf(socket, kind));
+    if (this.#options.admits?.(host) === false) {
+      this.#refuseHost(socket, host);
+      return;
+    }
     const release = this.#slots.take();
     if (release === null) this.#turnAway(socket);
     else new ClientLogin(socket, kind, release, this.#services).start();
   };
+
+  /** In place of a greeting, as the servers say it. */
+  #refuseHost(socket: Socket, host: string): void {
+    const more = this.#turnAwayLog.pass();
+    if (more !== null)
+      this.#options.log.warn({ host, more }, 'client turned away: no user is allowed from there');
+    socket.on('error', ignoreSocketError);
+    const server = this.#options.serverInfo()?.flavor === 'mariadb' ? 'MariaDB' : 'MySQL';
+    const message = `Host '${host}' is not allowed to connect to this ${server} server`;
+    this.#lingering.end(socket, encodeErr(0, ServerError.HostNotPrivileged, message));
+  }
 
   #turnAway(socket: Socket): void {
     this.#turnedAway++;

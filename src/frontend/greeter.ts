@@ -1,5 +1,5 @@
 import { AuthPlugin } from '../protocol/auth-packets.js';
-import { Status } from '../protocol/constants.js';
+import { Capability, Status } from '../protocol/constants.js';
 import { CLIENT_CAPABILITIES } from '../protocol/handshake-capabilities.js';
 import { GreetingTemplate } from '../protocol/handshake-greeting.js';
 import type { ServerInfo } from '../session/server-info.js';
@@ -11,15 +11,21 @@ export function announcedPlugin(server: ServerInfo): AuthPlugin {
 
 /** Greets clients in the real server's name. The packet is encoded once for as long as the same `ServerInfo` is given. */
 export class Greeter {
+  readonly #capabilities: number;
   #server: ServerInfo | null = null;
   #template: GreetingTemplate | null = null;
+
+  /** @param offersTls clients may ask for it */
+  constructor(offersTls: boolean) {
+    this.#capabilities = (offersTls ? CLIENT_CAPABILITIES | Capability.Ssl : CLIENT_CAPABILITIES) >>> 0;
+  }
 
   packet(server: ServerInfo, connectionId: number, scramble: Buffer): Buffer {
     if (this.#template === null || this.#server !== server) {
       this.#server = server;
       this.#template = new GreetingTemplate({
         versionText: server.versionText,
-        capabilities: CLIENT_CAPABILITIES,
+        capabilities: this.#capabilities,
         collation: server.collation,
         status: Status.Autocommit,
         plugin: announcedPlugin(server),

@@ -1,3 +1,4 @@
+import { chmodSync, lchownSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { ListenError } from './errors.js';
@@ -13,10 +14,20 @@ export type ListenAddress =
     }
   | { readonly kind: 'unix'; readonly path: string };
 
+/** Whom unix sockets belong to; null: whom the system gives them to, which is the process's own user and group. */
+export interface SocketOwner {
+  readonly uid: number | null;
+  readonly gid: number | null;
+}
+
+const OWN_SOCKETS: SocketOwner = { uid: null, gid: null };
+
 export interface ListenerOptions {
   readonly address: ListenAddress;
   /** Permission bits of a unix socket, such as 0o777: whoever may write to it may try to log in. */
   readonly unixSocketMode: number;
+  /** The process's own unless given. */
+  readonly unixSocketOwner?: SocketOwner;
   readonly onConnection: (socket: Socket, kind: ListenAddress['kind']) => void;
   readonly log: FrontendLog;
 }
@@ -89,7 +100,8 @@ export class Listener {
   }
 }
 
-function listen(server: Server, { address, unixSocketMode }: ListenerOptions): Promise<void> {
+function listen(server: Server, options: ListenerOptions): Promise<void> {
+  const { address } = options;
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     const done = (): void => {
@@ -100,14 +112,47 @@ function listen(server: Server, { address, unixSocketMode }: ListenerOptions): P
       server.listen({ host: address.host, port: address.port, backlog: BACKLOG }, done);
       return;
     }
-    // The file is made within the call, with these permissions from its first moment: chmod would come too late.
-    const umask = process.umask(~unixSocketMode & 0o777);
     try {
-      server.listen({ path: address.path, backlog: BACKLOG }, done);
-    } finally {
-      process.umask(umask);
+      listenOnPath(server, address.path, options, done);
+    } catch (error) {
+      server.close();
+      reject(error);
     }
   });
+}
+
+/** Whoever could connect before the file has the owner, group and mode it is to have would stay connected. */
+function listenOnPath(server: Server, path: string, options: ListenerOptions, done: () => void): void {
+  const { unixSocketMode: mode, unixSocketOwner: owner = OWN_SOCKETS } = options;
+  const kept = owner.uid === null && owner.gid === null;
+  // The file is made within the call, with these permissions from its first moment: chmod alone would come too late. One that
+  // changes hands is nobody's until it has.
+  const umask = process.umask(kept ? ~mode & 0o777 : 0o777);
+  try {
+    server.listen({ path, backlog: BACKLOG }, done);
+  } finally {
+    process.umask(umask);
+  }
+  // Where it could not be made, an 'error' follows.
+  if (kept || !server.listening) return;
+  handOver(path, owner);
+  chmodSync(path, mode);
+}
+
+function handOver(path: string, { uid, gid }: SocketOwner): void {
+  try {
+    lchownSync(path, uid ?? -1, gid ?? -1);
+  } catch (cause) {
+    const to = [uid === null ? [] : [`user ${uid}`], gid === null ? [] : [`group ${gid}`]]
+      .flat()
+      .join(' and ');
+    const rule =
+      uid === null
+        ? 'only root may give it to a group that the process is not in'
+        : 'only root may give it to another user';
+    const known = codeOf(cause) === 'EPERM' ? `${rule} (EPERM)` : String(cause);
+    throw new ListenError(`cannot listen on unix:${path}: it cannot be given to ${to}: ${known}`, { cause });
+  }
 }
 
 /**
@@ -164,6 +209,7 @@ const REASONS: Readonly<Record<string, string>> = {
 };
 
 function listenError(address: ListenAddress, cause: unknown): ListenError {
+  if (cause instanceof ListenError) return cause;
   const code = codeOf(cause);
   const text = cause instanceof Error ? cause.message : String(cause);
   // libuv reports a directory that is not there as EACCES.

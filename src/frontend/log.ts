@@ -23,3 +23,27 @@ export class LogThrottle {
     return skipped;
   }
 }
+
+/** As {@link LogThrottle}, after so many lines in a row that are all told: a few failures are worth a line each. */
+export class LogBurst {
+  readonly #throttle = new LogThrottle();
+  readonly #size: number;
+  #left: number;
+  #filledAt = performance.now();
+
+  constructor(size: number) {
+    this.#size = size;
+    this.#left = size;
+  }
+
+  /** {@link LogThrottle.pass} */
+  pass(): number | null {
+    const now = performance.now();
+    const gained = Math.floor((now - this.#filledAt) / 1_000);
+    this.#filledAt += gained * 1_000;
+    this.#left = Math.min(this.#size, this.#left + gained);
+    if (this.#left === 0) return this.#throttle.pass();
+    this.#left--;
+    return 0;
+  }
+}

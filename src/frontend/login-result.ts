@@ -22,19 +22,22 @@ export interface LoginResult {
   readonly connectionId: number;
   /** The greeting's challenge: still that of a COM_CHANGE_USER. */
   readonly scramble: Buffer;
-  /** Nobody else can read this connection: a unix socket or loopback. */
+  /** Nobody else can read this connection: TLS, a unix socket or loopback. */
   readonly secure: boolean;
+  /** SHA-256 of the certificate that the client was shown; null without TLS. */
+  readonly fingerprint: Buffer | null;
   readonly remote: RemoteAddress;
   /** Packet to be sent before the OK or ERR, best in the same write; empty when there is none. */
   readonly preface: Buffer;
+  /** The info of the OK; empty when there is none. */
+  readonly info: Buffer;
   /** Sequence id of the OK or ERR. */
   readonly sequenceId: number;
   /** Bytes that the client sent behind its login. */
   readonly rest: Buffer;
   /**
    * Paused, with no listener but one that ignores 'error' (so that none is thrown before the new owner has its own). Everything
-   * read so far is in `rest`; what comes later waits in the socket until it is resumed. A new owner of its handle has to take it
-   * in this very tick, and only while `writableLength` is 0.
+   * read so far is in `rest`; what comes later waits in the socket until it is resumed. Over TLS an 'error' need not close it.
    */
   readonly socket: Socket;
   /** Gives back this client's place under max_client_conn. To be called when the connection has ended; again is harmless. */

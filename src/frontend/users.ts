@@ -3,9 +3,13 @@ import type { Sha256CryptHash } from '../protocol/auth-sha256-crypt.js';
 import {
   type Credential,
   decoyHash,
+  decoyNativeHash,
   decoyPassword,
+  decoySha2Digest,
   HashCredential,
+  NativeHashCredential,
   PasswordCredential,
+  Sha2DigestCredential,
 } from './credentials.js';
 import type { PasswordHasher } from './password-hasher.js';
 
@@ -17,26 +21,50 @@ export interface UserEntry {
 /** Who a login claims to be, and how to find out whether that is so. */
 export interface AuthCandidate {
   readonly credential: Credential;
+  /** A second password that proves the user as well, while the first takes its place. Both are always checked. */
+  readonly former?: Credential | null;
   /**
    * The user, read once the credential is proven; null: nobody, whatever the credential says. A source that learns users
    * from a real server only knows it then.
    */
   readonly user: UserEntry | null;
+  /** There is such a user, but it may not log in from where this client is. For the log: the client is told nothing of it. */
+  readonly elsewhere?: boolean;
 }
 
 /** A source of users. It answers for every name: an unknown one gets a candidate that can't be told from a known one. */
 export interface Authenticator {
-  find(name: string): AuthCandidate;
+  /** @param host - the client's address, IPv4 or IPv6; `localhost` over a unix socket */
+  find(name: string, host: string): AuthCandidate;
 }
 
+/** A password, or what is known of it. */
+export type LocalSecret =
+  | { readonly password: string }
+  /** Of caching_sha2_password. */
+  | { readonly hash: Sha256CryptHash }
+  /** SHA1(SHA1(password)) of mysql_native_password; `proven` is told SHA1(password) whenever a client proves it. */
+  | { readonly nativeDigest: Buffer; readonly proven?: (passwordSha1: Buffer) => void }
+  /** SHA256(SHA256(password)) */
+  | { readonly sha2Digest: Buffer };
+
 export interface LocalUser extends UserEntry {
-  /** The password in clear, or a caching_sha2_password hash of it. */
-  readonly secret: { readonly password: string } | { readonly hash: Sha256CryptHash };
+  readonly secret: LocalSecret;
+  /** {@link AuthCandidate.former} */
+  readonly former?: LocalSecret | null;
+  /** Whether it may log in from an address; without it: from anywhere. */
+  readonly admits?: ((host: string) => boolean) | null;
+}
+
+interface Known {
+  readonly candidate: AuthCandidate;
+  readonly admits: ((host: string) => boolean) | null;
 }
 
 /** The users of the configuration: looked up and checked without asking anyone. */
 export class LocalUsers implements Authenticator {
-  readonly #candidates = new Map<string, AuthCandidate>();
+  readonly #hasher: PasswordHasher;
+  readonly #known = new Map<string, Known>();
   /**
    * Decoys in the mixture of the real users, chosen by name under a key of this process: an unknown name always meets the same
    * kind of exchange, which tells nothing, even where the kinds differ.
@@ -45,23 +73,51 @@ export class LocalUsers implements Authenticator {
   readonly #decoyKey = randomBytes(16);
 
   constructor(users: readonly LocalUser[], hasher: PasswordHasher) {
-    const passwordDecoy = { credential: decoyPassword(), user: null };
-    const decoys: AuthCandidate[] = [];
-    for (const user of users) {
-      const { secret } = user;
-      if ('password' in secret) {
-        this.#candidates.set(user.name, { credential: new PasswordCredential(secret.password), user });
-        decoys.push(passwordDecoy);
-      } else {
-        this.#candidates.set(user.name, { credential: new HashCredential(secret.hash, hasher), user });
-        decoys.push({ credential: decoyHash(secret.hash.rounds, hasher), user: null });
-      }
-    }
-    this.#decoys = decoys.length === 0 ? [passwordDecoy] : decoys;
+    this.#hasher = hasher;
+    for (const user of users) this.replace(user);
+    const decoys = users.map((user) => this.#decoyOf(user));
+    this.#decoys = decoys.length === 0 ? [{ credential: decoyPassword(), user: null }] : decoys;
   }
 
-  find(name: string): AuthCandidate {
-    return this.#candidates.get(name) ?? this.#decoyFor(name);
+  /** Takes the place of the user of this name, whose credentials are of the same kind: logins under way are not touched. */
+  replace(user: LocalUser): void {
+    const credential = this.#credentialOf(user.secret);
+    const former = user.former ? this.#credentialOf(user.former) : null;
+    this.#known.set(user.name, { candidate: { credential, former, user }, admits: user.admits ?? null });
+  }
+
+  find(name: string, host: string): AuthCandidate {
+    const known = this.#known.get(name);
+    // Worked out for known names, too: it takes as long for both.
+    const decoy = this.#decoyFor(name);
+    if (known === undefined) return decoy;
+    return known.admits === null || known.admits(host) ? known.candidate : { ...decoy, elsewhere: true };
+  }
+
+  has(name: string): boolean {
+    return this.#known.has(name);
+  }
+
+  /** Whether anybody at all may log in from this address. */
+  admits(host: string): boolean {
+    for (const { admits } of this.#known.values()) if (admits === null || admits(host)) return true;
+    return false;
+  }
+
+  #credentialOf(secret: LocalSecret): Credential {
+    if ('password' in secret) return new PasswordCredential(secret.password);
+    if ('hash' in secret) return new HashCredential(secret.hash, this.#hasher);
+    if ('sha2Digest' in secret) return new Sha2DigestCredential(secret.sha2Digest);
+    return new NativeHashCredential(secret.nativeDigest, secret.proven);
+  }
+
+  #decoyOf({ secret, former }: LocalUser): AuthCandidate {
+    const decoy = (of: LocalSecret): Credential => {
+      if ('password' in of) return decoyPassword();
+      if ('hash' in of) return decoyHash(of.hash.rounds, this.#hasher);
+      return 'sha2Digest' in of ? decoySha2Digest() : decoyNativeHash();
+    };
+    return { credential: decoy(secret), former: former ? decoy(former) : null, user: null };
   }
 
   #decoyFor(name: string): AuthCandidate {

@@ -1,6 +1,9 @@
 /** While the reason stays the same, it is told again this often, in ms: attempts come up to twenty times a second. */
 const REMIND_MS = 10_000;
 
+/** Pools whose trouble is remembered. */
+const MAX_POOLS = 1_000;
+
 export interface DialLogger {
   info(fields: object, message: string): void;
   warn(fields: object, message: string): void;
@@ -29,6 +32,8 @@ export class DialLog {
     const now = this.#now();
     let trouble = this.#troubles.get(pool);
     if (trouble === undefined) {
+      // Pools come and go with users, and some never open a session again.
+      if (this.#troubles.size >= MAX_POOLS) this.#troubles.clear();
       trouble = { since: now, attempts: 0, error, toldAt: Number.NEGATIVE_INFINITY };
       this.#troubles.set(pool, trouble);
     }

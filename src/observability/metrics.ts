@@ -17,6 +17,9 @@ export interface MetricsSource {
   /** 0 where it was not asked for. */
   serverMaxConnections(): number;
   clients(): number;
+  /** Since the start: TLS handshakes with clients, by version, and those that failed. */
+  tlsConnections(): ReadonlyMap<string, number>;
+  tlsFailures(): number;
   /** Held sessions by reason. */
   holds(): ReadonlyMap<string, number>;
   /** How long the longest hold has lasted that does not end by itself, in seconds; 0 without one. */
@@ -201,7 +204,8 @@ export class Metrics {
     countsOf(
       'mybouncer_shared_sockets_total',
       'Client connections that were closed because two processes used them, by how it came out: fork_guard (seen before ' +
-        'anything was answered), command_during_reply, sequence_id, inside_packet, quit_during_reply, quit_of_child.',
+        'anything was answered), command_during_reply, sequence_id, inside_packet, quit_during_reply, quit_of_child, ' +
+        'tls_record (what came over TLS did not fit what came before).',
       'cause',
       source.sharedSockets,
     );
@@ -228,6 +232,17 @@ export class Metrics {
       'mybouncer_server_max_connections',
       'max_connections of the server, with pool_size auto or fleet on; 0 otherwise, and before it is known.',
       source.serverMaxConnections,
+    );
+    countsOf(
+      'mybouncer_client_tls_connections_total',
+      'Client connections on which TLS was established, by its version.',
+      'version',
+      source.tlsConnections,
+    );
+    count(
+      'mybouncer_client_tls_failures_total',
+      'Client connections that ended in the TLS handshake: no TLS at all, no version in common, the certificate not trusted, gone.',
+      source.tlsFailures,
     );
     gauge('mybouncer_clients', 'Client connections that are logged in.', source.clients);
   }

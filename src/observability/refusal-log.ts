@@ -1,6 +1,9 @@
 /** Of the same kind of refusal in the same pool, one is told in this time, in ms: an overload refuses thousands a second. */
 const TELL_MS = 1_000;
 
+/** Kinds that are remembered. */
+const MAX_KINDS = 1_000;
+
 export interface RefusalLogger {
   warn(fields: object, message: string): void;
 }
@@ -22,6 +25,8 @@ export class RefusalLog {
     const name = `${code} ${pool}`;
     const kind = this.#kinds.get(name);
     if (kind === undefined) {
+      // Pools come and go with users.
+      if (this.#kinds.size >= MAX_KINDS) this.#kinds.clear();
       this.#kinds.set(name, { toldAt: now, untold: 0 });
     } else if (now - kind.toldAt < TELL_MS) {
       kind.untold++;

@@ -52,6 +52,7 @@ export class SessionPools<S extends object, K> {
   readonly #lines: WaitingLines<S>;
   readonly #deliveries: Deliveries<S>;
   readonly #pools = new Map<string, SessionPool<S>>();
+  readonly #targets = new WeakMap<SessionPool<S>, K>();
   readonly #slots = new Map<S, SessionSlot<S>>();
   /** Sessions that were reported dead before their dial was known to have succeeded. */
   readonly #stillborn = new WeakSet<S>();
@@ -88,8 +89,54 @@ export class SessionPools<S extends object, K> {
       const open = (signal: AbortSignal): Promise<S> => this.#options.dial(target, signal);
       pool = new SessionPool(key, this, open, this.#newBackoff(), this.#options.distance ?? noDistance);
       this.#pools.set(key, pool);
+      this.#targets.set(pool, target);
     }
     return pool;
+  }
+
+  /** What made dials for these targets fail may be over: they need not wait for their next try. */
+  retryDials(which: (target: K) => boolean): void {
+    for (const pool of this.#poolsOf(which)) pool.backoff.succeeded();
+    this.#pump();
+  }
+
+  /** Sessions of these targets serve no further client: those that are lent are closed when they come back. */
+  retireAll(which: (target: K) => boolean, reason: string): void {
+    const pools = new Set(this.#poolsOf(which));
+    for (const slot of this.#slots.values()) {
+      if (!pools.has(slot.pool)) continue;
+      if (slot.state === SessionState.idle) this.#retire(slot, reason);
+      else slot.outlived = true;
+    }
+    this.#pump();
+    this.#deliveries.run();
+  }
+
+  /**
+   * Forgets the pools of these targets that have no session, none under way and nobody who waits; to be called when no client
+   * has such a target any more.
+   * @returns whether that is all of them
+   */
+  forget(which: (target: K) => boolean): boolean {
+    let isAll = true;
+    for (const pool of this.#poolsOf(which)) {
+      const isEmpty = pool.store.size === 0 && pool.waiting === 0 && this.#dialler.current?.pool !== pool;
+      const isClosing = [...this.#slots.values()].some((slot) => slot.pool === pool);
+      if (!isEmpty || isClosing) {
+        isAll = false;
+        continue;
+      }
+      this.#pools.delete(pool.key);
+      if (this.#warmPool === pool) this.#warmPool = null;
+    }
+    return isAll;
+  }
+
+  #poolsOf(which: (target: K) => boolean): SessionPool<S>[] {
+    return [...this.#pools.values()].filter((pool) => {
+      const target = this.#targets.get(pool);
+      return target !== undefined && which(target);
+    });
   }
 
   get limit(): number {

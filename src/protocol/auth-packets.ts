@@ -7,6 +7,14 @@ export const AuthPlugin = {
 } as const;
 export type AuthPlugin = (typeof AuthPlugin)[keyof typeof AuthPlugin];
 
+/** Methods by which a client sends its password as it is. */
+export const ClearMethod = {
+  Clear: 'mysql_clear_password',
+  /** MariaDB's for PAM: questions and answers, of which one is enough. */
+  Dialog: 'dialog',
+} as const;
+export type ClearMethod = (typeof ClearMethod)[keyof typeof ClearMethod];
+
 /** Bytes of a scramble (`SCRAMBLE_LENGTH`); on the wire a NUL follows. */
 export const SCRAMBLE_LENGTH = 20;
 
@@ -36,6 +44,17 @@ export function encodeAuthSwitchRequest(sequenceId: number, plugin: AuthPlugin, 
     .uint8(0)
     .packet(sequenceId);
 }
+
+/** AuthSwitchRequest to a method that sends the password as it is. */
+export function encodeClearSwitchRequest(sequenceId: number, method: ClearMethod): Buffer {
+  const writer = new PayloadWriter(48).uint8(AUTH_SWITCH_REQUEST).nulText(method);
+  if (method === ClearMethod.Dialog) writer.uint8(DIALOG_PASSWORD).bytes(PROMPT);
+  return writer.packet(sequenceId);
+}
+
+/** A question whose answer is not shown. MariaDB's library takes this prompt for the connection's own password. */
+const DIALOG_PASSWORD = 0x04;
+const PROMPT = Buffer.from('Password: ');
 
 /** Protocol::AuthMoreData with one of caching_sha2_password's one-byte messages. */
 export function encodeAuthSignal(sequenceId: number, signal: number): Buffer {

@@ -22,14 +22,33 @@ export function sha2Digest(password: string | Buffer): Buffer {
 }
 
 /**
- * Whether `response` = SHA1(password) XOR SHA1(scramble + digest), in a time that does not depend on the digest.
+ * SHA1(password), as the client sends it under the mask of the scramble: null where `response` is another one than
+ * SHA1(password) XOR SHA1(scramble + digest). Takes a time that does not depend on the digest. It is all that a login on a
+ * server with this digest needs.
  * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_authentication_methods_native_password_authentication.html
  */
-export function verifyNative(response: Buffer, scramble: Buffer, digest: Buffer): boolean {
-  if (response.length !== NATIVE_RESPONSE_LENGTH) return false;
+export function recoverNative(response: Buffer, scramble: Buffer, digest: Buffer): Buffer | null {
+  if (response.length !== NATIVE_RESPONSE_LENGTH) return null;
   const stage1 = hash('sha1', Buffer.concat([scramble, digest]), 'buffer');
   xorInto(stage1, response);
-  return timingSafeEqual(hash('sha1', stage1, 'buffer'), digest);
+  return timingSafeEqual(hash('sha1', stage1, 'buffer'), digest) ? stage1 : null;
+}
+
+/** Whether `response` proves the password of this digest: see {@link recoverNative}. */
+export function verifyNative(response: Buffer, scramble: Buffer, digest: Buffer): boolean {
+  return recoverNative(response, scramble, digest) !== null;
+}
+
+/**
+ * What MariaDB's clients (from 11.4) know a certificate by that nobody vouches for: only who knows the password's digest could
+ * have made it for the certificate that they were shown. The info of the OK that ends a login, or a COM_CHANGE_USER, by
+ * mysql_native_password: 0x01, then SHA256(digest + scramble + fingerprint) as hexadecimal digits.
+ * `run_plugin_auth` in MariaDB Connector/C, plugins/auth/my_auth.c.
+ * @param fingerprint SHA-256 of the certificate
+ */
+export function certificateProof(digest: Buffer, scramble: Buffer, fingerprint: Buffer): Buffer {
+  const proof = hash('sha256', Buffer.concat([digest, scramble, fingerprint]), 'hex');
+  return Buffer.from(`\x01${proof.toUpperCase()}`, 'latin1');
 }
 
 /**

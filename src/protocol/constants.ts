@@ -144,6 +144,7 @@ export const ServerError = {
   ConCount: { errno: 1040, sqlState: '08004' },
   Handshake: { errno: 1043, sqlState: '08S01' },
   DbAccessDenied: { errno: 1044, sqlState: '42000' },
+  HostNotPrivileged: { errno: 1130, sqlState: 'HY000' },
   AccessDenied: { errno: 1045, sqlState: '28000' },
   NoDb: { errno: 1046, sqlState: '3D000' },
   UnknownCommand: { errno: 1047, sqlState: '08S01' },
@@ -164,6 +165,7 @@ export const ServerError = {
   NotSupportedYet: { errno: 1235, sqlState: '42000' },
   NetRead: { errno: 1158, sqlState: '08S01' },
   NetReadInterrupted: { errno: 1159, sqlState: '08S01' },
+  SecureTransportRequired: { errno: 3159, sqlState: 'HY000' },
   /** MariaDB's. Drivers and frameworks take it for a connection that is gone, and open another. */
   ConnectionKilled: { errno: 1927, sqlState: '08S01' },
   /** MySQL's: the connection was idle for too long. */

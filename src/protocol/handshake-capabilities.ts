@@ -2,7 +2,7 @@ import { Capability } from './constants.js';
 
 /**
  * What clients are offered: only what the relay can carry. Not offered: compression, query attributes and optional
- * metadata. TLS is offered per listener, once it has a certificate.
+ * metadata. TLS is offered where there is a certificate.
  *
  * LongPassword stays set, on MariaDB too: there the bit is CLIENT_MYSQL, and clearing it announces extended capabilities
  * (in the greeting's last filler bytes), of which none is offered.

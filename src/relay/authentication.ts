@@ -3,8 +3,15 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 /** Next step of an authentication: see the frontend's exchange, which is what the proxy gives the relay for this. */
 export type AuthenticationStep =
   | { readonly kind: 'send'; readonly packet: Buffer }
-  | { readonly kind: 'accepted'; readonly user: { readonly name: string }; readonly preface: Buffer | null }
-  | { readonly kind: 'denied'; readonly err: ErrPacket };
+  | {
+      readonly kind: 'accepted';
+      readonly user: { readonly name: string };
+      readonly preface: Buffer | null;
+      /** Of the OK; may be empty. */
+      readonly info: Buffer;
+    }
+  /** The client is told once `held` is over. */
+  | { readonly kind: 'denied'; readonly err: ErrPacket; readonly held: Promise<void> | null };
 
 export interface AuthenticationRequest {
   readonly user: string;
@@ -16,6 +23,6 @@ export interface AuthenticationRequest {
 
 /** One COM_CHANGE_USER: as strict as a login. */
 export interface Authentication {
-  begin(request: AuthenticationRequest, sequenceId: number): AuthenticationStep;
+  begin(request: AuthenticationRequest, sequenceId: number): AuthenticationStep | Promise<AuthenticationStep>;
   receive(payload: Buffer, sequenceId: number): AuthenticationStep | Promise<AuthenticationStep>;
 }

@@ -1,15 +1,24 @@
 import { Capability, HEADER_SIZE, ServerError } from '../protocol/constants.js';
-import { encodeErrPacket } from '../protocol/generic-response.js';
+import { type ErrPacket, encodeErrPacket } from '../protocol/generic-response.js';
 import { type ChangeUserCommand, decodeChangeUser } from '../protocol/handshake-change-user.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { Authentication, AuthenticationStep } from './authentication.js';
 import { clientError, malformedCommand } from './client-errors.js';
 
+/** The OK that ends a login or a change of user. */
+export interface LoginOk {
+  readonly sequenceId: number;
+  readonly info: Buffer;
+}
+
 /** What a COM_CHANGE_USER needs of the connection that it came on. */
 export interface ChangeUserHost {
   send(packet: Buffer): void;
-  /** The client is who it says: it begins anew. `sequenceId`: of the OK. */
-  userChanged(command: ChangeUserCommand, userName: string, sequenceId: number): void;
+  /** The client's packets are to wait until {@link takePackets}, or until the change is over. */
+  keepPackets(): void;
+  takePackets(): void;
+  /** The client is who it says: it begins anew. */
+  userChanged(command: ChangeUserCommand, userName: string, ok: LoginOk): void;
   /** The change of user failed; the client has been told. */
   userNotChanged(): void;
 }
@@ -42,7 +51,7 @@ export class ChangeUser {
       return;
     }
     this.#command = command;
-    const step = this.#authentication.begin(
+    const begun = this.#authentication.begin(
       {
         user: command.user,
         plugin: command.plugin,
@@ -52,7 +61,7 @@ export class ChangeUser {
       },
       1,
     );
-    this.#take(step, 1);
+    this.#await(begun, 1);
   }
 
   /** The client's next packet. */
@@ -62,15 +71,22 @@ export class ChangeUser {
       Buffer.from(buf.subarray(start + HEADER_SIZE, end)),
       sequenceId,
     );
+    this.#await(step, sequenceId);
+  }
+
+  #await(step: AuthenticationStep | Promise<AuthenticationStep>, sequenceId: number): void {
     if (!(step instanceof Promise)) {
       this.#take(step, sequenceId);
       return;
     }
+    this.#host.keepPackets();
     step.then(
-      (result) => this.#take(result, sequenceId),
+      (result) => {
+        this.#take(result, sequenceId);
+        if (result.kind === 'send') this.#host.takePackets();
+      },
       (error: unknown) => {
-        const text = error instanceof Error ? error.message : String(error);
-        this.#host.send(encodeErrPacket(sequenceId, clientError(ServerError.UnknownError, text)));
+        this.#host.send(encodeErrPacket(sequenceId, asErr(error)));
         this.#host.userNotChanged();
       },
     );
@@ -81,18 +97,35 @@ export class ChangeUser {
       case 'send':
         this.#host.send(step.packet);
         return;
-      case 'denied':
-        this.#host.send(encodeErrPacket(sequenceId, step.err));
-        this.#host.userNotChanged();
+      case 'denied': {
+        const tell = (): void => {
+          this.#host.send(encodeErrPacket(sequenceId, step.err));
+          this.#host.userNotChanged();
+        };
+        if (step.held === null) {
+          tell();
+          return;
+        }
+        this.#host.keepPackets();
+        void step.held.then(tell);
         return;
+      }
       case 'accepted':
         if (step.preface !== null) this.#host.send(step.preface);
         if (this.#command === null) throw new TypeError('a user was accepted before it asked');
-        this.#host.userChanged(
-          this.#command,
-          step.user.name,
-          step.preface === null ? sequenceId : sequenceId + 1,
-        );
+        this.#host.userChanged(this.#command, step.user.name, {
+          sequenceId: step.preface === null ? sequenceId : sequenceId + 1,
+          info: step.info,
+        });
     }
   }
+}
+
+/** What kept the password from being checked. */
+function asErr(error: unknown): ErrPacket {
+  if (!(error instanceof Error)) return clientError(ServerError.UnknownError, String(error));
+  const { errno, sqlState } = error as Partial<ErrPacket>;
+  return typeof errno === 'number' && typeof sqlState === 'string'
+    ? { errno, sqlState, message: error.message }
+    : clientError(ServerError.UnknownError, error.message);
 }

@@ -6,6 +6,7 @@ import { Capability, Status } from '../protocol/constants.js';
 import { type ErrPacket, encodeErrPacket, encodeOk } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
 import { CLIENT_GONE, endStatement } from './abandonment.js';
+import type { LoginOk } from './change-user.js';
 import { withCause } from './client-errors.js';
 import { ClientInput } from './client-input.js';
 import type { RegisteredClient } from './client-registry.js';
@@ -16,10 +17,12 @@ import { classifyAgain, dispatch } from './command-dispatch.js';
 import { CommandLoop, type CommandLoopHost, Stage } from './command-loop.js';
 import { CommandWork } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import type { GuardRails } from './guard-rails.js';
 import type { LearnedAnswer } from './learned-answers.js';
 import type { RelayServices } from './relay-services.js';
 import { ReplyEffects, type ReplyHost } from './reply-effects.js';
 import { SessionStart, type SessionStartHost } from './session-start.js';
+import { isForgedRecord } from './shared-socket.js';
 import type { TimeLimits } from './time-limits.js';
 import { VirtualSession } from './virtual-session.js';
 import type { WorkObserver } from './work.js';
@@ -88,6 +91,11 @@ export class ClientConnection
     return this.#start.identity.userName;
   }
 
+  /** {@link CommandTarget} */
+  get rails(): GuardRails | null {
+    return this.#start.identity.rails;
+  }
+
   get account(): ServerAccount {
     return this.#start.identity.account;
   }
@@ -108,6 +116,7 @@ export class ClientConnection
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.close(CLIENT_GONE));
+    socket.on('error', (error) => this.#onError(error));
     socket.on('close', () => {
       this.close(CLIENT_GONE);
       // Not before: who says goodbye and keeps the socket open has a connection still.
@@ -117,7 +126,7 @@ export class ClientConnection
     if (this.#client.preface.length > 0) socket.write(this.#client.preface);
     if (this.#client.rest.length > 0) this.#input.reader.push(this.#client.rest);
     this.#loop.sharing.begin();
-    this.#start.begin(this.#client.sequenceId);
+    this.#start.begin(this.#client);
     socket.resume();
   }
 
@@ -173,6 +182,17 @@ export class ClientConnection
   }
 
   /** {@link SessionStartHost} */
+  setChanging(takesPackets: boolean): void {
+    if (this.closed) return;
+    if (!takesPackets) {
+      this.suspend();
+      return;
+    }
+    this.#loop.stage = Stage.ChangingUser;
+    this.#loop.pump();
+  }
+
+  /** {@link SessionStartHost} */
   beginAnew(over: () => void): void {
     this.suspend();
     this.statements.clear();
@@ -185,9 +205,9 @@ export class ClientConnection
   }
 
   /** {@link SessionStartHost} */
-  welcome(sequenceId: number): void {
+  welcome({ sequenceId, info }: LoginOk): void {
     this.#reply.restart(this.virtual.state.status);
-    this.sendOk(sequenceId);
+    this.send(encodeOk(sequenceId, { status: this.ownStatus, info }));
   }
 
   /** {@link SessionStartHost} */
@@ -375,6 +395,13 @@ export class ClientConnection
     if (this.closed) return;
     this.#times.clientSpoke();
     this.#loop.received(chunk);
+  }
+
+  /** 'close' follows where the system has ended the connection, but not where TLS has lost the thread. */
+  #onError(error: Error): void {
+    if (!this.closed && isForgedRecord(error)) this.#loop.sharing.forgedRecord();
+    this.close(CLIENT_GONE);
+    this.#socket.destroy();
   }
 
   #onDrain(): void {

@@ -2,6 +2,7 @@ import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import { Capability } from '../protocol/constants.js';
 import { initialProfile, type LoginState, resetProfile } from '../session/initial-profile.js';
 import type { SessionProfile } from '../session/profile.js';
+import { type GuardRails, guardedProfile } from './guard-rails.js';
 import type { TimeLimits } from './time-limits.js';
 
 /**
@@ -17,6 +18,8 @@ export interface UserTerms {
   readonly timeLimits: TimeLimits;
   /** Its client connections at most; null for any number. */
   readonly maxClients: number | null;
+  /** Null for a user who has none, so that its statements are not looked at for them. */
+  readonly rails?: GuardRails | null;
 }
 
 /** Who a client is and what it said at its login, or at its last COM_CHANGE_USER. */
@@ -29,12 +32,13 @@ export class ClientIdentity implements LoginState {
   readonly collation: number;
   readonly timeLimits: TimeLimits;
   readonly maxClients: number | null;
+  readonly rails: GuardRails | null;
   readonly #upstream: Upstream;
 
   constructor(
     upstream: Upstream,
     userName: string,
-    { account, timeLimits, maxClients }: UserTerms,
+    { account, timeLimits, maxClients, rails = null }: UserTerms,
     login: LoginState,
   ) {
     this.#upstream = upstream;
@@ -42,6 +46,7 @@ export class ClientIdentity implements LoginState {
     this.account = account;
     this.timeLimits = timeLimits;
     this.maxClients = maxClients;
+    this.rails = rails;
     this.schema = login.schema;
     this.capabilities = login.capabilities;
     this.collation = login.collation;
@@ -56,7 +61,8 @@ export class ClientIdentity implements LoginState {
     const { facts, registry } = this.#upstream;
     const { loginBaseline, resetBaseline } = this.account;
     if (facts === null || loginBaseline === null || resetBaseline === null) return null;
-    return initialProfile(registry, loginBaseline, resetBaseline, facts.collations, this);
+    const profile = initialProfile(registry, loginBaseline, resetBaseline, facts.collations, this);
+    return guardedProfile(this.rails, profile);
   }
 
   /** The profile after COM_RESET_CONNECTION on a session of profile `current`. */
@@ -67,6 +73,7 @@ export class ClientIdentity implements LoginState {
       throw new TypeError('a client is served before the server is known');
     }
     const keepsCharset = facts.info.flavor === 'mariadb';
-    return resetProfile(registry, globals, facts.collations, keepsCharset, this, current);
+    const profile = resetProfile(registry, globals, facts.collations, keepsCharset, this, current);
+    return guardedProfile(this.rails, profile);
   }
 }

@@ -18,6 +18,7 @@ import {
 } from './client-statements.js';
 import { type CommandRule, Policy, ruleFor } from './command-policy.js';
 import { type CommandWork, SendKind } from './command-work.js';
+import { type GuardRails, schemaRefused, textRefused } from './guard-rails.js';
 import { type KillClient, killByStatement, killConnection } from './kill-command.js';
 import { answerPreamble, lessonOf, mayBePreamble, type PreambleClient } from './preamble.js';
 import type { RelayServices } from './relay-services.js';
@@ -32,6 +33,8 @@ export interface CommandTarget extends KillClient, PreambleClient {
   readonly virtual: VirtualSession;
   readonly deprecateEof: boolean;
   readonly ownStatus: number;
+  readonly userName: string;
+  readonly rails: GuardRails | null;
   pendingPrepare: PendingPrepare | null;
   submit(): void;
   /** Carries out a command that was kept waiting by {@link suspend}. */
@@ -70,6 +73,13 @@ export function dispatch(client: CommandTarget, buf: Buffer, start: number, end:
       statement(client, command, rule, buf, start, end);
       return;
     case Policy.Forward:
+      if (
+        client.rails !== null &&
+        command === Command.InitDb &&
+        barsSchema(client, client.rails, buf, start, end)
+      ) {
+        return;
+      }
       client.work.set(
         SendKind.AsIs,
         rule.shape,
@@ -167,6 +177,8 @@ function setOption(client: CommandTarget, buf: Buffer, start: number, end: numbe
 function query(client: CommandTarget, buf: Buffer, start: number, end: number): void {
   const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
   const prepared = preparedBy(client, traits);
+  if (client.rails !== null && barsText(client, client.rails, prepared?.traits ?? traits, buf, start, end))
+    return;
   const { kill } = prepared?.traits ?? traits;
   if (kill !== null) {
     killByStatement(client, kill, null);
@@ -185,6 +197,34 @@ function query(client: CommandTarget, buf: Buffer, start: number, end: number): 
   client.work.choosesSchema = traits.first === StatementKind.Use && traits.statements === 1;
   if (preamble) client.work.lesson = lessonOf(client, traits, buf, text, end, lexerContext(client));
   client.submit();
+}
+
+/** Whether the client's guard rails refuse the schema of a COM_INIT_DB; it has been told then. */
+function barsSchema(
+  client: CommandTarget,
+  rails: GuardRails,
+  buf: Buffer,
+  start: number,
+  end: number,
+): boolean {
+  const refused = schemaRefused(rails, client.userName, buf.toString('utf8', start + HEADER_SIZE + 1, end));
+  if (refused !== null) client.sendErr(refused);
+  return refused !== null;
+}
+
+/** As {@link barsSchema}, of a text. */
+function barsText(
+  client: CommandTarget,
+  rails: GuardRails,
+  traits: StatementTraits,
+  buf: Buffer,
+  start: number,
+  end: number,
+): boolean {
+  const text = (): string => buf.toString('latin1', start + HEADER_SIZE + 1, end);
+  const refused = textRefused(rails, client.userName, traits, text);
+  if (refused !== null) client.sendErr(refused);
+  return refused !== null;
 }
 
 function setQuery(
@@ -277,6 +317,7 @@ function withOwnId(
 
 function prepare(client: CommandTarget, buf: Buffer, start: number, end: number): void {
   const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
+  if (client.rails !== null && barsText(client, client.rails, traits, buf, start, end)) return;
   const told = withOwnId(client, traits, buf, start, end);
   // A copy: the statement outlives the read buffer.
   const packet = told ?? Buffer.from(buf.subarray(start, end));

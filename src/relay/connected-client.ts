@@ -12,6 +12,8 @@ export interface ConnectedClient extends AuthenticationContext {
   /** To be sent before the login's OK or ERR. */
   readonly preface: Buffer;
   readonly sequenceId: number;
+  /** Of the login's OK; may be empty. */
+  readonly info: Buffer;
   /** Bytes that came behind the login. */
   readonly rest: Buffer;
   /** Paused. */

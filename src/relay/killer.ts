@@ -53,6 +53,8 @@ export class Killer {
    * second while that is so.
    */
   watch(account: ServerAccount): void {
+    // One for each of thousands would take more connections than their clients: it is opened when there is something to kill.
+    if (account.isGuest) return;
     const control = this.#controls.get(account);
     if (control === undefined) this.connect(account).catch(() => {});
     else control.watch();
@@ -63,9 +65,29 @@ export class Killer {
    * once or later.
    */
   checkServer(session: ServerSession, done: (lives: boolean) => void): void {
-    const control = session.account === null ? undefined : this.#controls.get(session.account);
+    const control = session.account === null ? undefined : this.#controlToAsk(session.account);
     if (control === undefined) done(false);
     else control.checkServer(done);
+  }
+
+  /** Any one tells whether the server is there. */
+  #controlToAsk(account: ServerAccount): ControlConnection | undefined {
+    const own = this.#controls.get(account);
+    if (own?.isOpen === true || !account.isGuest) return own;
+    return [...this.#controls.values()].find(({ isOpen }) => isOpen);
+  }
+
+  /** The server lets the account in again: what waits for that is not to wait for the next attempt. */
+  retry(account: ServerAccount): void {
+    if (this.#controls.get(account)?.isOpen === false) this.forget(account);
+  }
+
+  /** The account is used no more. */
+  forget(account: ServerAccount): void {
+    const control = this.#controls.get(account);
+    if (control === undefined) return;
+    this.#controls.delete(account);
+    void control.close();
   }
 
   /** Ends the statement a session is running, if it can be ended by one KILL. */

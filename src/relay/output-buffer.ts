@@ -5,6 +5,8 @@ const SCRATCH_SIZE = 128 * 1024;
 export interface ByteSink {
   write(buf: Uint8Array): boolean;
   readonly writableLength: number;
+  /** TLS: what is written while nothing waits is encrypted, hence copied, at once. */
+  readonly encrypted?: boolean;
 }
 
 /**
@@ -63,8 +65,7 @@ export class OutputBuffer {
     } else if (span !== null) {
       if (this.#used > 0) this.#writeScratch(sink);
       this.#span = null;
-      sink.write(span.subarray(this.#spanStart, this.#spanEnd));
-      return sink.writableLength > 0;
+      return writeKeeps(sink, span.subarray(this.#spanStart, this.#spanEnd));
     }
     if (this.#used > 0) this.#writeScratch(sink);
     return false;
@@ -95,9 +96,19 @@ export class OutputBuffer {
 
   #writeScratch(sink: ByteSink): void {
     if (this.#used === 0) return;
-    sink.write(this.#scratch.subarray(0, this.#used));
-    // The kernel took everything: the scratch can be used again. Otherwise it belongs to the write under way.
-    if (sink.writableLength > 0) this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
+    // Otherwise the scratch can be used again.
+    if (writeKeeps(sink, this.#scratch.subarray(0, this.#used)))
+      this.#scratch = Buffer.allocUnsafeSlow(SCRATCH_SIZE);
     this.#used = 0;
   }
+}
+
+/**
+ * Writes. Whether the bytes belong to the write from now on, as they wait in the sink's queue: the kernel has not taken them
+ * all. (A TLS socket calls a write complete only later, but by then it has long encrypted the bytes, unless others came first.)
+ */
+function writeKeeps(sink: ByteSink, bytes: Uint8Array): boolean {
+  const waits = sink.encrypted === true && sink.writableLength === 0 ? false : null;
+  sink.write(bytes);
+  return waits ?? sink.writableLength > 0;
 }

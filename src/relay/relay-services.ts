@@ -23,6 +23,8 @@ export interface AuthenticationContext {
   readonly scramble: Buffer;
   readonly secure: boolean;
   readonly remote: { readonly kind: 'tcp'; readonly address: string } | { readonly kind: 'unix' };
+  /** SHA-256 of the certificate that the client was shown; null without TLS. */
+  readonly fingerprint: Buffer | null;
 }
 
 /** For the log. */
@@ -99,6 +101,10 @@ export class KnownSchemas {
     // A server with more schemas than this pays a round trip now and then.
     if (schemas.size >= MAX_KNOWN) schemas.clear();
     schemas.add(schema);
+  }
+
+  forgetAccount(account: ServerAccount): void {
+    this.#byAccount.delete(account);
   }
 
   forget(account: ServerAccount, schema: string): void {

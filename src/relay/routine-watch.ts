@@ -48,6 +48,12 @@ const RETRY_MS = 1000;
 const LOOKING_SHARE = 0.01;
 const MAX_LENGTHENED = 10;
 
+/**
+ * Accounts that came with their clients (pass-through) and are watched: each is read anew with every change. What statements
+ * of further ones may run counts as unknown.
+ */
+const MAX_GUESTS = 64;
+
 /** Names that no routine has are asked for at most this often. */
 const LOOK_UP_MS = 1000;
 
@@ -97,6 +103,8 @@ export class RoutineWatch {
   #releasing = false;
   /** Some account is not to be trusted. */
   #inDoubt = false;
+  /** There were more users that came with their clients than are watched. */
+  #hasUnwatched = false;
   #hazards: Hazards = NO_HAZARDS;
   /** Names of routines in lower case, with and without their schema. */
   #names: ReadonlySet<string> = new Set();
@@ -116,11 +124,32 @@ export class RoutineWatch {
 
   /** A client of the account's is here. */
   watch(account: ServerAccount): void {
-    if (this.#watched.has(account) || this.#stopped) return;
+    if (this.#watched.has(account) || this.#stopped || !this.#hasRoomFor(account)) return;
     const watched = new Watched(account);
     this.#watched.set(account, watched);
     this.#await(watched);
     this.#timer ??= this.#later(() => this.#look(), this.#options.intervalMs);
+  }
+
+  #hasRoomFor({ isGuest }: ServerAccount): boolean {
+    if (!isGuest) return true;
+    let guests = 0;
+    for (const { account } of this.#watched.values()) if (account.isGuest) guests++;
+    if (guests < MAX_GUESTS) return true;
+    // Its statements are in doubt.
+    this.#hasUnwatched = true;
+    this.#settle();
+    return false;
+  }
+
+  /** The account has no clients any more. */
+  forget(account: ServerAccount): void {
+    const watched = this.#watched.get(account);
+    if (watched === undefined) return;
+    this.#watched.delete(account);
+    if (watched.retry !== null) clearTimeout(watched.retry);
+    this.#publish();
+    this.#settle();
   }
 
   /** A statement has run, or part of it. Statements wait for what is read anew when it changes routines or views. */
@@ -258,7 +287,7 @@ export class RoutineWatch {
     const { again } = watched;
     watched.reading = false;
     watched.again = false;
-    if (this.#stopped) return;
+    if (this.#stopped || this.#watched.get(watched.account) !== watched) return;
     if (error === null) {
       watched.knownAt = moment;
       if (!again) watched.mayHaveChanged = false;
@@ -298,7 +327,7 @@ export class RoutineWatch {
   #settle(): void {
     const all = [...this.#watched.values()];
     this.pending = all.some((watched) => !watched.isOver(this.#moment));
-    this.#inDoubt = all.some(({ trusted }) => !trusted);
+    this.#inDoubt = this.#hasUnwatched || all.some(({ trusted }) => !trusted);
     const waiting = this.#waiting.findIndex(({ since }) => all.some((watched) => !watched.isOver(since)));
     const released = this.#waiting.splice(0, waiting < 0 ? this.#waiting.length : waiting);
     // Who waits on has come while the reading that has ended was under way.

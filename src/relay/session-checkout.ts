@@ -31,7 +31,10 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
     process: AppProcess,
     seeker: SessionSeeker,
   ) {
-    const key = `${account.user}/${capabilities.toString(16)}`;
+    // Read from its end it can't be mistaken, whatever a user is called. A user who came with the client has a password of its
+    // own, even where the configuration has one for the same account.
+    const guest = account.isGuest ? '/passthrough' : '';
+    const key = `${account.poolName}/${capabilities.toString(16)}${guest}`;
     const withSchema = pools.pool(`${key}/schema`, { account, capabilities, schemaless: false });
     super(withSchema, process);
     this.#pools = pools;

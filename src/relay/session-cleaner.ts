@@ -18,6 +18,10 @@ export const CloseReason = {
   /** Idle, and about to be closed by the server. */
   ServerShutdown: 'server_shutdown',
   WaitTimeout: 'wait_timeout',
+  /** The user has another password than when it was opened (pass-through). */
+  PasswordChanged: 'password_changed',
+  /** The user has gone, and its password is not remembered any more (pass-through). */
+  UserGone: 'user_gone',
 } as const;
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];
 

@@ -4,10 +4,11 @@ import type { ChangeUserCommand } from '../protocol/handshake-change-user.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
 import type { LoginState } from '../session/initial-profile.js';
 import { SCHEMA_CHANGE } from '../session/statement-effects.js';
-import { ChangeUser, type ChangeUserHost } from './change-user.js';
+import { ChangeUser, type ChangeUserHost, type LoginOk } from './change-user.js';
 import { ClientIdentity } from './client-identity.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import { schemaRefused } from './guard-rails.js';
 import type { RelayServices } from './relay-services.js';
 import { tooManyOfUser } from './user-places.js';
 import type { VirtualSession } from './virtual-session.js';
@@ -22,10 +23,12 @@ export interface SessionStartHost {
   sendErr(err: ErrPacket, sequenceId: number): void;
   submit(): void;
   end(): void;
+  /** In the midst of a change of user: its packets wait, or are taken again. */
+  setChanging(takesPackets: boolean): void;
   /** Another user's session takes the place of the one there was. `over`: nothing of that is left on the server. */
   beginAnew(over: () => void): void;
   /** The client is logged in; it waits for the OK. */
-  welcome(sequenceId: number): void;
+  welcome(ok: LoginOk): void;
   /** The client has its answer: its next command may come. */
   ready(): void;
 }
@@ -36,8 +39,8 @@ export class SessionStart implements ChangeUserHost {
   readonly #services: RelayServices;
   readonly #host: SessionStartHost;
   #identity: ClientIdentity;
-  /** Where the reply to a login or change of user goes, while that waits for its schema; else 0. */
-  #sequence = 0;
+  /** The reply to a login or change of user, while that waits for its schema. */
+  #ok: LoginOk | null = null;
   #changeUser: ChangeUser | null = null;
   /** Under whose limit the client is counted. */
   #placeOf: string | null = null;
@@ -55,13 +58,15 @@ export class SessionStart implements ChangeUserHost {
 
   /** Whether the client still waits to hear that it is logged in. */
   get pending(): boolean {
-    return this.#sequence !== 0;
+    return this.#ok !== null;
   }
 
   /** Answers a login at once where its schema is known to exist, else when a session has it. */
-  begin(sequenceId: number): void {
-    this.#sequence = sequenceId;
-    const refused = this.#takePlace();
+  begin(ok: LoginOk): void {
+    this.#ok = ok;
+    const { schema: wanted, rails, userName } = this.#identity;
+    const barred = wanted === null ? null : schemaRefused(rails, userName, wanted);
+    const refused = barred ?? this.#takePlace();
     if (refused !== null) {
       this.failed(refused);
       return;
@@ -81,16 +86,17 @@ export class SessionStart implements ChangeUserHost {
 
   /** A session has the schema. */
   succeeded(): void {
-    const sequenceId = this.#sequence;
-    this.#sequence = 0;
+    const ok = this.#ok;
+    if (ok === null) throw new TypeError('a login is answered twice');
+    this.#ok = null;
     const { account, schema } = this.#identity;
     if (schema !== null) this.#services.knownSchemas.add(account, schema);
-    this.#host.welcome(sequenceId);
+    this.#host.welcome(ok);
   }
 
   /** The schema is not to be had, or no session. */
   failed(err: ErrPacket): void {
-    this.#host.sendErr(err, this.#sequence);
+    this.#host.sendErr(err, this.#ok?.sequenceId ?? 0);
     this.#host.end();
   }
 
@@ -111,7 +117,17 @@ export class SessionStart implements ChangeUserHost {
   }
 
   /** {@link ChangeUserHost} */
-  userChanged(command: ChangeUserCommand, userName: string, sequenceId: number): void {
+  keepPackets(): void {
+    this.#host.setChanging(false);
+  }
+
+  /** {@link ChangeUserHost} */
+  takePackets(): void {
+    this.#host.setChanging(true);
+  }
+
+  /** {@link ChangeUserHost} */
+  userChanged(command: ChangeUserCommand, userName: string, ok: LoginOk): void {
     this.#changeUser = null;
     if (this.#host.closed) return;
     this.#identity = this.#identify(userName, {
@@ -119,7 +135,7 @@ export class SessionStart implements ChangeUserHost {
       capabilities: this.#client.capabilities,
       collation: command.collation ?? this.#identity.collation,
     });
-    this.#host.beginAnew(() => this.begin(sequenceId));
+    this.#host.beginAnew(() => this.begin(ok));
   }
 
   /** {@link ChangeUserHost}: MySQL ends the connection, MariaDB lets it go on as it was. */

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { isForgedRecord } from './shared-socket.js';
 
 /** How long the other end may take to close a connection on which it has said COM_QUIT, in ms; drivers take microseconds. */
 export const QUIT_GRACE_MS = 1_000;
@@ -37,6 +38,7 @@ export function endAfterQuit(socket: Socket, closesFirst: boolean, notAlone: (sp
   if (closesFirst) timer = setTimeout(end, FIRST_MS).unref();
   else end();
   socket.on('data', () => over(true, true));
+  socket.on('error', (error) => over(isForgedRecord(error), true));
   socket.on('end', () => over(false, false));
   socket.on('close', () => over(false, false));
   socket.resume();

@@ -118,6 +118,11 @@ export class SharedSocketWatch {
     this.#refuse(SharedSocketCause.SequenceId, null, sequenceId);
   }
 
+  /** What came over TLS does not fit what came before: the connection ends. */
+  forgedRecord(): void {
+    this.#report(SharedSocketCause.TlsRecord, null);
+  }
+
   /** The client has said COM_QUIT, and its connection is closed already but for the socket. */
   quit(): void {
     const pipelines = this.#habit === Habit.Pipelines;

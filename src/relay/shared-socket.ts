@@ -31,6 +31,8 @@ export const SharedSocketCause = {
   QuitDuringReply: 'quit_during_reply',
   /** One process has said goodbye, and another one goes on: a child's exit that closed what its parent uses. */
   QuitOfChild: 'quit_of_child',
+  /** Bytes that were not made with the connection's keys as they are now: over TLS, two processes cannot even take turns. */
+  TlsRecord: 'tls_record',
 } as const;
 export type SharedSocketCause = (typeof SharedSocketCause)[keyof typeof SharedSocketCause];
 
@@ -90,4 +92,12 @@ export function isOneCommand(chunk: Buffer): boolean {
 /** Commands without a reply: drivers send them whenever they like. */
 export function hasNoReply(command: number): boolean {
   return command === Command.StmtClose || command === Command.StmtSendLongData;
+}
+
+/**
+ * Whether the error of a TLS connection says that what came was not made with its keys as they are now. A process and its
+ * child have the same keys and count the records that they send, each for itself.
+ */
+export function isForgedRecord(error: Error): boolean {
+  return 'code' in error && error.code === 'ERR_SSL_DECRYPTION_FAILED_OR_BAD_RECORD_MAC';
 }

@@ -12,6 +12,7 @@ import {
 import { ConfigError, formatProblem } from '../../src/config/problem.js';
 import { camelCase, KEY_NAMES, type KeyName } from '../../src/config/schema.js';
 import { UNSAFE_KINDS } from '../../src/config/unsafe-holds.js';
+import type { ServerLogin } from '../../src/config/users.js';
 
 interface Given {
   readonly flags?: Partial<Record<KeyName, string | string[]>>;
@@ -29,6 +30,12 @@ function input({ flags = {}, env = {}, yaml, ignoreUpstream = false }: Given): C
     ([key, value]) => [key as KeyName, { source: `--${key}`, values: [value].flat() }] as const,
   );
   return { flags: new Map(values), configFile: yaml === undefined ? null : YAML, env, ignoreUpstream };
+}
+
+/** What the proxy would log in to the server with. */
+function passwordOf(login: ServerLogin | undefined): string | undefined {
+  const [first] = login?.secrets ?? [];
+  return first?.kind === 'password' ? first.password.reveal() : first?.kind;
 }
 
 const load = (given: Given): Settings => loadSettings(input(given));
@@ -51,13 +58,25 @@ const HOLDS = unsafe('hold');
 t.test('defaults', async (t) => {
   t.same(load({}), {
     upstream: null,
+    upstreamPasswordFile: null,
     serverConnectTimeout: 5_000,
     serverLoginRetry: 1_000,
     listen: [{ kind: 'tcp', host: '127.0.0.1', port: 6033 }],
     maxClientConn: 10_000,
     clientLoginTimeout: 10_000,
+    failedLoginLimit: 10,
     maxPacketSize: 1_073_741_824,
     forkGuard: 'auto',
+    auth: 'users',
+    passthroughExpiry: 300_000,
+    unixSocketMode: 0o777,
+    unixSocketOwner: null,
+    unixSocketGroup: null,
+    tlsMode: 'allow',
+    tlsCert: null,
+    tlsKey: null,
+    tlsClientCa: null,
+    tlsMinVersion: 'TLSv1.2',
     queryTimeout: 0,
     transactionTimeout: 0,
     idleTransactionTimeout: 60_000,
@@ -83,10 +102,19 @@ t.test('defaults', async (t) => {
   t.same(load({ yaml: '' }), load({}), 'an empty file changes nothing');
 });
 
+/** Files of certificates have a test of their own. */
+const NOT_HERE = [
+  'users',
+  'upstream',
+  'upstream_password_file',
+  'tls_cert',
+  'tls_key',
+  'tls_client_ca',
+] as const;
+type NotHere = (typeof NOT_HERE)[number];
+
 /** Three good values of each key as text, and what they are. */
-const VALUES: Readonly<
-  Record<Exclude<KeyName, 'users' | 'upstream'>, readonly (readonly [string, unknown])[]>
-> = {
+const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [string, unknown])[]>> = {
   server_connect_timeout: [
     ['2s', 2_000],
     ['1ms', 1],
@@ -102,6 +130,21 @@ const VALUES: Readonly<
     ['unix:/run/x', [{ kind: 'unix', path: '/run/x' }]],
     ['[::]:2', [{ kind: 'tcp', host: '::', port: 2 }]],
   ],
+  unix_socket_mode: [
+    ['0660', 0o660],
+    ['777', 0o777],
+    ['0o600', 0o600],
+  ],
+  unix_socket_owner: [
+    ['root', 0],
+    ['4711', 4_711],
+    ['0', 0],
+  ],
+  unix_socket_group: [
+    ['root', 0],
+    ['4711', 4_711],
+    ['0', 0],
+  ],
   max_client_conn: [
     ['1', 1],
     ['1000000', 1_000_000],
@@ -111,6 +154,11 @@ const VALUES: Readonly<
     ['1s', 1_000],
     ['2s', 2_000],
     ['3s', 3_000],
+  ],
+  failed_login_limit: [
+    ['0', 0],
+    ['3', 3],
+    ['1000000', 1_000_000],
   ],
   query_timeout: [
     ['1s', 1_000],
@@ -131,6 +179,16 @@ const VALUES: Readonly<
     ['8h', 28_800_000],
     ['0', 0],
     ['1s', 1_000],
+  ],
+  auth: [
+    ['passthrough', 'passthrough'],
+    ['users', 'users'],
+    ['passthrough', 'passthrough'],
+  ],
+  passthrough_expiry: [
+    ['1s', 1_000],
+    ['5m', 300_000],
+    ['1h', 3_600_000],
   ],
   max_packet_size: [
     ['1KiB', 1_024],
@@ -166,6 +224,16 @@ const VALUES: Readonly<
     ['0s', 0],
     ['1m', 60_000],
     ['1d', 86_400_000],
+  ],
+  tls_mode: [
+    ['disable', 'disable'],
+    ['require', 'require'],
+    ['allow', 'allow'],
+  ],
+  tls_min_version: [
+    ['TLSv1.3', 'TLSv1.3'],
+    ['TLSv1.2', 'TLSv1.2'],
+    ['TLSv1.3', 'TLSv1.3'],
   ],
   reserve: [
     ['0', { count: 0 }],
@@ -225,7 +293,7 @@ const VALUES: Readonly<
 };
 
 t.test('for every key a flag beats the environment, and that the file', async (t) => {
-  t.same(Object.keys(VALUES).sort(), KEY_NAMES.filter((key) => key !== 'users' && key !== 'upstream').sort());
+  t.same(Object.keys(VALUES).sort(), KEY_NAMES.filter((key) => !NOT_HERE.some((one) => one === key)).sort());
   for (const [key, [flag, variable, line]] of Object.entries(VALUES)) {
     if (flag === undefined || variable === undefined || line === undefined)
       throw new Error('three values are needed');
@@ -451,9 +519,11 @@ t.test('users', async (t) => {
   });
   const shown = users.map(({ name, credential, server }) => [
     name,
-    credential.kind === 'password' ? credential.password.reveal() : credential.hash.rounds,
+    credential.kind === 'password'
+      ? credential.password.reveal()
+      : credential.kind === 'caching_sha2_hash' && credential.reveal().rounds,
     server.user,
-    server.password.reveal(),
+    passwordOf(server),
   ]);
   t.same(shown, [
     ['plain', '0123', 'plain', '0123'],
@@ -540,7 +610,7 @@ t.test('mistakes in users, told without their passwords', async (t) => {
     'my.yaml:11:30: users[5].password_file: cannot read "secrets/missing": there is no such file',
     'my.yaml:12:30: users[6].password_file: "secrets/empty" is empty',
     'my.yaml:13:30: users[7].password_file: "secrets/two" holds more than one line, or a NUL byte',
-    'my.yaml:14:47: users[8].server_user: needs server_password as well (write "" for an empty one)',
+    'my.yaml:14:47: users[8].server_user: needs server_password or server_password_file as well (server_password: "" for an empty one)',
     'my.yaml:15:51: users[9].server_password: needs server_user as well',
     'my.yaml:16:21: users[10].hash: cannot log in to the server; give server_user and server_password as well',
     'my.yaml:17:12: users[11].name: is empty',
@@ -550,7 +620,7 @@ t.test('mistakes in users, told without their passwords', async (t) => {
     'my.yaml:20:12: users[14].name: is the same name as at my.yaml:11:12',
     'my.yaml:2:5: users[0]: has password and hash; only one of them can be used',
     'my.yaml:4:11: users[0].hash: cannot log in to the server; give server_user and server_password as well',
-    'my.yaml:4:11: users[0].hash: is not a caching_sha2_password hash: it must begin with $A$005$, or with 0x and that in hexadecimal',
+    'my.yaml:4:11: users[0].hash: is not a hash of a password: it must begin with $A$005$ (or with 0x and that in hexadecimal), with * or with sha256:',
     'my.yaml:5:5: users[1]: needs one of password, password_file and hash',
     'my.yaml:6:5: users[1].passwrd: is not a known key (did you mean password?)',
     'my.yaml:7:5: users[2]: must be a map with a name and a password',
@@ -561,11 +631,150 @@ t.test('mistakes in users, told without their passwords', async (t) => {
   ]);
 });
 
+const NATIVE = '*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19';
+const SHA2_DIGEST = `sha256:${'0a'.repeat(32)}`;
+
+t.test('hashes, second passwords, and what the server login is made of', async (t) => {
+  writeFileSync(join(directory, 'secrets', 'new'), 'new\n');
+  const yaml = [
+    'users:',
+    `  - {name: native, hash: "${NATIVE}", old_hash: "${NATIVE.toLowerCase()}"}`,
+    `  - {name: fast, hash: "${SHA2_DIGEST}", server_user: app, server_password_file: secrets/new}`,
+    '  - {name: rotated, password_file: secrets/new, old_password: old}',
+    `  - {name: half, hash: "${NATIVE}", old_password: old}`,
+    `  - {name: mapped, password: x, old_hash: $A$005$${SALT_AND_DIGEST}, server_user: app, server_password: y}`,
+  ].join('\n');
+  const { users } = load({ yaml });
+  const file = join(directory, 'secrets', 'new');
+  const shown = users.map(({ name, credential, old, server }) => [
+    name,
+    credential.kind,
+    old?.kind ?? null,
+    server.user,
+    server.secrets.map((one) => (one.kind === 'password' ? [one.password.reveal(), one.file] : one.of)),
+  ]);
+  t.strictSame(shown, [
+    ['native', 'native_hash', 'native_hash', 'native', ['current', 'old']],
+    ['fast', 'sha2_digest', null, 'app', [['new', file]]],
+    [
+      'rotated',
+      'password',
+      'password',
+      'rotated',
+      [
+        ['new', file],
+        ['old', null],
+      ],
+    ],
+    ['half', 'native_hash', 'password', 'half', ['current', ['old', null]]],
+    ['mapped', 'password', 'caching_sha2_hash', 'app', [['y', null]]],
+  ]);
+  const text = `${JSON.stringify(users)}${inspect(users, { depth: 9, showHidden: true })}`;
+  t.notMatch(text, /2470c0|24, 70|0a0a|0a 0a|ABCDEFGH/i, 'no hash is shown');
+  const own = completeConfigWithUrl(
+    load({ yaml: `users: [{name: app, hash: "${NATIVE}"}]\n` }),
+    'mysql://app:s@db',
+  );
+  t.equal(passwordOf(own.users[0]?.server), 's', "the URL's account needs no proof");
+
+  const wrong = [
+    'users:',
+    `  - {name: a, hash: "${SHA2_DIGEST}"}`,
+    `  - {name: b, hash: "${NATIVE}", old_hash: "${SHA2_DIGEST}"}`,
+    `  - {name: c, password: x, hash: "${NATIVE.slice(1)}"}`,
+    '  - {name: d, password: x, old_password: hunter2, old_password_file: secrets/new}',
+    '  - {name: e, password: x, server_user: y, server_password: hunter2, server_password_file: secrets/new}',
+    '  - {name: f, password: x, old_password_file: secrets/none}',
+    `  - {name: g, hash: "*hunter2"}`,
+    `  - {name: h, hash: "sha256:hunter2", server_user: y, server_password: ""}`,
+  ].join('\n');
+  t.strictSame(mistakes({ yaml: wrong }).sort(), [
+    'my.yaml:2:21: users[0].hash: cannot log in to the server; give server_user and server_password as well',
+    'my.yaml:3:76: users[1].old_hash: and hash are of methods that no client can use at once',
+    'my.yaml:4:34: users[2].hash: cannot log in to the server; give server_user and server_password as well',
+    'my.yaml:4:34: users[2].hash: is not a hash of a password: it must begin with $A$005$ (or with 0x and that in hexadecimal), with * or with sha256:',
+    'my.yaml:4:5: users[2]: has password and hash; only one of them can be used',
+    'my.yaml:5:5: users[3]: has old_password and old_password_file; only one of them can be used',
+    'my.yaml:6:5: users[4]: has server_password and server_password_file; only one of them can be used',
+    'my.yaml:7:47: users[5].old_password_file: cannot read "secrets/none": there is no such file',
+    'my.yaml:8:21: users[6].hash: cannot log in to the server; give server_user and server_password as well',
+    'my.yaml:8:21: users[6].hash: is not a mysql_native_password hash: that is * and 40 hexadecimal digits',
+    'my.yaml:9:21: users[7].hash: has no 64 hexadecimal digits behind sha256:',
+  ]);
+});
+
+t.test('guard rails', async (t) => {
+  const yaml = [
+    'users:',
+    '  - {name: a, password: x, allowed_addresses: [10.0.0.0/8, "::1", fd00::/8, unix], schemas: [shop, Shop2], read_only: yes}',
+    '  - {name: b, password: x, allowed_addresses: 192.168.1.7, schemas: shop, read_only: false}',
+    '  - {name: c, password: x}',
+  ].join('\n');
+  const [a, b, c] = load({ yaml }).users.map(({ guards }) => guards);
+  const hosts = [
+    '10.255.0.1',
+    '11.0.0.1',
+    '::1',
+    '::2',
+    'fd12::3',
+    'fd12::3%eth0',
+    'localhost',
+    '192.168.1.7',
+    'unknown',
+  ];
+  const allowed = (one: typeof a): string[] => hosts.filter((host) => one?.addresses?.allows(host));
+  t.strictSame(allowed(a), ['10.255.0.1', '::1', 'fd12::3', 'fd12::3%eth0', 'localhost']);
+  t.strictSame(allowed(b), ['192.168.1.7']);
+  t.strictSame(
+    [a?.schemas, a?.readOnly, b?.schemas, b?.readOnly],
+    [['shop', 'Shop2'], true, ['shop'], false],
+  );
+  t.strictSame(c, { addresses: null, schemas: null, readOnly: false });
+  const wrong = [
+    'users:',
+    '  - {name: a, password: x, allowed_addresses: [10.0.0.0/33, localhost, 10.0.0]}',
+    '  - {name: b, password: x, allowed_addresses: [], schemas: [""], read_only: maybe}',
+  ].join('\n');
+  const address = 'is not an address such as 10.1.2.3, a network such as 10.0.0.0/8 or fd00::/8, or unix';
+  t.strictSame(mistakes({ yaml: wrong }).sort(), [
+    'my.yaml:2:48: users[0].allowed_addresses[0]: "10.0.0.0/33" has a prefix of more than 32 bits',
+    `my.yaml:2:61: users[0].allowed_addresses[1]: "localhost" ${address} (did you mean 127.0.0.1, ::1 or unix?)`,
+    `my.yaml:2:72: users[0].allowed_addresses[2]: "10.0.0" ${address}`,
+    'my.yaml:3:47: users[1].allowed_addresses: is an empty list; leave the key out for no limit',
+    'my.yaml:3:61: users[1].schemas[0]: is empty',
+    'my.yaml:3:77: users[1].read_only: "maybe" is neither true nor false',
+  ]);
+});
+
+t.test('the password of the upstream from a file', async (t) => {
+  writeFileSync(join(directory, 'secrets', 'upstream'), 'from a file\r\n');
+  const path = join(directory, 'secrets', 'upstream');
+  const settings = load({ yaml: 'upstream: mysql://app@db\nupstream_password_file: secrets/upstream\n' });
+  t.equal(settings.upstream?.password.reveal(), 'from a file');
+  t.equal(settings.upstreamPasswordFile, path);
+  if (settings.upstream === null) throw new Error('an upstream was given');
+  const [own] = completeConfig(settings, settings.upstream).users;
+  t.match(own?.server.secrets, [{ kind: 'password', file: path }]);
+  t.equal(passwordOf(own?.server), 'from a file');
+  const env = { MYBOUNCER_UPSTREAM: 'mysql://app@db', MYBOUNCER_UPSTREAM_PASSWORD_FILE: path };
+  t.equal(load({ env }).upstream?.password.reveal(), 'from a file');
+  t.strictSame(mistakes({ flags: { upstream: 'mysql://app:hunter2@db', upstream_password_file: path } }), [
+    '--upstream_password_file: upstream_password_file: and a password in the URL of upstream are one too many',
+  ]);
+  t.strictSame(mistakes({ flags: { upstream_password_file: path } }), [
+    '--upstream_password_file: upstream_password_file: is the password of an upstream, and none is set',
+  ]);
+  t.strictSame(mistakes({ yaml: 'upstream: mysql://app@db\nupstream_password_file: secrets/nowhere\n' }), [
+    'my.yaml:2:25: upstream_password_file: cannot read "secrets/nowhere": there is no such file',
+  ]);
+  t.equal(load({ env, ignoreUpstream: true }).upstreamPasswordFile, null, 'none of a sandbox');
+});
+
 t.test("the upstream's own user", async (t) => {
   const url = 'mysql://app:s%40cret@db/shop';
   const alone = completeConfigWithUrl(load({}), url);
   t.match(alone.users, [{ name: 'app', server: { user: 'app' } }]);
-  t.equal(alone.users[0]?.server.password.reveal(), 's@cret');
+  t.equal(passwordOf(alone.users[0]?.server), 's@cret');
   const settings = load({ yaml: 'users: [{name: b, password: x}]\n', flags: { upstream: url } });
   if (settings.upstream === null) throw new Error('an upstream was given');
   t.same(
@@ -574,7 +783,7 @@ t.test("the upstream's own user", async (t) => {
   );
   const replaced = completeConfigWithUrl(load({ yaml: 'users: [{name: app, password: other}]\n' }), url);
   t.equal(replaced.users.length, 1);
-  t.equal(replaced.users[0]?.server.password.reveal(), 'other', 'an entry of that name takes its place');
+  t.equal(passwordOf(replaced.users[0]?.server), 'other', 'an entry of that name takes its place');
   t.throws(() => completeConfigWithUrl(settings, 'nonsense'), { name: 'ConfigError' });
 });
 

@@ -27,7 +27,7 @@ t.test('hashes that are none', async (t) => {
     [`$B$005$${SALT}${DIGEST}`, /must begin with/],
     [`$A$004$${SALT}${DIGEST}`, /must begin with/],
     [`$A$00G$${SALT}${DIGEST}`, /must begin with/],
-    ['*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19', /mysql_native_password/],
+    ['*2470C0C06DEE42FD1618BB99005ADCA2EC9D1E19', /must begin with/],
     [HASH.slice(0, -1), /has 69 bytes/],
     [`${HASH}x`, /has 71 bytes/],
     [`$A$005$é${SALT.slice(1)}${DIGEST}`, /has 71 bytes.*hexadecimal/],

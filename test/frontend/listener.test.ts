@@ -92,6 +92,32 @@ t.test('a unix socket: its mode, and gone when closed', async (t) => {
   t.equal(process.umask(), umask);
 });
 
+const root = process.getuid?.() === 0;
+
+t.test('a unix socket of another owner and group', { skip: root ? false : 'needs root' }, async (t) => {
+  const path = join(await folder(t), 's.sock');
+  for (const [unixSocketOwner, uid, gid] of [
+    [{ uid: 4711, gid: 4712 }, 4711, 4712],
+    [{ uid: null, gid: 4712 }, 0, 4712],
+    [{ uid: 4711, gid: null }, 4711, process.getgid?.()],
+  ] as const) {
+    const mode = 0o620;
+    const address = { kind: 'unix', path } as const;
+    const listener = await Listener.open({
+      address,
+      unixSocketMode: mode,
+      unixSocketOwner,
+      log,
+      onConnection: (socket, kind) => socket.end(kind),
+    });
+    const stat = await lstat(path);
+    t.same([stat.uid, stat.gid, stat.mode & 0o777], [uid, gid, mode]);
+    t.equal(await talk({ path }), 'unix');
+    listener.close();
+    await t.rejects(lstat(path), { code: 'ENOENT' });
+  }
+});
+
 t.test('a socket file left behind by a killed process is taken over', async (t) => {
   const path = join(await folder(t), 's.sock');
   const child = spawn(process.execPath, [

@@ -11,8 +11,8 @@ const ROUNDS = Number(process.env['ABANDONED_ROUNDS'] ?? 10);
 
 /** How a client's connection ends. A process that is killed ends it in one of these ways. */
 const WAYS: Readonly<Record<string, (client: RawClient) => void>> = {
-  FIN: ({ socket }) => socket.end(),
-  RST: ({ socket }) => socket.resetAndDestroy(),
+  FIN: ({ raw }) => raw.end(),
+  RST: ({ raw }) => raw.resetAndDestroy(),
 };
 
 /** A result that is larger than all buffers on its way. */

@@ -25,7 +25,8 @@ export class Proxied {
 
   /** A client of the proxy's. */
   async connect(options: ConnectionOptions = {}): Promise<Client> {
-    return this.#open({ ...login(this.proxy.url), ...options });
+    const tls = process.env['TEST_CLIENTS_TLS'] === '1' ? { ssl: { rejectUnauthorized: false } } : {};
+    return this.#open({ ...login(this.proxy.url), ...tls, ...options });
   }
 
   /** A client of the server itself, as the same user. */

@@ -17,8 +17,17 @@ export interface ProxyOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The limit of open files; the machine's unless given. */
   readonly openFiles?: number;
+  /** The compiled program; this build's own unless given. */
+  readonly main?: string;
+  /** The user (and group) id to run it as. */
+  readonly runAs?: number;
   /** Do not wait for "ready": the server is down on purpose. */
   readonly untilListening?: boolean;
+}
+
+/** What the tests' runner has Node load into every process writes files where another user may not. */
+export function withoutHooks(words: readonly string[]): readonly [string, ...string[]] {
+  return ['env', '-u', 'NODE_OPTIONS', ...words];
 }
 
 interface LogLine {
@@ -44,12 +53,13 @@ export class ProxyProcess {
     this.#upstream = new URL(options.upstream);
     const args = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--log-level', 'debug'];
     const { openFiles } = options;
+    const asOther = (words: readonly string[]) => (options.runAs === undefined ? words : withoutHooks(words));
     const [program, ...words] = watched([
       ...(openFiles === undefined ? [] : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(openFiles)]),
-      process.execPath,
+      ...asOther([process.execPath]),
       ...(options.nodeArgs ?? []),
       '--enable-source-maps',
-      MAIN,
+      options.main ?? MAIN,
       options.upstream,
       ...args,
       ...(options.flags ?? []),
@@ -58,6 +68,7 @@ export class ProxyProcess {
       stdio: ['pipe', 'pipe', 'pipe'],
       env: { ...process.env, ...options.env },
       detached: true,
+      ...(options.runAs === undefined ? {} : { uid: options.runAs, gid: options.runAs }),
     });
     const { stdout, stderr } = this.#child;
     if (stdout === null || stderr === null) throw new TypeError('the proxy has no output');

@@ -1,5 +1,7 @@
 import { constants, publicEncrypt } from 'node:crypto';
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { type ConnectionOptions, connect as connectTls } from 'node:tls';
 import { Capability, Command } from '../../src/protocol/constants.js';
 import {
   encodeResponse,
@@ -9,6 +11,7 @@ import {
   type ParsedGreeting,
   parseGreeting,
   sha2Response,
+  sslRequest,
   USUAL_CAPABILITIES,
 } from '../protocol/support/client-side.js';
 
@@ -46,6 +49,8 @@ export interface RawLogin {
   readonly plugin?: string;
   /** Connect attributes; none unless given. */
   readonly attributes?: Readonly<Record<string, string>>;
+  /** Asks for TLS, with these options. */
+  readonly tls?: ConnectionOptions;
 }
 
 /** An ERR packet where none was wanted. */
@@ -60,6 +65,12 @@ export class RawError extends Error {
     this.sqlState = hasState ? payload.toString('latin1', 4, 9) : '';
   }
 }
+
+/** The servers themselves count from 1. */
+const FIRST_OF_PROXY = 0x40000000;
+
+/** Any test can be run with the proxy's clients over TLS. */
+const OVER_TLS = process.env['TEST_CLIENTS_TLS'] === '1';
 
 const FULL_PACKET = 0xffffff;
 /** Bytes kept before the socket is paused: a test that does not read is a client that does not read. */
@@ -86,7 +97,10 @@ export function loginOf(url: string, more: Partial<RawLogin> = {}): RawLogin {
  * to (apart from a small buffer).
  */
 export class RawClient {
-  readonly socket: Socket;
+  /** As connected: underneath TLS, where there is any. */
+  readonly raw: Socket;
+  /** What packets go over. */
+  socket: Socket;
   readonly capabilities: number;
   greeting: ParsedGreeting | null = null;
   /** The packet that ended the login. */
@@ -99,19 +113,24 @@ export class RawClient {
 
   constructor(target: { readonly host: string; readonly port: number }, capabilities = CLASSIC) {
     this.capabilities = capabilities;
-    this.socket = connect(target);
-    this.socket.setNoDelay(true);
-    this.socket.on('data', (chunk: Buffer) => {
+    this.raw = connect(target);
+    this.raw.setNoDelay(true);
+    this.socket = this.raw;
+    this.#listen(this.raw);
+  }
+
+  #listen(socket: Socket): void {
+    socket.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk);
       this.#buffered += chunk.length;
       if (this.#buffered >= this.#needed) {
         this.#wake();
-        if (this.#buffered > HIGH_WATER) this.socket.pause();
+        if (this.#buffered > HIGH_WATER) socket.pause();
       }
     });
     // 'close' follows.
-    this.socket.on('error', () => undefined);
-    this.socket.on('close', () => {
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
       this.#ended = true;
       this.#wake();
     });
@@ -242,17 +261,21 @@ export class RawClient {
     this.greeting = greeting;
     const plugin = login.plugin ?? greeting.plugin;
     const { attributes } = login;
+    const tls = login.tls ?? (OVER_TLS && greeting.connectionId >= FIRST_OF_PROXY ? {} : undefined);
+    const encrypted = tls === undefined ? 0 : Capability.Ssl;
+    if (tls !== undefined) await this.#secure(tls);
     this.send(
       encodeResponse({
         user: login.user,
-        capabilities: this.capabilities | Capability.PluginAuth | (attributes ? Capability.ConnectAttrs : 0),
+        capabilities:
+          this.capabilities | Capability.PluginAuth | encrypted | (attributes ? Capability.ConnectAttrs : 0),
         collation: login.collation ?? 45,
         plugin,
         authResponse: responseOf(plugin, login.password, greeting.scramble),
         ...(login.schema ? { schema: login.schema } : {}),
         ...(attributes ? { attributes: Object.entries(attributes) } : {}),
       }),
-      1,
+      tls === undefined ? 1 : 2,
     );
     let { scramble } = greeting;
     for (;;) {
@@ -287,6 +310,15 @@ export class RawClient {
           throw new Error(`unexpected login packet ${payload.toString('hex')}`);
       }
     }
+  }
+
+  /** The connection goes on over TLS. */
+  async #secure(options: ConnectionOptions): Promise<void> {
+    this.send(sslRequest(this.capabilities), 1);
+    this.raw.removeAllListeners('data').removeAllListeners('close');
+    this.socket = connectTls({ socket: this.raw, rejectUnauthorized: false, ...options });
+    this.#listen(this.socket);
+    await once(this.socket, 'secureConnect');
   }
 
   async #results(next: () => Promise<Buffer>, taken: RawPacket[], infile: Buffer | null): Promise<void> {

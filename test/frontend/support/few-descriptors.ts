@@ -14,6 +14,8 @@ const frontend = new Frontend({
   loginTimeoutMs: 30_000,
   users: new LocalUsers(USERS, new PasswordHasher()),
   keys: new RsaKeys(),
+  tls: null,
+  tlsRequired: false,
   log: { debug: silent, warn: silent, error: silent },
   serverInfo: () => MARIADB,
   whenServerKnown: () => Promise.resolve(MARIADB),

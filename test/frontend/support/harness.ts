@@ -82,6 +82,8 @@ export async function startHarness(t: Test, overrides: Overrides = {}): Promise<
     loginTimeoutMs: 30_000,
     users: new LocalUsers(USERS, new PasswordHasher()),
     keys: new RsaKeys(),
+    tls: null,
+    tlsRequired: false,
     log: { debug: logger('debug'), warn: logger('warn'), error: logger('error') },
     serverInfo: () => server,
     whenServerKnown: () => Promise.resolve(server),
@@ -113,7 +115,7 @@ export function serve(
   const talk = new Conversation(login, users);
   socket.on('close', login.release);
   socket.on('data', (chunk: Buffer) => talk.receive(chunk));
-  const ok = encodeOk(login.sequenceId, { status: Status.Autocommit });
+  const ok = encodeOk(login.sequenceId, { status: Status.Autocommit, info: login.info });
   socket.write(Buffer.concat([login.preface, ok]));
   talk.receive(login.rest);
   socket.resume();
@@ -173,6 +175,7 @@ class Conversation {
       announced: 'mysql_native_password',
       secure,
       host: 'somewhere',
+      fingerprint: this.#login.fingerprint,
     });
     const request = {
       user: command.user,

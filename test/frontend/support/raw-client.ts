@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { Duplex } from 'node:stream';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { parseErr } from '../../../src/protocol/generic-response.js';
 import {
   encodeResponse,
@@ -8,7 +11,10 @@ import {
   parseGreeting,
   type ResponseFields,
   sha2Response,
+  sslRequest,
 } from '../../protocol/support/client-side.js';
+
+const SSL_REQUEST = framed(sslRequest(), 1);
 
 export interface Packet {
   readonly sequenceId: number;
@@ -17,7 +23,8 @@ export interface Packet {
 
 /** A client that does exactly what it is told, packet by packet. */
 export class RawClient {
-  readonly socket: Socket;
+  /** TLS once it is {@link secure}. */
+  socket: Socket;
   #received = Buffer.alloc(0);
   #ended = false;
   #wake: () => void = () => undefined;
@@ -25,15 +32,42 @@ export class RawClient {
   constructor(target: { port: number } | { path: string }) {
     this.socket = 'port' in target ? connect({ host: '127.0.0.1', ...target }) : connect(target);
     this.socket.setNoDelay(true);
-    this.socket.on('data', (chunk: Buffer) => {
-      this.#received = Buffer.concat([this.#received, chunk]);
-      this.#wake();
-    });
+    this.socket.on('data', this.#onData);
     this.socket.on('error', () => undefined);
-    this.socket.on('close', () => {
-      this.#ended = true;
-      this.#wake();
-    });
+    this.socket.on('close', this.#onClose);
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#received = Buffer.concat([this.#received, chunk]);
+    this.#wake();
+  };
+
+  readonly #onClose = (): void => {
+    this.#ended = true;
+    this.#wake();
+  };
+
+  /**
+   * Asks for TLS, and resolves once it is there. The next packet's sequence id is 2.
+   * @param send what becomes of the bytes of the request and of TLS; they are sent as they come unless given
+   * @throws what the handshake failed with
+   */
+  async secure(
+    options: ConnectionOptions = {},
+    send: ((bytes: Buffer, raw: Socket) => void) | null = null,
+  ): Promise<TLSSocket> {
+    const raw = this.socket;
+    raw.off('data', this.#onData).off('close', this.#onClose);
+    if (send === null) raw.write(SSL_REQUEST);
+    else send(SSL_REQUEST, raw);
+    const carrier = send === null ? raw : carrierOf(raw, (bytes) => send(bytes, raw));
+    const socket = connectTls({ socket: carrier, rejectUnauthorized: false, ...options });
+    socket.on('data', this.#onData).on('close', this.#onClose);
+    this.socket = socket;
+    // TLS 1.3: the server may still refuse what the client takes for done.
+    await once(socket, 'secureConnect');
+    socket.on('error', () => undefined);
+    return socket;
   }
 
   /** The next packet, or null when the connection ends instead. */
@@ -76,6 +110,21 @@ export class RawClient {
   send(payload: Uint8Array, sequenceId: number): void {
     this.socket.write(framed(payload, sequenceId));
   }
+}
+
+/** A connection whose writes go elsewhere. */
+function carrierOf(raw: Socket, send: (bytes: Buffer) => void): Duplex {
+  const carrier = new Duplex({
+    read: () => undefined,
+    write(chunk: Buffer, _encoding, done) {
+      send(chunk);
+      done();
+    },
+  });
+  raw.on('data', (chunk: Buffer) => carrier.push(chunk));
+  raw.on('close', () => carrier.destroy());
+  carrier.on('close', () => raw.destroy());
+  return carrier;
 }
 
 /** A handshake response that answers the greeting with this password by the method named, or the greeting's own. */

@@ -130,3 +130,8 @@ export function encodeResponse(fields: ResponseFields): Buffer {
   if (has(Capability.ConnectAttrs)) parts.push(encodeAttributes(fields.attributes ?? []));
   return Buffer.concat(parts);
 }
+
+/** SSLRequest without header: the beginning of a HandshakeResponse41. */
+export function sslRequest(capabilities: number = USUAL_CAPABILITIES): Buffer {
+  return encodeResponse({ user: '', capabilities: capabilities | Capability.Ssl }).subarray(0, 32);
+}

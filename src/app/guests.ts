@@ -1,0 +1,119 @@
+import { Refusal, ServerConnectError } from '../backend/connect.js';
+import { ServerAccount, type Upstream } from '../backend/upstream.js';
+import type { Config } from '../config/load.js';
+import { Secret } from '../config/secret.js';
+import { NO_GUARDS } from '../config/users.js';
+import { PassThroughUsers, type ServerUser } from '../frontend/pass-through.js';
+import { ServerTries } from '../frontend/server-tries.js';
+import type { LocalUsers } from '../frontend/users.js';
+import { numberOf } from '../relay/client-errors.js';
+import type { UserTerms } from '../relay/client-identity.js';
+import type { RelayServices } from '../relay/relay-services.js';
+import { ServerUnknownError } from '../relay/server-contact.js';
+import { CloseReason, type PoolTarget } from '../relay/session-cleaner.js';
+import { termsOf } from './options.js';
+
+/** Passwords that are tried on the server at the same time. Each is a connection besides the pool's, for some milliseconds. */
+const MAX_TRIES = 2;
+
+/** Connections besides the pool's that users of the server's may take: tries, readings of the catalogue, KILLs. */
+export const OWN_FOR_GUESTS = MAX_TRIES + 6;
+
+/** A user who came with its first client. */
+interface Guest {
+  user: ServerUser;
+  readonly terms: UserTerms;
+}
+
+/** Users of `auth: passthrough`: they are known from their first login on, until their clients and their password have gone. */
+export class Guests {
+  readonly users: PassThroughUsers;
+  readonly #config: Config;
+  readonly #services: () => RelayServices;
+  readonly #byName = new Map<string, Guest>();
+
+  /** @param services - asked for once clients come */
+  constructor(config: Config, local: LocalUsers, upstream: Upstream, services: () => RelayServices) {
+    this.#config = config;
+    this.#services = services;
+    this.users = new PassThroughUsers({
+      local,
+      tries: new ServerTries({
+        tryLogin: (user, password) => upstream.tryLogin(user, password).catch(asClientError),
+        maxAtOnce: MAX_TRIES,
+        patienceMs: config.clientLoginTimeout,
+      }),
+      expiryMs: config.passthroughExpiry,
+      seal: (password) => new Secret(password),
+      proven: (user, isNew) => this.#proven(user, isNew),
+    });
+  }
+
+  termsOf(name: string): UserTerms | null {
+    return this.#byName.get(name)?.terms ?? null;
+  }
+
+  /** To be called every second. */
+  sweep(): void {
+    if (this.#byName.size === 0) return;
+    const { clients, pools } = this.#services();
+    const inUse = new Set<ServerAccount>();
+    for (const { account } of clients) inUse.add(account);
+    const gone = new Map<ServerAccount, Guest>();
+    for (const guest of this.#byName.values()) {
+      const { account } = guest.terms;
+      if (!inUse.has(account) && !this.users.isKnown(guest.user)) gone.set(account, guest);
+    }
+    if (gone.size === 0) return;
+    pools.retireIdle(CloseReason.UserGone, ({ account }) => account !== null && gone.has(account));
+    for (const [account, guest] of gone) if (pools.forget(isOf(account))) this.#forget(account, guest);
+  }
+
+  #forget(account: ServerAccount, { user }: Guest): void {
+    const { killer, routines, knownSchemas } = this.#services();
+    killer.forget(account);
+    routines.forget(account);
+    knownSchemas.forgetAccount(account);
+    this.users.forget(user);
+    this.#byName.delete(user.name);
+  }
+
+  #proven(user: ServerUser, isNew: boolean): void {
+    const guest = this.#byName.get(user.name);
+    if (guest === undefined) {
+      this.#add(user);
+      return;
+    }
+    const { account } = guest.terms;
+    guest.user = user;
+    account.refusal = null;
+    const { pools, killer } = this.#services();
+    // Perhaps the account was dropped and is somebody else's now.
+    if (isNew) pools.retireAll(isOf(account), CloseReason.PasswordChanged);
+    pools.retryDials(isOf(account));
+    killer.retry(account);
+  }
+
+  #add(user: ServerUser): void {
+    const account = new ServerAccount(user.name, () => guest.user.password, {
+      onLogin: (password, error) => {
+        if (error === null) this.users.confirmed(guest.user, password);
+        else if (error.refused === Refusal.Credentials) guest.user.refused(password);
+      },
+    });
+    const guest: Guest = { user, terms: termsOf(this.#config, { limits: {}, guards: NO_GUARDS }, account) };
+    this.#byName.set(user.name, guest);
+  }
+}
+
+function isOf(account: ServerAccount): (target: PoolTarget) => boolean {
+  return (target) => target.account === account;
+}
+
+/** The server's own words stay what they are; what the proxy says of it is marked. */
+function asClientError(error: unknown): never {
+  if (!(error instanceof ServerConnectError)) throw error;
+  const { errno, sqlState } = numberOf(error);
+  if (errno === error.errno) throw error;
+  throw new ServerUnknownError(`mybouncer: ${error.message}`, errno, sqlState, error);
+}

@@ -1,0 +1,9 @@
+import t from 'tap';
+import { NO_TLS, testMatrix } from './run-matrix.js';
+
+await testMatrix(t, {
+  flavor: 'mariadb',
+  byChange: true,
+  stations: async (world) => [await world.plain(), await world.users()],
+  tlsRows: () => [NO_TLS],
+});
