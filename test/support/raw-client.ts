@@ -36,6 +36,8 @@ export interface RawPacket {
 export interface RawLogin {
   readonly host: string;
   readonly port: number;
+  /** Of a unix socket, in place of host and port. */
+  readonly path?: string;
   readonly user: string;
   readonly password: string;
   readonly schema?: string;
@@ -97,9 +99,9 @@ export class RawClient {
   #ended = false;
   #wake: () => void = () => undefined;
 
-  constructor(target: { readonly host: string; readonly port: number }, capabilities = CLASSIC) {
+  constructor({ host, port, path }: Pick<RawLogin, 'host' | 'port' | 'path'>, capabilities = CLASSIC) {
     this.capabilities = capabilities;
-    this.socket = connect(target);
+    this.socket = path === undefined ? connect({ host, port }) : connect({ path });
     this.socket.setNoDelay(true);
     this.socket.on('data', (chunk: Buffer) => {
       this.#chunks.push(chunk);
