@@ -218,9 +218,7 @@ export class SessionPools<S extends object, K> {
   retireAged(): void {
     if (this.#closing !== null) return;
     const now = this.#clock.now();
-    if (this.#dialler.ready(now)) {
-      for (const slot of this.#ages.outlived(this.#slots.values(), now)) this.#retireOutlived(slot);
-    }
+    for (const slot of this.#ages.outlived(this.#slots.values(), now)) this.#retireOutlived(slot, now);
     for (const slot of this.#ages.unused(this.#pools.values(), now, this.#open - this.#ages.minSize)) {
       if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.idleTimeout);
     }
@@ -228,10 +226,16 @@ export class SessionPools<S extends object, K> {
     this.#deliveries.run();
   }
 
-  #retireOutlived(slot: SessionSlot<S>): void {
+  #retireOutlived(slot: SessionSlot<S>, now: number): void {
+    if (!this.#isReplaceable(slot, now)) return;
     if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.lifetime);
     else if (slot.state === SessionState.active && slot.delivery === null)
       this.#options.outlived?.(slot.session);
+  }
+
+  /** Whether another one like it can be opened, as far as is known. */
+  #isReplaceable({ pool }: SessionSlot<S>, now: number): boolean {
+    return this.#dialler.ready(now) && pool.backoff.ready(now) && !this.#budget.isRefused;
   }
 
   /** Sessions and the dial under way, without those that are being closed. */
@@ -309,7 +313,7 @@ export class SessionPools<S extends object, K> {
       this.#retire(slot, RetireReason.closing);
     } else if (this.#hasSurplus()) {
       this.#retire(slot, RetireReason.overBudget);
-    } else if (slot.outlived && this.#dialler.ready(this.#clock.now())) {
+    } else if (slot.outlived && this.#isReplaceable(slot, this.#clock.now())) {
       this.#retire(slot, RetireReason.lifetime);
     } else if (first === null) {
       slot.fingerprint = this.#options.fingerprint(slot.session);
