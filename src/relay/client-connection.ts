@@ -224,17 +224,16 @@ export class ClientConnection
   workFailed(err: ErrPacket, sequenceId = 1): void {
     if (this.closed) return;
     this.#reply.takeBack();
+    const interruption = this.#reply.takeInterruption();
     this.pendingPrepare = null;
     if (this.#start.pending) {
       this.#start.failed(err);
       return;
     }
     if (this.virtual.session === null) this.statements.sessionGone();
-    if (this.#loop.long.failsLater(err)) return;
-    this.fail(
-      withCause(err, this.#reply.interruption),
-      this.work.isLong ? this.#input.replySequence : sequenceId,
-    );
+    const told = withCause(err, interruption);
+    if (this.#loop.long.failsLater(told)) return;
+    this.fail(told, this.work.isLong ? this.#input.replySequence : sequenceId);
     this.#loop.pump();
   }
 

@@ -106,7 +106,8 @@ export class ClientTimes implements TimedClient {
   interrupt(err: ErrPacket): boolean {
     const host = this.#host;
     if (!endStatement(host, false)) return false;
-    if (host.virtual.running) this.#parts.reply.interrupt(err, onlyReads(host.work));
+    // What the proxy asks before the statement is ended as well: it has no result that could be withheld.
+    this.#parts.reply.interrupt(err, host.virtual.running && onlyReads(host.work));
     return true;
   }
 
