@@ -157,10 +157,11 @@ async function queryTimeout(t: Test, server: TestServer): Promise<void> {
 async function besideStatement(t: Test, server: TestServer): Promise<void> {
   const flags = ['--pool-size', '2', '--query-timeout', '1s', '--query-wait-timeout', '500ms'];
   const world = await proxiedUser(t, server, flags);
-  const [client, a, b, other] = [
+  const [client, a, b, other, alters] = [
     await world.connect(),
     await world.connect(),
     await world.connect(),
+    await world.directAsUser(),
     await world.directAsUser(),
   ];
   await client.run('CREATE TABLE slow(id INT PRIMARY KEY, v INT)');
@@ -172,9 +173,13 @@ async function besideStatement(t: Test, server: TestServer): Promise<void> {
       t.strictSame(await client.execute('SELECT COUNT(*) AS n FROM slow', []), [{ n: 0 }]);
       // The statement has to be prepared on another session.
       await a.run('BEGIN');
-      await other.run('LOCK TABLES slow WRITE');
+      await other.run('BEGIN');
+      await other.run('SELECT * FROM slow');
+      const altered = alters.run('ALTER TABLE slow ADD COLUMN w INT');
+      await eventually('it waits', () => runs(world, 'ADD COLUMN w'));
       await t.rejects(client.execute('SELECT COUNT(*) AS n FROM slow', []), QUERY_ERR);
-      await other.run('UNLOCK TABLES');
+      await other.run('COMMIT');
+      await altered;
       await a.run('COMMIT');
     },
   );
