@@ -323,7 +323,8 @@ class RunningProxy implements App {
     const dialLog = new DialLog(log);
     const refusalLog = new RefusalLog(log);
     const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
-      limit: this.#config.poolSize === 'auto' ? 1 : this.#config.poolSize,
+      // Where the size depends on the server, that has to be asked first.
+      limit: this.#config.poolSize === 'auto' || this.#config.fleet === 'on' ? 1 : this.#config.poolSize,
       waitTimeoutMs: this.#config.queryWaitTimeout,
       maxWaiting: this.#config.maxWaiting,
       minSize: this.#config.minPoolSize,

@@ -61,7 +61,8 @@ export class ServerConnectError extends BouncerError {
 
   /** True: this account has no connection left, whatever others have. */
   get accountFull(): boolean {
-    return this.refused === Refusal.Capacity && (this.errno === 1203 || this.errno === 1226);
+    const { TooManyUserConnections, UserLimitReached } = ServerError;
+    return this.errno === TooManyUserConnections.errno || this.errno === UserLimitReached.errno;
   }
 
   /** True: no server had work with it, so that it may be tried again soon. */

@@ -265,7 +265,7 @@ export const KEYS = {
     summary:
       'time a client may send nothing while it has a transaction, table locks or XA open; then they are rolled back; 0 for any',
     detail:
-      'Such a client keeps a server session and its locks from all others. What it holds is rolled back at once and the session serves others; the client keeps its connection, and its next command gets error 1317 (70100), which names this limit and what is gone; ROLLBACK succeeds. What merely ties a client to its session (temporary tables, user variables) is no reason by itself, nor is GET_LOCK, which is there to be held while nothing is sent. A client that stops in the midst of sending a file or a long command loses its connection after this time.',
+      'Such a client keeps a server session and its locks from all others. What it holds is rolled back at once and the session serves others; the client keeps its connection, and its next command gets error 1317 (70100), which names this limit and what is gone; ROLLBACK succeeds. What merely ties a client to its session (temporary tables, user variables) is no reason by itself, nor is GET_LOCK, which is there to be held while nothing is sent. A client that stops in the midst of sending a file or a long command (or of a change of user) loses its connection after this time; one that takes nothing of a reply, after its `net_write_timeout`, as from the server.',
     reloadable: true,
   }),
   client_idle_timeout: key(timeLimit(), {

@@ -53,6 +53,8 @@ export abstract class CheckoutRequest<S extends object> {
   undeliveredSlot: SessionSlot<S> | null = null;
   /** @internal */
   undeliveredError: PoolError | null = null;
+  /** @internal The session was opened for it. */
+  isNew = false;
 
   #held: Held = Held.nothing;
 

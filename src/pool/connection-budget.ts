@@ -74,6 +74,11 @@ export class ConnectionBudget<Holder extends object> {
     return this.#holders.size >= this.#size || (this.#ceiling !== null && this.#holders.size >= this.limit);
   }
 
+  /** The server has just refused more: a place that is given up may be somebody else's by the time it is asked again. */
+  get isRefused(): boolean {
+    return this.#ceiling !== null && this.#now() < this.#ceiling.until;
+  }
+
   /** While the server has refused more; null otherwise. */
   get ceiling(): Ceiling | null {
     return this.#ceiling;

@@ -30,12 +30,9 @@ export class Deliveries<S extends object> {
   /** The session is active and promised to the request from here on. `opened`: it has just been. */
   grant(request: CheckoutRequest<S>, slot: SessionSlot<S>, opened = false): void {
     request.undeliveredSlot = slot;
+    request.isNew = opened;
     slot.delivery = request;
     this.#queue.push(request);
-    this.#counts[opened ? CheckoutKind.new : CheckoutKind.waited]++;
-    if (this.#observer.waited !== undefined) {
-      this.#observer.waited(slot.pool, this.#clock.now() - request.enqueuedAt);
-    }
   }
 
   refuse(request: CheckoutRequest<S>, pool: SessionPool<S>, error: PoolError): void {
@@ -79,6 +76,7 @@ export class Deliveries<S extends object> {
   #deliver(request: CheckoutRequest<S>): void {
     const error = request.undeliveredError;
     const slot = this.withdraw(request);
+    if (slot !== null) this.#count(slot, request);
     try {
       if (slot !== null) request.granted(slot.session);
       else if (error !== null) request.refused(error);
@@ -89,5 +87,11 @@ export class Deliveries<S extends object> {
         throw thrown;
       });
     }
+  }
+
+  /** Not before: what was promised may die, or whom it was promised to may leave. */
+  #count({ pool }: SessionSlot<S>, { isNew, enqueuedAt }: CheckoutRequest<S>): void {
+    this.#counts[isNew ? CheckoutKind.new : CheckoutKind.waited]++;
+    if (this.#observer.waited !== undefined) this.#observer.waited(pool, this.#clock.now() - enqueuedAt);
   }
 }

@@ -45,15 +45,15 @@ export class SessionAges<S extends object> {
     return found;
   }
 
-  /** Sessions that have been idle for too long, the least recently used first of each pool: `spare` of them at most. */
+  /** Sessions that have been idle for too long, the least recently used first: `spare` of them at most. */
   unused(pools: Iterable<SessionPool<S>>, now: number, spare: number): readonly SessionSlot<S>[] {
     const found: SessionSlot<S>[] = [];
     for (const pool of pools) {
       for (let slot = pool.store.idle.oldest; slot !== null; slot = slot.newer) {
-        if (found.length >= spare || now - slot.since < this.#idleTimeoutMs) break;
+        if (now - slot.since < this.#idleTimeoutMs) break;
         found.push(slot);
       }
     }
-    return found;
+    return found.sort((a, b) => a.since - b.since).slice(0, Math.max(0, spare));
   }
 }

@@ -4,7 +4,7 @@ import { type PoolClock, systemClock } from './clock.js';
 import { ConnectionBudget } from './connection-budget.js';
 import { Deliveries } from './deliveries.js';
 import { DialBackoff } from './dial-backoff.js';
-import { Dial, Dialler, isFatalToWaiters } from './dialler.js';
+import { type Dial, Dialler, isFatalToWaiters } from './dialler.js';
 import {
   PoolClosedError,
   PoolDialError,
@@ -20,9 +20,10 @@ import { Retirement } from './retirement.js';
 import { SessionAges } from './session-ages.js';
 import { type Distance, leastRecentlyUsed, SessionPool } from './session-pool.js';
 import { SessionSlot, SessionState } from './session-slot.js';
+import { SessionSupply } from './session-supply.js';
 import { figuresFor, type PoolsSnapshot, type SessionRecord, takeSnapshot } from './snapshot.js';
 import { Ticker } from './ticker.js';
-import { AGEING_MS, WaitingLines } from './waiting-lines.js';
+import { WaitingLines } from './waiting-lines.js';
 
 /** Period in ms of the tick that looks after deadlines and dial pauses; it runs only while there are any. */
 export const TICK_MS = 50;
@@ -57,11 +58,8 @@ export class SessionPools<S extends object, K> {
   /** Sessions that were reported dead before their dial was known to have succeeded. */
   readonly #stillborn = new WeakSet<S>();
   readonly #ages: SessionAges<S>;
-  /** The pool that last had a session closed, or one opened for a waiter: what is missing of `minSize` is opened for it. */
-  #warmPool: SessionPool<S> | null = null;
+  readonly #supply: SessionSupply<S>;
   readonly #overload: Overload;
-  #pumping = false;
-  #pumpAgain = false;
   #closing: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
 
   constructor(options: SessionPoolsOptions<S, K>) {
@@ -80,6 +78,18 @@ export class SessionPools<S extends object, K> {
       failed: (dial: Dial<S>, error: unknown) => this.#dialFailed(dial, error),
     };
     this.#dialler = new Dialler(this.#clock, outcome, this.#newBackoff(), this.#budget);
+    this.#supply = new SessionSupply({
+      clock: this.#clock,
+      budget: this.#budget,
+      dialler: this.#dialler,
+      retirement: this.#retirement,
+      lines: this.#lines,
+      ticker: this.#ticker,
+      pools: this.#pools,
+      minSize: this.#ages.minSize,
+      isClosing: () => this.#closing !== null,
+      retire: (slot, reason) => this.#retire(slot, reason),
+    });
   }
 
   /** The pool for a key, created at first use; `target` is what its dials get, and is kept from the first call. */
@@ -151,12 +161,12 @@ export class SessionPools<S extends object, K> {
   /** The size. Takes effect at once: idle sessions beyond it are closed now, lent ones when they come back. */
   set limit(limit: number) {
     this.#budget.size = limit;
-    while (this.#hasSurplus()) {
+    while (this.#supply.hasSurplus) {
       const slot = leastRecentlyUsed(this.#pools.values());
       if (slot === null) break;
       this.#retire(slot, RetireReason.overBudget);
     }
-    this.#pump();
+    this.#supply.pump();
   }
 
   /**
@@ -184,7 +194,7 @@ export class SessionPools<S extends object, K> {
       return this.#refuseAtOnce(request, this.#overload.error(request, waiting, now));
     this.#lines.join(request, pool);
     this.#ticker.keep();
-    this.#pump();
+    this.#supply.pump();
     return null;
   }
 
@@ -205,7 +215,7 @@ export class SessionPools<S extends object, K> {
       throw new PoolMisuseError('a session was checked in that is not lent');
     }
     this.#settle(slot);
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
   }
 
@@ -221,7 +231,7 @@ export class SessionPools<S extends object, K> {
     } else {
       this.#lines.leave(request);
     }
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
     return true;
   }
@@ -234,7 +244,7 @@ export class SessionPools<S extends object, K> {
     const slot = this.#slots.get(session);
     if (slot === undefined || slot.state === SessionState.retiring) return false;
     this.#retire(slot, reason);
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
     return true;
   }
@@ -254,7 +264,7 @@ export class SessionPools<S extends object, K> {
         retired++;
       }
     }
-    this.#pump();
+    this.#supply.pump();
     return retired;
   }
 
@@ -265,30 +275,19 @@ export class SessionPools<S extends object, K> {
   retireAged(): void {
     if (this.#closing !== null) return;
     const now = this.#clock.now();
-    if (this.#dialler.ready(now)) {
-      for (const slot of this.#ages.outlived(this.#slots.values(), now)) this.#retireOutlived(slot);
-    }
-    for (const slot of this.#ages.unused(this.#pools.values(), now, this.#open - this.#ages.minSize)) {
+    for (const slot of this.#ages.outlived(this.#slots.values(), now)) this.#retireOutlived(slot, now);
+    for (const slot of this.#ages.unused(this.#pools.values(), now, this.#supply.open - this.#ages.minSize)) {
       if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.idleTimeout);
     }
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
   }
 
-  #retireOutlived(slot: SessionSlot<S>): void {
+  #retireOutlived(slot: SessionSlot<S>, now: number): void {
+    if (!this.#supply.isReplaceable(slot, now)) return;
     if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.lifetime);
     else if (slot.state === SessionState.active && slot.delivery === null)
       this.#options.outlived?.(slot.session);
-  }
-
-  /** Sessions and the dial under way, without those that are being closed. */
-  get #open(): number {
-    return this.#budget.used - this.#retirement.size;
-  }
-
-  /** Fewer sessions than are to be kept. */
-  get #isShort(): boolean {
-    return this.#warmPool !== null && this.#open < Math.min(this.#ages.minSize, this.#budget.limit);
   }
 
   /**
@@ -345,7 +344,7 @@ export class SessionPools<S extends object, K> {
   }
 
   /**
-   * A session has come free: decides what becomes of it. To be followed by `#pump` and a run of deliveries.
+   * A session has come free: decides what becomes of it. To be followed by `SessionSupply.pump` and a run of deliveries.
    * `opened`: it has just been, for the longest waiter of all.
    */
   #settle(slot: SessionSlot<S>, opened = false): void {
@@ -354,15 +353,15 @@ export class SessionPools<S extends object, K> {
     const first = pool.waiters.head;
     if (this.#closing !== null) {
       this.#retire(slot, RetireReason.closing);
-    } else if (this.#hasSurplus()) {
+    } else if (this.#supply.hasSurplus) {
       this.#retire(slot, RetireReason.overBudget);
-    } else if (slot.outlived && this.#dialler.ready(this.#clock.now())) {
+    } else if (slot.outlived && this.#supply.isReplaceable(slot, this.#clock.now())) {
       this.#retire(slot, RetireReason.lifetime);
     } else if (first === null) {
       slot.fingerprint = this.#options.fingerprint(slot.session);
       slot.since = this.#clock.now();
       pool.move(slot, SessionState.idle);
-    } else if (!opened && this.#lines.size > 1 && this.#shouldTransfer(pool)) {
+    } else if (!opened && this.#lines.size > 1 && this.#supply.shouldTransfer(pool)) {
       this.#retire(slot, RetireReason.transferred);
     } else {
       const next = opened ? first : this.#nextFor(slot, first);
@@ -380,94 +379,6 @@ export class SessionPools<S extends object, K> {
     if (slot.fingerprint !== request.fingerprint) this.checkouts.restored++;
     else if (slot.session === request.preferred) this.checkouts.own++;
     else this.checkouts.equal++;
-  }
-
-  /** More sessions than the budget allows, not counting those already on their way out. */
-  #hasSurplus(): boolean {
-    return this.#open > this.#budget.limit;
-  }
-
-  /**
-   * At most one place changes pools at a time: while a session is being closed or opened, the place that comes
-   * free of it goes to the longest waiter anyway, and while dialling pauses nothing would be gained.
-   */
-  #shouldTransfer(pool: SessionPool<S>): boolean {
-    if (!this.#budget.exhausted || this.#retirement.size > 0) return false;
-    const now = this.#clock.now();
-    return this.#dialler.ready(now) && this.#lines.overdueElsewhere(pool, now);
-  }
-
-  /**
-   * Does whatever can be done for those who wait: opens a session for the longest waiting one, or makes room
-   * for that. To be called after every event that may have made it possible.
-   */
-  #pump(): void {
-    // Making room may take effect at once and call this again: a loop, so that no stack grows.
-    this.#pumpAgain = true;
-    if (this.#pumping) return;
-    this.#pumping = true;
-    try {
-      while (this.#pumpAgain) {
-        this.#pumpAgain = false;
-        this.#pumpOnce();
-      }
-    } finally {
-      this.#pumping = false;
-    }
-  }
-
-  #pumpOnce(): void {
-    if (this.#closing !== null || this.#dialler.current !== null) return;
-    if (this.#lines.size === 0) {
-      if (this.#isShort) this.#warmUp();
-      return;
-    }
-    let victim: SessionSlot<S> | null = null;
-    if (this.#budget.exhausted) {
-      // A place that is about to come free needs no further one.
-      if (this.#retirement.size > 0) return;
-      victim = leastRecentlyUsed(this.#pools.values());
-      if (victim === null) return;
-    }
-    const now = this.#clock.now();
-    if (!this.#dialler.ready(now)) return;
-    const pool = this.#lines.first(now);
-    if (pool === null) return;
-    if (victim !== null) {
-      if (!this.#isHot(victim, pool, now)) this.#retire(victim, RetireReason.evicted);
-      return;
-    }
-    this.#warmPool = pool;
-    this.#dial(pool, now);
-  }
-
-  /** Opens one of the sessions that are to be kept; the tick asks again while dialling pauses. */
-  #warmUp(): void {
-    this.#ticker.keep();
-    const now = this.#clock.now();
-    const pool = this.#warmPool;
-    if (pool === null || this.#budget.exhausted || !pool.backoff.ready(now) || !this.#dialler.ready(now))
-      return;
-    this.#dial(pool, now);
-  }
-
-  #dial(pool: SessionPool<S>, now: number): void {
-    const dial = new Dial(pool, now);
-    this.#budget.take(dial);
-    this.#dialler.start(dial);
-  }
-
-  /**
-   * Whether an idle session is still too good to be closed for `pool`. Once the budget is used up by several
-   * busy keys, each of them has a waiter now and then, and idle sessions that will be needed in a moment.
-   * Closing one for every such waiter would cost more than it brings, and make for more waiters. So a session
-   * used just now is left alone, unless the waiter has waited for a while already or has nothing else to wait
-   * for. The tick asks again.
-   */
-  #isHot(victim: SessionSlot<S>, pool: SessionPool<S>, now: number): boolean {
-    const first = pool.waiters.head;
-    if (first === null || pool.store.size === 0) return false;
-    return now - victim.since < AGEING_MS && now - first.enqueuedAt < AGEING_MS;
   }
 
   #opened(dial: Dial<S>, session: S): void {
@@ -495,7 +406,7 @@ export class SessionPools<S extends object, K> {
       // meanwhile it is still better lent than closed unused.
       this.#settle(slot, true);
     }
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
   }
 
@@ -509,7 +420,7 @@ export class SessionPools<S extends object, K> {
       this.#refuseAll(pool, new PoolDialError(pool.key, error));
     }
     this.#finishClosing();
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
   }
 
@@ -542,10 +453,10 @@ export class SessionPools<S extends object, K> {
 
   #gone(slot: SessionSlot<S>): void {
     this.#slots.delete(slot.session);
-    this.#warmPool = slot.pool;
+    this.#supply.closed(slot.pool);
     this.#budget.leave(slot);
     this.#finishClosing();
-    this.#pump();
+    this.#supply.pump();
   }
 
   #finishClosing(): void {
@@ -563,9 +474,9 @@ export class SessionPools<S extends object, K> {
     const now = this.#clock.now();
     for (const pool of this.#lines) this.#expire(pool, now);
     this.#retirement.expire(now);
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
-    return this.#lines.size > 0 || this.#retirement.size > 0 || this.#isShort;
+    return this.#lines.size > 0 || this.#retirement.size > 0 || this.#supply.isShort;
   }
 
   #expire(pool: SessionPool<S>, now: number): void {

@@ -159,6 +159,7 @@ export const ServerError = {
   NetPacketTooLarge: { errno: 1153, sqlState: '08S01' },
   NetPacketsOutOfOrder: { errno: 1156, sqlState: '08S01' },
   MalformedPacket: { errno: 1835, sqlState: 'HY000' },
+  TooManyUserConnections: { errno: 1203, sqlState: '42000' },
   WrongArguments: { errno: 1210, sqlState: 'HY000' },
   UserLimitReached: { errno: 1226, sqlState: '42000' },
   UnknownStatement: { errno: 1243, sqlState: 'HY000' },

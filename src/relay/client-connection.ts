@@ -244,17 +244,16 @@ export class ClientConnection
   workFailed(err: ErrPacket, sequenceId = 1): void {
     if (this.closed) return;
     this.#reply.takeBack();
+    const interruption = this.#reply.takeInterruption();
     this.pendingPrepare = null;
     if (this.#start.pending) {
       this.#start.failed(err);
       return;
     }
     if (this.virtual.session === null) this.statements.sessionGone();
-    if (this.#loop.long.failsLater(err)) return;
-    this.fail(
-      withCause(err, this.#reply.interruption),
-      this.work.isLong ? this.#input.replySequence : sequenceId,
-    );
+    const told = withCause(err, interruption);
+    if (this.#loop.long.failsLater(told)) return;
+    this.fail(told, this.work.isLong ? this.#input.replySequence : sequenceId);
     this.#loop.pump();
   }
 
@@ -354,8 +353,18 @@ export class ClientConnection
     if (this.closed) return;
     this.#leave(reason);
     // What was written before goes out; half-open connections are not kept.
-    if (this.#socket.writableEnded) this.#socket.destroySoon();
+    if (this.#socket.writableEnded) this.#destroySoon();
     else this.#socket.destroy();
+  }
+
+  /** As soon as the client has taken what was written, or has had the time to. */
+  #destroySoon(): void {
+    const socket = this.#socket;
+    socket.destroySoon();
+    if (socket.destroyed) return;
+    const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS);
+    timer.unref();
+    socket.once('close', () => clearTimeout(timer));
   }
 
   #leave(reason: string): void {
@@ -424,6 +433,9 @@ export class ClientConnection
     classifyAgain(this);
   }
 }
+
+/** How long a client whose connection has ended may take to read what was sent before, in ms: it has its place as long. */
+const LAST_WORDS_MS = 5_000;
 
 /** Warnings and "more results" are of a server's reply; only these flags are the session's. */
 const STATUS_OF_OWN_OK =

@@ -41,7 +41,10 @@ export function lostDuringQuery(why: string): ErrPacket {
 
 /** `cause`: why the statement was to be ended whose session is lost now. */
 export function withCause(err: ErrPacket, cause: ErrPacket | null): ErrPacket {
-  return cause === null ? err : { ...err, message: `${err.message}. ${cause.message}` };
+  if (cause === null) return err;
+  // The server says so of what the proxy itself asks before a statement, too.
+  if (err.errno === ServerError.QueryInterrupted.errno) return cause;
+  return { ...err, message: `${err.message}. ${cause.message}` };
 }
 
 /** The session ended under a statement of a transaction that the statement could not have ended. */

@@ -128,9 +128,11 @@ export class ClientReply implements Exchange {
     this.discard = true;
   }
 
-  /** Why the proxy has ended the statement under way; null where it has not. */
-  get interruption(): ErrPacket | null {
-    return this.#interruption;
+  /** The command ends with an error. @returns why the proxy has ended it; null where it has not */
+  takeInterruption(): ErrPacket | null {
+    const interruption = this.#interruption;
+    this.#interruption = null;
+    return interruption;
   }
 
   /** The reply ends otherwise. @returns whether the client was to get one and has got nothing of it */
@@ -236,7 +238,7 @@ export class ClientReply implements Exchange {
 
   replyEnd(): void {
     this.#flush();
-    if (this.#interruption !== null) this.#interruption = null;
+    this.#interruption = null;
     this.#observer.replyComplete();
   }
 

@@ -29,6 +29,8 @@ export interface TimesHost extends AbandonedClient {
   sendErr(err: ErrPacket, sequenceId: number): void;
   /** Sends what is queued, then closes. */
   end(reason: string): void;
+  /** Closes at once. */
+  close(reason: string): void;
 }
 
 /** The parts of a connection that tell what it is doing. */
@@ -63,13 +65,24 @@ export class ClientTimes implements TimedClient {
     return this.#host.timeLimits;
   }
 
-  get isIdle(): boolean {
-    const { loop, socket } = this.#parts;
-    return loop.stage === Stage.Ready && socket.writableLength === 0;
+  get isReady(): boolean {
+    return this.#parts.loop.stage === Stage.Ready;
+  }
+
+  get taken(): number | null {
+    const { socket } = this.#parts;
+    return socket.writableLength === 0 ? null : socket.bytesWritten - socket.writableLength;
+  }
+
+  get writeTimeout(): number {
+    const { state } = this.#host.virtual;
+    const seconds = state.learnProfile() ? state.profile.variable('net_write_timeout') : undefined;
+    return seconds === undefined ? Number.POSITIVE_INFINITY : Number(seconds);
   }
 
   get isSending(): boolean {
     const { loop, input, socket } = this.#parts;
+    if (loop.stage === Stage.ChangingUser) return true;
     return loop.stage === Stage.Streaming && !input.congested && !socket.isPaused();
   }
 
@@ -93,7 +106,8 @@ export class ClientTimes implements TimedClient {
   interrupt(err: ErrPacket): boolean {
     const host = this.#host;
     if (!endStatement(host, false)) return false;
-    if (host.virtual.running) this.#parts.reply.interrupt(err, onlyReads(host.work));
+    // What the proxy asks before the statement is ended as well: it has no result that could be withheld.
+    this.#parts.reply.interrupt(err, host.virtual.running && onlyReads(host.work));
     return true;
   }
 
@@ -117,6 +131,10 @@ export class ClientTimes implements TimedClient {
   endInside(err: ErrPacket): void {
     this.#host.sendErr(err, this.#parts.input.replySequence);
     this.#host.end(`silent in the midst of a command for longer than ${TimeLimit.IdleTransaction}`);
+  }
+
+  endUnread(): void {
+    this.#host.close('took nothing of a reply for longer than its net_write_timeout');
   }
 
   struck(limit: TimeLimit, seconds: number): void {

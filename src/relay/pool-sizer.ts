@@ -18,8 +18,11 @@ const ROOM_MS = 60_000;
 /** How often proxies look for each other, in ms. */
 const LOOK_MS = 500;
 
-/** The statement was killed by somebody, which says nothing of what it asked. */
-const ER_QUERY_INTERRUPTED = 1317;
+/**
+ * Errors that say nothing of what was asked: the server ends (1053), the statement was killed (1317), took too long (1205, MariaDB
+ * 1969, MySQL 3024), or there was no memory for it (1037, 1038, 1041).
+ */
+const SAYS_NOTHING: ReadonlySet<number> = new Set([1037, 1038, 1041, 1053, 1205, 1317, 1969, 3024]);
 
 export interface PoolSizerLog {
   info(fields: object, message: string): void;
@@ -140,7 +143,7 @@ export class PoolSizer {
     try {
       return (await this.#fleet?.look()) ?? null;
     } catch (error) {
-      if (!(error instanceof InternalCommandError) || error.err.errno === ER_QUERY_INTERRUPTED) throw error;
+      if (!(error instanceof InternalCommandError) || SAYS_NOTHING.has(error.err.errno)) throw error;
       if (this.#trouble !== error.message) {
         this.#trouble = error.message;
         this.#options.log.warn(

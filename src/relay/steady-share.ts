@@ -43,6 +43,11 @@ export class SteadyShare {
    */
   seen(share: number, askedAt: number, now: number, alone: boolean, nobodyGrew = false): void {
     this.#until = askedAt + LEASE_MS;
+    // The process has stood still, say: what was true when the server was asked may be so no longer.
+    if (this.#isShared && now >= this.#until) {
+      this.#growing = null;
+      return;
+    }
     if (nobodyGrew) this.#size = Math.max(this.#size, Math.min(this.#last, share));
     this.#last = UNKNOWN;
     const atOnce = !this.#isShared || share <= this.#size || (alone && this.#isNew);

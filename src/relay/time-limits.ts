@@ -35,9 +35,13 @@ const BLOCKS_OTHERS = HoldReason.Transaction | HoldReason.TableLock | HoldReason
 /** What a client does, as far as its time is concerned. */
 export interface TimedClient {
   readonly timeLimits: TimeLimits;
-  /** It may send its next command, and has taken all that it was sent. */
-  readonly isIdle: boolean;
-  /** It has begun a command or a file, of which more could be taken. */
+  /** It may send its next command. */
+  readonly isReady: boolean;
+  /** Bytes that it has taken of its replies while there are more for it; null once it has all. */
+  readonly taken: number | null;
+  /** Its `net_write_timeout`, in seconds. */
+  readonly writeTimeout: number;
+  /** It has begun a command, a file or a change of user, of which more could be taken. */
   readonly isSending: boolean;
   /** `HoldReason` bits. */
   readonly holds: number;
@@ -55,6 +59,8 @@ export interface TimedClient {
   endIdle(limit: TimeLimit | null): void;
   /** Closes its connection, which is in the midst of a command. */
   endInside(err: ErrPacket): void;
+  /** Closes its connection, on which nothing can be said any more. */
+  endUnread(): void;
   /** For log and metrics. `seconds`: the limit. */
   struck(limit: TimeLimit, seconds: number): void;
 }
@@ -72,6 +78,9 @@ export interface Expiry {
 export class TimeWatch {
   /** Ticks since the client's last byte, or since it got the last of its reply. */
   #idle = 0;
+  /** Ticks since it has taken anything of the replies that wait for it, and how much it had by then. */
+  #unread = 0;
+  #taken: number | null = null;
   /** Ticks that the transaction was there, and which one. */
   #inTransaction = 0;
   #transaction = 0;
@@ -86,9 +95,15 @@ export class TimeWatch {
   /** A second has passed. */
   secondPassed(client: TimedClient): void {
     const { timeLimits: limits } = client;
+    this.#countUnread(client);
+    // The server would end it, but all that the server sees is the proxy, which takes more.
+    if (this.#unread > 0 && this.#unread > client.writeTimeout) {
+      client.endUnread();
+      return;
+    }
     this.#countTransaction(client);
     const transactionOver = limits.transaction > 0 && this.#inTransaction > limits.transaction;
-    if (client.isIdle) {
+    if (client.isReady && (this.#taken === null || this.#unread > 0)) {
       this.#interrupted = false;
       this.#idle++;
       this.#whileIdle(client, limits, transactionOver);
@@ -100,6 +115,11 @@ export class TimeWatch {
       this.#idle = 0;
       this.#whileAtWork(client, limits, transactionOver);
     }
+  }
+
+  #countUnread({ taken }: TimedClient): void {
+    this.#unread = taken !== null && taken === this.#taken ? this.#unread + 1 : 0;
+    this.#taken = taken;
   }
 
   #countTransaction(client: TimedClient): void {

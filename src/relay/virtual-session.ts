@@ -405,6 +405,8 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   /** {@link ReturnHost} */
   letGo(): void {
     this.#session = null;
+    // Before the session goes to anybody: a hold that ends with it is no reason for its process to be served ahead of others.
+    this.#checkout.holding(false);
   }
 
   /** {@link ReturnHost}: the client's next command may come. */

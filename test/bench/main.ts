@@ -1,8 +1,8 @@
 import { writeFileSync } from 'node:fs';
-import { constants } from 'node:os';
 import { CommanderError } from 'commander';
-import { Workspace } from './children.js';
-import { BenchError, BenchInterrupted, messageOf } from './errors.js';
+import type { Workspace } from './children.js';
+import { BenchError, messageOf } from './errors.js';
+import { interruptible } from './interruptible.js';
 import { type Circumstances, describeMachine, describeVersions } from './machine.js';
 import { isMeasurement, type Run } from './measurement.js';
 import { type BenchOptions, parseOptions } from './options.js';
@@ -188,28 +188,15 @@ function verdict(reports: readonly ScenarioReport[]): number {
   return ExitCode.Good;
 }
 
-async function main(): Promise<number> {
+function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
-  const workspace = new Workspace();
-  const interruption = new AbortController();
-  let exitBySignal: number | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      exitBySignal ??= 128 + constants.signals[signal];
-      interruption.abort(new BenchInterrupted(signal));
-    });
-  }
-  try {
-    return await bench(options, workspace, interruption.signal);
-  } catch (error) {
-    complain(messageOf(error));
-    return (
-      exitBySignal ??
-      (error instanceof BenchError && error.code === 'usage' ? ExitCode.Usage : ExitCode.Faulty)
-    );
-  } finally {
-    await workspace.close();
-  }
+  return interruptible(
+    (workspace, signal) => bench(options, workspace, signal),
+    (error) => {
+      complain(messageOf(error));
+      return error instanceof BenchError && error.code === 'usage' ? ExitCode.Usage : ExitCode.Faulty;
+    },
+  );
 }
 
 try {

@@ -2,11 +2,12 @@
  * Checks that very many clients over few sessions are all served alike: `npm run bench:clients`. No error, no command that is
  * never answered, and the slowest client gets at least half of what the client in the middle gets.
  */
-import { constants } from 'node:os';
-import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { openFilesLimit } from '../../src/observability/open-files.js';
-import { Workspace } from './children.js';
-import { BenchInterrupted, messageOf } from './errors.js';
+import { runCommand } from '../support/run-command.js';
+import type { Workspace } from './children.js';
+import { messageOf } from './errors.js';
+import { interruptible } from './interruptible.js';
 import { describeMachine } from './machine.js';
 import { isMeasurement, type Measurement } from './measurement.js';
 import { measure } from './run.js';
@@ -104,28 +105,13 @@ async function check(options: Options, workspace: Workspace, signal: AbortSignal
 
 async function main(): Promise<number> {
   const options = parseOptions(process.argv.slice(2));
-  const workspace = new Workspace();
-  const interruption = new AbortController();
-  let exitBySignal: number | undefined;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      exitBySignal ??= 128 + constants.signals[signal];
-      interruption.abort(new BenchInterrupted(signal));
-    });
-  }
-  try {
-    return await check(options, workspace, interruption.signal);
-  } catch (error) {
-    process.stderr.write(`${messageOf(error)}\n`);
-    return exitBySignal ?? ExitCode.Failed;
-  } finally {
-    await workspace.close();
-  }
+  return interruptible(
+    (workspace, signal) => check(options, workspace, signal),
+    (error) => {
+      process.stderr.write(`${messageOf(error)}\n`);
+      return ExitCode.Failed;
+    },
+  );
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? ExitCode.Good : ExitCode.Usage;
-}
+await runCommand(main, ExitCode.Usage);

@@ -1,6 +1,6 @@
 import { constants } from 'node:os';
-import { CommanderError } from 'commander';
 import { Workspace } from '../bench/children.js';
+import { runCommand } from '../support/run-command.js';
 import { FAULTS, faultsFor } from './faults.js';
 import { findFault } from './find-fault.js';
 import { kindsFor } from './kinds/index.js';
@@ -138,9 +138,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? ExitCode.Good : ExitCode.Usage;
-}
+await runCommand(main, ExitCode.Usage);

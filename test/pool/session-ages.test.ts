@@ -186,3 +186,52 @@ t.test('no session is closed for its age while others cannot be opened', async (
   world.pools.checkin(b);
   t.same(world.server.closed, []);
 });
+
+t.test('those that have been idle longest go first, whichever pool they are in', async (t) => {
+  const world = new World({ limit: 4, idleTimeoutMs: 1_000, minSize: 2 });
+  const [young1, young2] = (await world.lend(2, 'a')) as [FakeSession, FakeSession];
+  const [old1, old2] = (await world.lend(2, 'b')) as [FakeSession, FakeSession];
+  for (const session of [old1, old2, young1, young2]) {
+    world.clock.advance(1);
+    world.pools.checkin(session);
+  }
+  world.clock.advance(2_000);
+  world.pools.retireAged();
+  t.same(
+    world.server.closed.map(({ session }) => session),
+    [old1, old2],
+  );
+});
+
+t.test('none is closed for its age while the server refuses others of its user', async (t) => {
+  const world = new World({ limit: 3, lifetimeMs: HOUR, random: () => 0.5 });
+  const sessions = await world.lend(2);
+  const waiter = world.ask();
+  world.clock.advance(HOUR);
+  must(world.server.dials[0]).fail(Object.assign(new Error('Access denied'), { fatalToWaiters: true }));
+  await settle();
+  world.pools.cancel(waiter);
+  world.pools.retireAged();
+  for (const session of sessions) world.pools.checkin(session);
+  t.same(world.server.closed, []);
+  world.clock.advance(20_000);
+  world.pools.retireAged();
+  t.equal(world.server.closed.length, 2, 'it is tried again');
+});
+
+t.test('nor while the server has no connection left for us', async (t) => {
+  const world = new World({ limit: 3, lifetimeMs: HOUR, random: () => 0.5 });
+  const sessions = await world.lend(2);
+  const waiter = world.ask();
+  world.clock.advance(HOUR);
+  must(world.server.dials[0]).fail(Object.assign(new Error('Too many connections'), { serverFull: true }));
+  await settle();
+  world.pools.cancel(waiter);
+  for (const session of sessions) world.pools.checkin(session);
+  world.clock.advance(60);
+  world.pools.retireAged();
+  t.same(world.server.closed, [], 'others would have its place');
+  world.clock.advance(1_000);
+  world.pools.retireAged();
+  t.equal(world.server.closed.length, 2, 'it is tried again');
+});

@@ -177,6 +177,26 @@ t.test(
   },
 );
 
+t.test('a session that was lent is counted, not one that was promised', async (t) => {
+  const waited: number[] = [];
+  const world = new World({ limit: 2, observer: { waited: (_pool, ms) => waited.push(ms) } });
+  const [a, b] = (await world.lend(2)) as [FakeSession, FakeSession];
+  const before = world.pools.checkouts.all;
+  waited.length = 0;
+  const [first, second, third] = [world.ask(), world.ask(), world.ask()];
+  // In its callback the next is promised what it gives back, which dies before that is told; and the third goes.
+  first.onGranted = (granted) => {
+    world.pools.checkin(granted);
+    world.pools.sessionDied(granted);
+  };
+  world.pools.checkin(a);
+  second.onGranted = () => undefined;
+  world.pools.cancel(third);
+  world.pools.checkin(b);
+  t.equal(second.session, b);
+  t.same([world.pools.checkouts.all - before, waited.length], [2, 2]);
+});
+
 t.test('a returned session is closed for an urgent process of another pool', async (t) => {
   const world = new World({ limit: 2 });
   const [a] = (await world.lend(1, 'a')) as [FakeSession];

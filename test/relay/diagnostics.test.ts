@@ -14,6 +14,7 @@ import {
 } from '../support/raw-client.js';
 import { executePayload, rowsOf } from '../support/raw-values.js';
 import { forEachServer } from '../support/servers.js';
+import { createTables, hex, threeClients } from './support/diagnostics.js';
 
 /** What a client runs, each time right before a question. */
 const STATEMENTS = [
@@ -84,14 +85,7 @@ await forEachServer(
   t,
   async (t, server) => {
     const world = await proxied(t, server, ['--pool-size', '1']);
-    const setup = await world.connect();
-    await setup.run(
-      'CREATE TABLE t(id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE, v INT NOT NULL DEFAULT 0)',
-    );
-    await setup.run('CREATE TABLE notes(v INT)');
-    await setup.run('CREATE PROCEDURE counts() UPDATE t SET v=v+1');
-    await setup.run('CREATE PROCEDURE shows() SELECT id FROM t');
-    await setup.end();
+    await createTables(world);
 
     await t.test('counts that were never asked for', (t) => neverAsked(t, world));
     for (const [name, capabilities] of [
@@ -106,8 +100,6 @@ await forEachServer(
     await t.test('GET DIAGNOSTICS', (t) => getDiagnostics(t, world));
     await t.test('asked for while it is being read', (t) => whileRead(t, world));
     await t.test('COM_INIT_DB tells of nothing new', (t) => initDb(t, world));
-    await t.test('FOUND_ROWS() after a list of warnings that is empty', (t) => emptyList(t, world));
-    await t.test('statements that may keep them', (t) => mayKeep(t, world));
     await t.test('more warnings than are kept', (t) => manyWarnings(t, world));
     await t.test('more warnings than are kept, and then an error', (t) => manyBeforeError(t, world));
     await t.test('CONNECTION_ID() is what the greeting said', (t) => ownIds(t, world));
@@ -187,13 +179,8 @@ async function whileRead(t: Test, world: Proxied): Promise<void> {
 }
 
 async function initDb(t: Test, world: Proxied): Promise<void> {
-  const { proxy, server, schema } = world;
-  const login = (url: string): Promise<RawClient> => RawClient.login(loginOf(url, { capabilities: CLASSIC }));
-  const [direct, client, other] = await Promise.all([
-    login(server.url(schema)),
-    login(proxy.url),
-    login(proxy.url),
-  ]);
+  const { schema } = world;
+  const [direct, client, other] = await threeClients(world);
   const shown: string[][] = [];
   for (const one of [direct, client]) {
     // Setting it again on a session that another client has had leaves a warning on MySQL.
@@ -204,64 +191,6 @@ async function initDb(t: Test, world: Proxied): Promise<void> {
     shown.push((await one.query('SHOW WARNINGS')).map(hex));
   }
   t.strictSame(shown[1], shown[0]);
-  for (const each of [direct, client, other]) each.destroy();
-}
-
-async function emptyList(t: Test, world: Proxied): Promise<void> {
-  const [direct, client, other] = await Promise.all([world.direct(), world.connect(), world.connect()]);
-  for (const sql of [
-    'SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3',
-    'SELECT 5 FROM (SELECT 1 UNION ALL SELECT 2) AS two',
-    'SELECT id FROM t LIMIT 2',
-    'WITH RECURSIVE n AS (SELECT 1 AS v UNION ALL SELECT v + 1 FROM n WHERE v < 4) SELECT v FROM n LIMIT 2',
-    'SELECT SQL_CALC_FOUND_ROWS id FROM t LIMIT 1',
-  ])
-    for (const disturbed of [false, true]) {
-      const found: unknown[] = [];
-      for (const one of [direct, client]) {
-        await one.rows(sql);
-        if (disturbed) await other.rows('SELECT 1 UNION ALL SELECT 2');
-        await one.rows('SHOW WARNINGS');
-        found.push(await one.value('SELECT FOUND_ROWS()'));
-      }
-      t.equal(found[1], found[0], `${sql}${disturbed ? ', another client between' : ''}`);
-    }
-}
-
-/** Whether a routine uses a table, the text of its CALL does not tell. */
-async function mayKeep(t: Test, world: Proxied): Promise<void> {
-  const { proxy, server, schema } = world;
-  const login = (url: string): Promise<RawClient> => RawClient.login(loginOf(url, { capabilities: CLASSIC }));
-  const [direct, client, other] = await Promise.all([
-    login(server.url(schema)),
-    login(proxy.url),
-    login(proxy.url),
-  ]);
-  await direct.must('CREATE PROCEDURE tableless() SELECT 5');
-  await direct.must("CREATE PROCEDURE warns() SELECT CAST('own' AS SIGNED)");
-  for (const call of [
-    ['CALL tableless()'],
-    ['CALL tableless()', 'DO 1', 'CALL tableless()'],
-    ['CALL warns()'],
-    ['CALL shows()'],
-    ['CALL counts()'],
-    ['CALL tableless()', 'CALL shows()'],
-    ['SELECT 1; SELECT 2'],
-  ])
-    for (const between of ['SELECT id FROM t', "SELECT CAST('other' AS SIGNED)"])
-      for (const question of ['SHOW WARNINGS', 'SELECT @@warning_count', 'SHOW COUNT(*) WARNINGS']) {
-        const shown: string[][] = [];
-        for (const one of [direct, client]) {
-          await one.must('DROP TABLE IF EXISTS nothing, nowhere');
-          for (const sql of call) {
-            await other.must(between);
-            await one.query(sql);
-          }
-          await other.must(between);
-          shown.push((await one.query(question)).map(hex));
-        }
-        t.strictSame(shown[1], shown[0], `${call.join(', ')}, with ${between} between: ${question}`);
-      }
   for (const each of [direct, client, other]) each.destroy();
 }
 
@@ -291,14 +220,6 @@ async function disturbed(
 
 function equal(a: readonly RawPacket[], b: readonly RawPacket[]): boolean {
   return a.length === b.length && a.every((packet, i) => hex(packet) === hex(b[i] as RawPacket));
-}
-
-/** How many warnings there were before the rows, only a server that sends EOFs can tell. */
-function hex(packet: RawPacket): string {
-  const { sequenceId } = packet;
-  const payload = Buffer.from(packet.payload);
-  if (packet.endsColumns) payload.writeUInt16LE(0, 1);
-  return `${sequenceId} ${payload.toString('hex')} ${payload.toString('latin1').replace(/[^\x20-\x7e]/g, '.')}`;
 }
 
 async function embedded(t: Test, world: Proxied): Promise<void> {

@@ -10,6 +10,7 @@ await forEachServer(
   async (t, server) => {
     await t.test('a process with many clients leaves others their turns', (t) => turns(t, server));
     await t.test('a process that holds a session goes first', (t) => secondHalf(t, server));
+    await t.test('a transaction that ends is no reason to go first', (t) => endedHold(t, server));
     await t.test('a process that fills the pool itself is told so', (t) => ownHalves(t, server));
     await t.test('max_waiting', (t) => maxWaiting(t, server));
     await t.test('workers that use two sessions, and leave at any time', (t) => hammer(t, server));
@@ -96,6 +97,32 @@ async function secondHalf(t: Test, server: TestServer): Promise<void> {
     [9, 8],
   );
   await isAtRest(t, world, 2);
+}
+
+async function endedHold(t: Test, server: TestServer): Promise<void> {
+  const world = await proxiedUser(t, server, ['--pool-size', '1', '--query-wait-timeout', '60s']);
+  const [stranger, first, second] = [
+    await connect(world, '8'),
+    await connect(world, '9'),
+    await connect(world, '9'),
+  ];
+  await first.run('CREATE TABLE served(n INT AUTO_INCREMENT PRIMARY KEY, who INT)');
+  for (const end of ['COMMIT', 'ROLLBACK', 'leave']) {
+    await first.run('BEGIN');
+    const answers = [stranger.run('INSERT INTO served(who) VALUES(8)')];
+    await waiting(world, 1);
+    answers.push(second.run('INSERT INTO served(who) VALUES(9)'));
+    await waiting(world, 2);
+    if (end === 'leave') await first.end();
+    else await first.run(end);
+    await Promise.all(answers);
+  }
+  t.strictSame(
+    (await second.rows('SELECT who FROM served ORDER BY n')).map(({ who }) => who),
+    [8, 9, 8, 9, 8, 9],
+    'the session goes to whose turn it is',
+  );
+  await isAtRest(t, world, 1);
 }
 
 async function ownHalves(t: Test, server: TestServer): Promise<void> {

@@ -167,7 +167,15 @@ async function silentHost(t: Test, server: PrivateTestServer): Promise<void> {
 }
 
 async function fixedSize(t: Test, server: PrivateTestServer): Promise<void> {
-  const on = await fleetProxy(t, server, ['--pool-size', '40', '--fleet', 'on']);
+  const flags = ['--pool-size', '40', '--fleet', 'on'];
+  const nowhere = await startProxy(t, {
+    upstream: 'mysql://a:b@127.0.0.1:1',
+    flags,
+    untilListening: true,
+  });
+  t.equal(await nowhere.metric('mybouncer_pool_share'), 1, 'before it is known who is there');
+  await nowhere.stop();
+  const on = await fleetProxy(t, server, flags);
   t.equal(await share(on), 40);
   const [auto, off] = [await fleetProxy(t, server), await fleetProxy(t, server, ['--fleet', 'off'])];
   await sharesAre([on, auto], shareOf(2));

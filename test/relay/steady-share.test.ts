@@ -46,6 +46,15 @@ t.test('it counts for a while after the server was asked, however late the answe
   t.equal(share.size, 1, 'others may be back later');
 });
 
+t.test('an answer to what was asked before the process stood still is none', async (t) => {
+  const share = new SteadyShare(true);
+  share.seen(16, 0, 0, false);
+  share.seen(25, 500, 500, false);
+  share.seen(25, 600, 60_000, false);
+  t.equal(share.size, 1, 'the others have it by now');
+  t.ok(share.expire(60_000));
+});
+
 t.test('a server that has just started has nobody who grew', async (t) => {
   const share = new SteadyShare(true);
   share.seen(52, 0, 0, true);

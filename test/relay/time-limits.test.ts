@@ -14,7 +14,9 @@ const NONE: TimeLimits = { query: 0, transaction: 0, idleTransaction: 0, clientI
 /** A client whose state the test says, and which notes what becomes of it. */
 class Scripted implements TimedClient {
   timeLimits: TimeLimits = NONE;
-  isIdle = true;
+  isReady = true;
+  taken: number | null = null;
+  writeTimeout = 60;
   isSending = false;
   holds = 0;
   transactions = 0;
@@ -63,6 +65,10 @@ class Scripted implements TimedClient {
     this.notes.push('end inside');
   }
 
+  endUnread(): void {
+    this.notes.push('end unread');
+  }
+
   struck(limit: TimeLimit, seconds: number): void {
     this.notes.push(`${limit} ${seconds}`);
   }
@@ -72,7 +78,7 @@ t.test('without limits nothing ever happens', async (t) => {
   const client = new Scripted({});
   client.holds = HoldReason.Transaction;
   t.strictSame(client.ticks(10_000), []);
-  client.isIdle = false;
+  client.isReady = false;
   client.secondsAtWork = 10_000;
   t.strictSame(client.ticks(10_000), []);
   client.isSending = true;
@@ -95,9 +101,9 @@ t.test('idle: never early, at most a tick late', async (t) => {
   }
   const working = new Scripted({ clientIdle: 2 });
   t.strictSame(working.ticks(2), []);
-  working.isIdle = false;
+  working.isReady = false;
   t.strictSame(working.ticks(10), []);
-  working.isIdle = true;
+  working.isReady = true;
   t.strictSame(working.ticks(2), [], 'a client that waited for its reply was not idle');
 });
 
@@ -119,11 +125,11 @@ t.test('transaction_timeout counts from its beginning, idle or not', async (t) =
   const client = new Scripted({ transaction: 3 });
   client.holds = HoldReason.Transaction;
   t.strictSame(client.ticks(2), []);
-  client.isIdle = false;
+  client.isReady = false;
   t.strictSame(client.ticks(1), []);
   client.secondsAtWork = 1;
   t.strictSame(client.ticks(2), ['interrupt', 'transaction_timeout 3'], 'its statement is killed, once');
-  client.isIdle = true;
+  client.isReady = true;
   t.strictSame(client.ticks(1), ['expire', 'transaction_timeout 3']);
   t.match(client.errs[1]?.message, /transaction_timeout; gone with it: transaction, user_lock\./);
   const short = new Scripted({ transaction: 3 });
@@ -136,7 +142,7 @@ t.test('transaction_timeout counts from its beginning, idle or not', async (t) =
 
 t.test('query_timeout: one interruption for each statement', async (t) => {
   const client = new Scripted({ query: 2 });
-  client.isIdle = false;
+  client.isReady = false;
   client.secondsAtWork = 1;
   t.strictSame(client.ticks(1), []);
   client.secondsAtWork = 2;
@@ -154,9 +160,37 @@ t.test('query_timeout: one interruption for each statement', async (t) => {
   t.strictSame(client.ticks(3), ['interrupt'], 'the next one; one that may not be ended is not counted');
 });
 
+t.test('a client that takes nothing of its replies is idle', async (t) => {
+  for (const [limits, strikes] of [
+    [{ clientIdle: 2 }, ['client_idle_timeout 2', 'end client_idle_timeout']],
+    [{ idleTransaction: 2 }, ['expire', 'idle_transaction_timeout 2']],
+  ] as const) {
+    const client = new Scripted(limits);
+    client.holds = HoldReason.Transaction;
+    for (client.taken = 1; client.taken < 10; client.taken++)
+      t.strictSame(client.ticks(1), [], 'it takes some');
+    t.strictSame(client.ticks(3), []);
+    t.strictSame(client.ticks(1), strikes);
+  }
+});
+
+t.test('net_write_timeout: whatever the client is at', async (t) => {
+  for (const isReady of [true, false]) {
+    const client = new Scripted({});
+    client.isReady = isReady;
+    client.writeTimeout = 2;
+    for (client.taken = 1; client.taken < 10; client.taken++) t.strictSame(client.ticks(1), []);
+    client.speaks();
+    t.strictSame(client.ticks(3), []);
+    t.strictSame(client.ticks(1), ['end unread'], 'whatever it sends meanwhile');
+    client.taken = null;
+    t.strictSame(client.ticks(10), []);
+  }
+});
+
 t.test('a client that stops in the midst of a command', async (t) => {
   const client = new Scripted({ idleTransaction: 2, query: 1 });
-  client.isIdle = false;
+  client.isReady = false;
   client.isSending = true;
   t.strictSame(client.ticks(2), []);
   client.speaks();

@@ -20,10 +20,19 @@ const QUERY_ERR = {
 const ENDLESS =
   'SELECT a.*, b.*, c.* FROM information_schema.collations a, information_schema.collations b, information_schema.collations c';
 
+/** Goes on when it is killed. */
+const STUBBORN = `CREATE PROCEDURE stubborn() BEGIN
+  DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
+  WHILE TRUE DO
+    DO SLEEP(63);
+  END WHILE;
+END`;
+
 await forEachServer(
   t,
   async (t, server) => {
     await t.test('query_timeout', (t) => queryTimeout(t, server));
+    await t.test('query_timeout beside a statement', (t) => besideStatement(t, server));
     await t.test('idle_transaction_timeout', (t) => idleTransaction(t, server));
     await t.test('transaction_timeout', (t) => transaction(t, server));
     await t.test('client_idle_timeout', (t) => clientIdle(t, server));
@@ -131,12 +140,7 @@ async function queryTimeout(t: Test, server: TestServer): Promise<void> {
   await leavesNothing(t, world);
 
   await t.test('one that goes on when it is killed loses its session, and is told both', async (t) => {
-    await client.run(`CREATE PROCEDURE stubborn() BEGIN
-      DECLARE CONTINUE HANDLER FOR SQLEXCEPTION BEGIN END;
-      WHILE TRUE DO
-        DO SLEEP(63);
-      END WHILE;
-    END`);
+    await client.run(STUBBORN);
     const error = await client.error('CALL stubborn()');
     t.match(error, { errno: 1158, sqlState: '08S01' });
     t.match(error.message, /may or may not have been executed\. mybouncer: .* the 1s of query_timeout/);
@@ -148,6 +152,49 @@ async function queryTimeout(t: Test, server: TestServer): Promise<void> {
     );
   });
   await leavesNothing(t, world, 1);
+}
+
+async function besideStatement(t: Test, server: TestServer): Promise<void> {
+  const flags = ['--pool-size', '2', '--query-timeout', '1s', '--query-wait-timeout', '500ms'];
+  const world = await proxiedUser(t, server, flags);
+  const [client, a, b, other, alters] = [
+    await world.connect(),
+    await world.connect(),
+    await world.connect(),
+    await world.directAsUser(),
+    await world.directAsUser(),
+  ];
+  await client.run('CREATE TABLE slow(id INT PRIMARY KEY, v INT)');
+  await client.run(STUBBORN);
+
+  await t.test(
+    'what the proxy does before it waits for a lock: the client hears the reason, too',
+    async (t) => {
+      t.strictSame(await client.execute('SELECT COUNT(*) AS n FROM slow', []), [{ n: 0 }]);
+      // The statement has to be prepared on another session.
+      await a.run('BEGIN');
+      await other.run('BEGIN');
+      await other.run('SELECT * FROM slow');
+      const altered = alters.run('ALTER TABLE slow ADD COLUMN w INT');
+      await eventually('it waits', () => runs(world, 'ADD COLUMN w'));
+      await t.rejects(client.execute('SELECT COUNT(*) AS n FROM slow', []), QUERY_ERR);
+      await other.run('COMMIT');
+      await altered;
+      await a.run('COMMIT');
+    },
+  );
+
+  await t.test('the reason is not told of what comes after', async (t) => {
+    t.match(await client.error('CALL stubborn()'), { errno: 1158, message: /query_timeout/ });
+    await a.run('BEGIN');
+    await b.run('BEGIN');
+    const error = await client.error('SELECT 1');
+    t.equal(error.errno, 1040);
+    t.notMatch(error.message, /query_timeout/);
+    await a.run('COMMIT');
+    await b.run('COMMIT');
+    t.equal(await client.value('SELECT 1'), 1);
+  });
 }
 
 async function idleTransaction(t: Test, server: TestServer): Promise<void> {

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { constants } from 'node:os';
-import { CommanderError } from 'commander';
+import { runCommand } from '../support/run-command.js';
 import { startMariadb, startMysql } from '../support/servers.js';
 import { parseOptions } from './options.js';
 import { SERVER_ARGUMENTS, soak } from './soak.js';
@@ -34,9 +34,4 @@ async function main(): Promise<number> {
   }
 }
 
-try {
-  process.exitCode = await main();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? ExitCode.Good : ExitCode.Usage;
-}
+await runCommand(main, ExitCode.Usage);

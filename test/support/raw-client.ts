@@ -39,6 +39,8 @@ export interface RawPacket {
 export interface RawLogin {
   readonly host: string;
   readonly port: number;
+  /** Of a unix socket, in place of host and port. */
+  readonly path?: string;
   readonly user: string;
   readonly password: string;
   readonly schema?: string;
@@ -111,9 +113,9 @@ export class RawClient {
   #ended = false;
   #wake: () => void = () => undefined;
 
-  constructor(target: { readonly host: string; readonly port: number }, capabilities = CLASSIC) {
+  constructor({ host, port, path }: Pick<RawLogin, 'host' | 'port' | 'path'>, capabilities = CLASSIC) {
     this.capabilities = capabilities;
-    this.raw = connect(target);
+    this.raw = path === undefined ? connect({ host, port }) : connect({ path });
     this.raw.setNoDelay(true);
     this.socket = this.raw;
     this.#listen(this.raw);
