@@ -11,6 +11,7 @@ export function metricsSource(
   sizer: PoolSizer | null,
 ): MetricsSource {
   return {
+    commands: () => counters.commands,
     holdsBegun: () => holds.begun(),
     longestHoldSeconds: () => {
       const longest = holds.longestLasting();

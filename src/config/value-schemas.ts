@@ -193,3 +193,19 @@ export function notEmpty(value: string): string {
 }
 
 export const secret = () => parsed((value) => new Secret(noNul(value)));
+
+/** Names, in the file a list; nothing, or an empty text, is none. */
+export function names() {
+  return z
+    .union([text(), z.array(text())], { error: () => 'must be a name, or a list of names' })
+    .nullable()
+    .transform((value): readonly string[] => [
+      ...new Set(
+        [value ?? []]
+          .flat()
+          .map((name) => name.trim())
+          .filter((name) => name !== ''),
+      ),
+    ])
+    .prefault([]);
+}

@@ -63,6 +63,7 @@ t.test('defaults', async (t) => {
     idleTransactionTimeout: 60_000,
     clientIdleTimeout: 0,
     users: [],
+    adminUsers: [],
     poolMode: 'transaction',
     poolSize: 20,
     minPoolSize: 0,
@@ -87,6 +88,11 @@ t.test('defaults', async (t) => {
 const VALUES: Readonly<
   Record<Exclude<KeyName, 'users' | 'upstream'>, readonly (readonly [string, unknown])[]>
 > = {
+  admin_users: [
+    ['operator', ['operator']],
+    ['a', ['a']],
+    ['b', ['b']],
+  ],
   server_connect_timeout: [
     ['2s', 2_000],
     ['1ms', 1],
