@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   ],
   // The frontend's listener tells whether an address is free.
   doctor: ['frontend', 'backend', 'fork-guard', 'observability', 'session', 'protocol', 'config'],
-  admin: ['observability'],
+  admin: ['observability', 'protocol'],
   frontend: ['relay', 'pool', 'backend', 'session', 'sql', 'protocol'],
   relay: ['pool', 'backend', 'session', 'sql', 'protocol'],
   backend: ['session', 'protocol'],

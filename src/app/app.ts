@@ -1,5 +1,6 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
+import { AdminConsole } from '../admin/console/admin-console.js';
 import { HttpServer } from '../admin/http-server.js';
 import { OWN_CONNECTIONS } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
@@ -47,6 +48,7 @@ import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
 import { ClientTls } from './client-tls.js';
 import { ConfiguredUsers } from './configured-users.js';
+import { consoleSource } from './console-source.js';
 import { Guests, OWN_FOR_GUESTS } from './guests.js';
 import { metricsSource } from './metrics-source.js';
 import { clientPlaces, IDLE_TICK_MS, upstreamOptions } from './options.js';
@@ -116,6 +118,7 @@ class RunningProxy implements App {
   /** Null where the pool's size is a number that nothing changes. */
   readonly #sizer: PoolSizer | null;
   readonly #metrics: Metrics;
+  readonly #console: AdminConsole;
   readonly #frontend: Frontend;
   readonly #tls: ClientTls;
   readonly #http: HttpServer | null;
@@ -167,7 +170,6 @@ class RunningProxy implements App {
       routines: this.#newRoutineWatch(routineCheckMs),
       maxPacketSize: config.maxPacketSize,
       observer: {
-        commandDone: () => this.#metrics.commands.inc(),
         limitReached: (reached) => log.warn(reached, 'a client reached a time limit'),
         clientClosed: (connectionId, reason) => log.debug({ client: connectionId, reason }, 'client closed'),
         socketShared: (shared) =>
@@ -185,7 +187,19 @@ class RunningProxy implements App {
     this.#tls = new ClientTls(config, log);
     const first = this.#users.termsOf(config.upstream.user).account;
     this.#sizer = this.#newSizer(first);
-    this.#metrics = new Metrics(metricsSource(this.#services, this.#forks, this.#sizer, this.#tls.acceptor));
+    const source = metricsSource(this.#services, this.#forks, this.#sizer, this.#tls.acceptor);
+    this.#metrics = new Metrics(source);
+    this.#console = new AdminConsole(
+      consoleSource(config, this.#services, this.#sizer, source, {
+        shutdown: (wait) => {
+          if (wait) void this.stop();
+          else this.kill();
+        },
+      }),
+      config.adminUsers,
+      (sql, error) =>
+        log.error({ err: error, statement: sql.slice(0, DIGEST_LENGTH) }, 'the admin console failed'),
+    );
     this.#contact = new ServerContact(this.#services.killer, upstream, first, config.serverLoginRetry, log);
     this.#frontend = new Frontend({
       listen: config.listen,
@@ -204,7 +218,9 @@ class RunningProxy implements App {
       serverInfo: () => upstream.facts?.info ?? null,
       whenServerKnown: () => this.#contact.known(config.queryWaitTimeout),
       nextConnectionId: () => this.#services.clients.nextId(),
-      onLogin: (login) => new ClientConnection(login, this.#services).start(),
+      onLogin: (login) => {
+        if (!this.#console.takes(login)) new ClientConnection(login, this.#services).start();
+      },
     });
     this.#http = config.http === null ? null : this.#newHttpServer(config.http);
     this.#idleTick = setInterval(() => this.#secondPassed(), IDLE_TICK_MS);
@@ -307,6 +323,7 @@ class RunningProxy implements App {
     await this.#catalogueSessions.close();
     await killer.close();
     this.#http?.stop();
+    this.#console.stop();
     this.#frontend.destroyLingering();
     clearInterval(this.#idleTick);
     this.#idleSessions.stop();

@@ -13,6 +13,7 @@ export function metricsSource(
   tls: TlsAcceptor | null,
 ): MetricsSource {
   return {
+    commands: () => counters.commands,
     holdsBegun: () => holds.begun(),
     longestHoldSeconds: () => {
       const longest = holds.longestLasting();

@@ -144,8 +144,8 @@ export function exampleText(): string {
       if (own !== group) continue;
       parts.push(`# ${sentence(summary)}`);
       if (name === 'users') parts.push(USERS_EXAMPLE.map((line) => `#${line}`).join('\n'));
+      else if (list === true) parts.push(`#${name}:\n#  - ${example ?? defaultText}`);
       else if (example !== undefined) parts.push(`${name}: ${example}`);
-      else if (list === true) parts.push(`#${name}:\n#  - ${defaultText}`);
       else parts.push(`#${name}:${defaultText === null ? '' : ` ${defaultText}`}`);
       parts.push('');
     }

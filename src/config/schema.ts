@@ -7,6 +7,7 @@ import { userSchema } from './user-schema.js';
 import {
   duration,
   listenAddresses,
+  names,
   notEmpty,
   octal,
   oneOf,
@@ -331,6 +332,18 @@ export const KEYS = {
       reloadable: true,
     },
   ),
+  admin_users: keyWithoutDefault(names(), {
+    group: 'clients',
+    placeholder: 'NAMES',
+    defaultText: null,
+    example: 'operator',
+    list: true,
+    summary:
+      'users that may use the admin console: who logs in as one of them with database mybouncer gets it',
+    detail:
+      'Names of `users`, or of the upstream URL. The console answers SHOW POOLS, CLIENTS, SERVERS, HOLDS, WAITERS, STATS, USERS, CONFIG, PROFILES, FLEET and VERSION, and can close clients and stop the proxy; HELP lists it all. For everybody else, and with an empty list, `mybouncer` is a schema like any other.',
+    reloadable: true,
+  }),
   pool_mode: key(oneOf(['transaction', 'session']), {
     group: 'pool',
     placeholder: 'MODE',

@@ -239,3 +239,19 @@ export function listOf<T>(read: (texts: string) => T) {
     return values;
   });
 }
+
+/** Names, in the file a list; nothing, or an empty text, is none. */
+export function names() {
+  return z
+    .union([text(), z.array(text())], { error: () => 'must be a name, or a list of names' })
+    .nullable()
+    .transform((value): readonly string[] => [
+      ...new Set(
+        [value ?? []]
+          .flat()
+          .map((name) => name.trim())
+          .filter((name) => name !== ''),
+      ),
+    ])
+    .prefault([]);
+}

@@ -2,6 +2,8 @@ import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom
 
 /** What the proxy knows at the moment of a scrape. */
 export interface MetricsSource {
+  /** Since the start. */
+  commands(): number;
   sessions(): {
     readonly idle: number;
     readonly active: number;
@@ -52,7 +54,6 @@ export interface MetricsSource {
  */
 export class Metrics {
   readonly registry = new Registry();
-  readonly commands: Counter.Internal;
   readonly opened: Counter.Internal;
   readonly dialFailures: Counter.Internal;
   readonly refusals: Counter.Internal;
@@ -64,7 +65,6 @@ export class Metrics {
     collectDefaultMetrics({ register: this.registry });
     const counter = (name: string, help: string): Counter.Internal =>
       new Counter({ name, help, registers }).labels({});
-    this.commands = counter('mybouncer_commands_total', 'Client commands completed.');
     this.opened = counter('mybouncer_server_sessions_opened_total', 'Server sessions opened.');
     this.dialFailures = counter(
       'mybouncer_server_dial_failures_total',
@@ -139,6 +139,7 @@ export class Metrics {
         },
       });
     };
+    count('mybouncer_commands_total', 'Client commands completed.', source.commands);
     countsOf(
       'mybouncer_checkouts_total',
       'Server sessions lent, each counted once: own (the last session of the client, in the state it left it in), equal ' +

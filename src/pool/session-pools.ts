@@ -107,7 +107,7 @@ export class SessionPools<S extends object, K> {
   /** What made dials for these targets fail may be over: they need not wait for their next try. */
   retryDials(which: (target: K) => boolean): void {
     for (const pool of this.#poolsOf(which)) pool.backoff.succeeded();
-    this.#pump();
+    this.#supply.pump();
   }
 
   /** Sessions of these targets serve no further client: those that are lent are closed when they come back. */
@@ -118,7 +118,7 @@ export class SessionPools<S extends object, K> {
       if (slot.state === SessionState.idle) this.#retire(slot, reason);
       else slot.outlived = true;
     }
-    this.#pump();
+    this.#supply.pump();
     this.#deliveries.run();
   }
 
@@ -137,7 +137,7 @@ export class SessionPools<S extends object, K> {
         continue;
       }
       this.#pools.delete(pool.key);
-      if (this.#warmPool === pool) this.#warmPool = null;
+      this.#supply.forget(pool);
     }
     return isAll;
   }

@@ -62,6 +62,11 @@ export class SessionSupply<S extends object> {
     this.#warmPool = pool;
   }
 
+  /** The pool is forgotten: nothing is kept open for it. */
+  forget(pool: SessionPool<S>): void {
+    if (this.#warmPool === pool) this.#warmPool = null;
+  }
+
   /**
    * Whether a session that came back to `pool` is to make room for another pool's. At most one place changes pools at a time:
    * while a session is being closed or opened, the place that comes free of it goes to the longest waiter anyway, and while

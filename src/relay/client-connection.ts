@@ -9,7 +9,7 @@ import { CLIENT_GONE, endStatement } from './abandonment.js';
 import type { LoginOk } from './change-user.js';
 import { withCause } from './client-errors.js';
 import { ClientInput } from './client-input.js';
-import type { RegisteredClient } from './client-registry.js';
+import type { ClientDescription, RegisteredClient } from './client-registry.js';
 import { ClientReply } from './client-reply.js';
 import { ClientStatements, type PendingPrepare } from './client-statements.js';
 import { ClientTimes, type TimesHost } from './client-times.js';
@@ -51,6 +51,7 @@ export class ClientConnection
   readonly #effects = new ReplyEffects(this);
   readonly #loop: CommandLoop;
   readonly #start: SessionStart;
+  readonly #connectedAt = Date.now();
   #draining = false;
 
   constructor(client: ConnectedClient, services: RelayServices) {
@@ -159,7 +160,7 @@ export class ClientConnection
     this.virtual.state.answered(known);
     this.#reply.repeat(known.packets);
     this.services.counters.learnedAnswers++;
-    this.services.observer.commandDone?.();
+    this.services.counters.commands++;
   }
 
   /** Keeps the next command waiting until {@link workDone}: for answers that are made here but not at once. */
@@ -232,7 +233,7 @@ export class ClientConnection
     if (this.closed) return;
     if (this.#start.pending) this.#start.succeeded();
     if (this.virtual.session === null) this.statements.sessionGone();
-    this.services.observer.commandDone?.();
+    this.services.counters.commands++;
     if (this.work.effects.disconnects) {
       this.end();
       return;
@@ -328,6 +329,24 @@ export class ClientConnection
   secondPassed(): void {
     this.#times.secondPassed();
     if (!this.closed && this.#loop.stage !== Stage.Ready) this.#input.readFurther();
+  }
+
+  /** {@link RegisteredClient} */
+  describe(): ClientDescription {
+    const { remote, attributes } = this.#client;
+    const { waitedMs, session, running, state, holds } = this.virtual;
+    const isTcp = remote.kind === 'tcp';
+    return {
+      state: waitedMs !== null ? 'waiting' : running ? 'active' : session !== null ? 'held' : 'idle',
+      address: isTcp ? remote.address : null,
+      port: isTcp ? remote.port : null,
+      schema: state.learnProfile() ? state.profile.schema : null,
+      connectedAt: this.#connectedAt,
+      waitedMs: waitedMs ?? 0,
+      holds,
+      profile: state.learnProfile() ? state.profile : null,
+      attributes,
+    };
   }
 
   #endIfDrained(): void {

@@ -1,4 +1,25 @@
 import type { ServerAccount } from '../backend/upstream.js';
+import type { SessionProfile } from '../session/profile.js';
+
+/** What a client is doing: `held` is idle with a server session that it keeps. */
+export type ClientState = 'idle' | 'held' | 'waiting' | 'active';
+
+/** A client as listings show it. */
+export interface ClientDescription {
+  readonly state: ClientState;
+  /** Null over a unix socket. */
+  readonly address: string | null;
+  readonly port: number | null;
+  readonly schema: string | null;
+  /** Ms since the epoch. */
+  readonly connectedAt: number;
+  /** How long its command has waited for a server session, in ms; 0 when it does not. */
+  readonly waitedMs: number;
+  /** `HoldReason` bits. */
+  readonly holds: number;
+  readonly profile: SessionProfile | null;
+  readonly attributes: ReadonlyMap<string, string>;
+}
 
 /** A connected client, as KILL and the operator see it. */
 export interface RegisteredClient {
@@ -18,6 +39,7 @@ export interface RegisteredClient {
   close(reason: string): void;
   /** The server session lent to it right now, by the server's own id; null when none is. */
   readonly serverConnectionId: number | null;
+  describe(): ClientDescription;
 }
 
 /**

@@ -3,6 +3,8 @@ import { TIME_LIMITS, type TimeLimit } from './time-limits.js';
 
 /** What the relay has done since the start; read by metrics. */
 export class RelayCounters {
+  /** Client commands completed. */
+  commands = 0;
   /** Round trips that brought a session into a client's state. */
   restores = 0;
   /** Commands answered from what the server had answered before. */

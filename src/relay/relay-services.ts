@@ -22,7 +22,9 @@ import type { UserPlaces } from './user-places.js';
 export interface AuthenticationContext {
   readonly scramble: Buffer;
   readonly secure: boolean;
-  readonly remote: { readonly kind: 'tcp'; readonly address: string } | { readonly kind: 'unix' };
+  readonly remote:
+    | { readonly kind: 'tcp'; readonly address: string; readonly port: number }
+    | { readonly kind: 'unix' };
   /** SHA-256 of the certificate that the client was shown; null without TLS. */
   readonly fingerprint: Buffer | null;
 }
@@ -39,7 +41,6 @@ export interface ReachedLimit {
 
 /** For metrics and logs; called in the middle of things, so it must not throw. */
 export interface RelayObserver {
-  commandDone?(): void;
   /** A client ended; `reason` says why when it was not its own wish. */
   clientClosed?(connectionId: number, reason: string): void;
   /** A client reached a time limit. */

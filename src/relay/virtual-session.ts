@@ -84,6 +84,11 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     return this.#phase === Phase.Running;
   }
 
+  /** How long a command has waited for a session, in ms; null when none does. */
+  get waitedMs(): number | null {
+    return this.#phase === Phase.Waiting ? performance.now() - this.#checkout.enqueuedAt : null;
+  }
+
   /** Full seconds that the client's command has been at work; 0 while none is. */
   get secondsAtWork(): number {
     const atWork = this.#phase === Phase.Running || this.#phase === Phase.Restoring;

@@ -82,6 +82,7 @@ t.test('defaults', async (t) => {
     idleTransactionTimeout: 60_000,
     clientIdleTimeout: 0,
     users: [],
+    adminUsers: [],
     poolMode: 'transaction',
     poolSize: 20,
     minPoolSize: 0,
@@ -115,6 +116,11 @@ type NotHere = (typeof NOT_HERE)[number];
 
 /** Three good values of each key as text, and what they are. */
 const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [string, unknown])[]>> = {
+  admin_users: [
+    ['operator', ['operator']],
+    ['a', ['a']],
+    ['b', ['b']],
+  ],
   server_connect_timeout: [
     ['2s', 2_000],
     ['1ms', 1],

@@ -49,7 +49,7 @@ t.test('the example is valid, and its comments are the defaults', async (t) => {
   const uncommented = (head + tail).replace(/^#(?=[a-z_]+:| {2}- )/gm, '');
   for (const name of KEY_NAMES)
     t.equal(new RegExp(`^${name}:`, 'm').test(uncommented), name !== 'users', name);
-  t.same({ ...load(uncommented), upstream: null }, { ...rest, upstream });
+  t.same({ ...load(uncommented), upstream: null }, { ...rest, upstream, adminUsers: ['operator'] });
 });
 
 t.test('the JSON schema', async (t) => {

@@ -1,7 +1,7 @@
 import t from 'tap';
 import { AppProcesses } from '../../src/relay/app-processes.js';
 
-const REMOTE = { kind: 'tcp', address: '10.0.0.5' } as const;
+const REMOTE = { kind: 'tcp', address: '10.0.0.5', port: 4711 } as const;
 
 function client(attributes: Record<string, string>, remote: typeof REMOTE | { kind: 'unix' } = REMOTE) {
   return { attributes: new Map(Object.entries(attributes)), remote };
