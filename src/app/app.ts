@@ -127,7 +127,7 @@ class RunningProxy implements App {
   constructor(config: Config, { logger: log, routineCheckMs = ROUTINE_CHECK_MS }: AppOptions) {
     this.#config = config;
     this.#log = log;
-    const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
+    const upstream = new Upstream(upstreamOptions(config, log), new ProfileRegistry());
     for (const user of config.users) {
       this.#termsByUser.set(user.name, termsOf(config, user, this.#account(user.server)));
     }

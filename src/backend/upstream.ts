@@ -16,6 +16,7 @@ import {
 import type { ServerAddress } from './server-channel.js';
 import { ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
+import type { ServerTls } from './server-tls.js';
 
 /** A user of the server on whose sessions clients run. */
 export class ServerAccount {
@@ -43,6 +44,7 @@ export interface UpstreamOptions {
   readonly maxPreparedStatements: number;
   /** Connection attributes: `program_name` and the like. */
   readonly attributes: Readonly<Record<string, string>>;
+  readonly tls: ServerTls | null;
 }
 
 /** Baselines by checksum that are remembered; globals rarely change. */
@@ -91,6 +93,7 @@ export class Upstream {
       collation: Collation.Utf8mb4GeneralCi,
       connectTimeoutMs: this.options.connectTimeoutMs,
       attributes: this.options.attributes,
+      tls: this.options.tls,
     });
     const blank = this.registry.initial(
       { variables: new Map() },

@@ -1,4 +1,4 @@
-import { dirname } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import type * as z from 'zod';
 import { formatAddress } from './address.js';
 import { ConfigError, InvalidValue, type Problem } from './problem.js';
@@ -11,6 +11,7 @@ import {
   type KeyValues,
   keyInfo,
 } from './schema.js';
+import { serverTlsProblems, urlTlsProblems, withUpstreamTls } from './server-tls.js';
 import { suggest } from './suggest.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { USER_KEYS, userSchema } from './user-schema.js';
@@ -92,7 +93,9 @@ function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Gi
       unknownKey === undefined
         ? file.yaml.locate([key, ...pathOf(path)])
         : file.yaml.locateKey([key, ...pathOf(path), unknownKey]);
-    found.push({ value: file.yaml.values.get(key), locate });
+    const value = file.yaml.values.get(key);
+    const isPath = keyInfo(key).file === true && typeof value === 'string' && value !== '';
+    found.push({ value: isPath ? resolve(file.directory, value) : value, locate });
   }
   return found;
 }
@@ -225,6 +228,11 @@ function clash(values: Partial<KeyValues>, input: ConfigInput, file: LoadedFile 
   ];
 }
 
+function* tlsProblems(values: KeyValues, sourceOf: (key: KeyName) => string | null): Generator<Problem> {
+  yield* urlTlsProblems(values, values.upstream, sourceOf);
+  yield* serverTlsProblems(withUpstreamTls(values, values.upstream), sourceOf);
+}
+
 /**
  * Merges flags over environment over file over defaults, and checks every value in each of them, also where a stronger one
  * covers it: a mistake that only waits for its turn is told now.
@@ -239,13 +247,20 @@ export function loadSettings(input: ConfigInput): Settings {
   ) as Partial<KeyValues>;
   const users = loadUsers(input, file, problems);
   problems.push(...clash(values, input, file), ...unknownVariables(input.env));
+  const sourceOf = (key: KeyName): string | null => givenFor(input, key, file)[0]?.locate([]) ?? null;
+  // What files hold is only looked at where all else is right: a value that is none would be taken for its default.
+  if (problems.length === 0) problems.push(...tlsProblems(values as KeyValues, sourceOf));
   if (problems.length > 0) throw new ConfigError(problems);
   return { ...(values as KeyValues), users };
 }
 
 /** The configuration for a server: the settings' own upstream, or the one of a sandbox. */
 export function completeConfig(settings: Settings, upstream: UpstreamTarget): Config {
-  return { ...settings, upstream, users: withUpstreamUser(settings.users, upstream) };
+  return {
+    ...withUpstreamTls(settings, upstream),
+    upstream,
+    users: withUpstreamUser(settings.users, upstream),
+  };
 }
 
 /** As `completeConfig`, for a URL. @throws ConfigError */

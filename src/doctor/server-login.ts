@@ -57,6 +57,12 @@ function unreachableFinding(site: ServerSite, error: ServerConnectError): Findin
       );
     case Refusal.Network:
       return fail('server', told(error), 'Is the host name right, and is there a way to it from here?');
+    case Refusal.Tls:
+      return fail(
+        'server',
+        told(error),
+        'See server_tls_mode and the files of server_tls_ca, server_tls_cert and server_tls_key',
+      );
     case Refusal.Timeout:
       return fail(
         'server',
@@ -89,6 +95,7 @@ function loginAdvice({ refused, errno }: ServerConnectError, { user }: ServerAcc
     case Refusal.Nobody:
     case Refusal.Network:
     case Refusal.Timeout:
+    case Refusal.Tls:
     case Refusal.Other:
       return errno === HOST_BLOCKED ? 'On the server: FLUSH HOSTS' : "See the server's error log";
   }

@@ -2,6 +2,7 @@ import { connectServer } from '../backend/connect.js';
 import { callInternal, queryCommand } from '../backend/internal-commands.js';
 import { OWN_CONNECTIONS, type RoomRules } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
+import { ServerTls } from '../backend/server-tls.js';
 import { ServerAccount, Upstream } from '../backend/upstream.js';
 import { type Address, formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
@@ -9,6 +10,13 @@ import { VERSION } from '../config/version.js';
 import { Collation } from '../protocol/constants.js';
 import { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
+
+export interface LoggedIn {
+  readonly info: ServerInfo;
+  readonly tookMs: number;
+  /** Null where the connection was not encrypted. */
+  readonly tlsVersion: string | null;
+}
 
 /** The server and the accounts that a configuration names. Its sessions are opened in the same way as the proxy's own. */
 export class ServerSite {
@@ -23,9 +31,12 @@ export class ServerSite {
     this.config = config;
     this.address = formatAddress(config.upstream.address);
     this.accounts = accountsOf(config);
+    const address = serverAddress(config.upstream.address);
     this.#upstream = new Upstream(
       {
-        address: serverAddress(config.upstream.address),
+        address,
+        // What it would tell shows in the findings.
+        tls: ServerTls.of(config, address, { encrypted: () => {}, filesUnusable: () => {} }),
         connectTimeoutMs: config.serverConnectTimeout,
         maxPreparedStatements: config.maxPreparedStatements,
         attributes: { program_name: 'mybouncer doctor', program_version: VERSION, _pid: String(process.pid) },
@@ -46,8 +57,8 @@ export class ServerSite {
   }
 
   /** Logs in, and out again. @throws ServerConnectError */
-  async logIn(account: ServerAccount): Promise<{ readonly info: ServerInfo; readonly tookMs: number }> {
-    const { address, connectTimeoutMs, attributes } = this.#upstream.options;
+  async logIn(account: ServerAccount): Promise<LoggedIn> {
+    const { address, connectTimeoutMs, attributes, tls } = this.#upstream.options;
     const { user, password } = account;
     const began = performance.now();
     const { channel, info } = await connectServer({
@@ -59,10 +70,12 @@ export class ServerSite {
       collation: Collation.Utf8mb4GeneralCi,
       connectTimeoutMs,
       attributes,
+      tls,
     });
+    const { tlsVersion } = channel;
     const tookMs = performance.now() - began;
     await new Promise<void>((resolve) => channel.quit(resolve));
-    return { info, tookMs };
+    return { info, tookMs, tlsVersion };
   }
 
   /** @throws ServerConnectError | InternalCommandError | SessionLostError */

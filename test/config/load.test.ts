@@ -97,6 +97,31 @@ const VALUES: Readonly<
     ['2s', 2_000],
     ['3s', 3_000],
   ],
+  server_tls_mode: [
+    ['disable', 'disable'],
+    ['require', 'require'],
+    ['verify_full', 'verify_full'],
+  ],
+  server_tls_ca: [
+    ['/ca.pem', '/ca.pem'],
+    ['/etc/ssl/other.pem', '/etc/ssl/other.pem'],
+    ['/x y', '/x y'],
+  ],
+  server_tls_cert: [
+    ['/cert.pem', '/cert.pem'],
+    ['/etc/ssl/other.pem', '/etc/ssl/other.pem'],
+    ['/x y', '/x y'],
+  ],
+  server_tls_key: [
+    ['/key.pem', '/key.pem'],
+    ['/etc/ssl/other.pem', '/etc/ssl/other.pem'],
+    ['/x y', '/x y'],
+  ],
+  server_tls_min_version: [
+    ['TLSv1.2', 'TLSv1.2'],
+    ['TLSv1.3', 'TLSv1.3'],
+    ['TLSv1.2', 'TLSv1.2'],
+  ],
   listen: [
     ['0.0.0.0:1', [{ kind: 'tcp', host: '0.0.0.0', port: 1 }]],
     ['unix:/run/x', [{ kind: 'unix', path: '/run/x' }]],
