@@ -346,7 +346,11 @@ class RunningProxy implements App {
         opened: (pool, session, tookMs) => {
           this.#metrics.opened.inc();
           dialLog.opened(pool.key);
-          log.debug({ pool: pool.key, serverSession: session.connectionId, tookMs }, 'server session opened');
+          const { connectionId: serverSession, channel } = session;
+          log.debug(
+            { pool: pool.key, serverSession, tls: channel.tlsVersion ?? 'none', tookMs },
+            'server session opened',
+          );
         },
         dialFailed: (pool, error, retryInMs) => {
           this.#metrics.dialFailures.inc();

@@ -39,9 +39,17 @@ export class ServerConnectError extends BouncerError {
   /** `host:port` or path; never user or password. */
   readonly address: string;
   readonly refused: Refusal;
+  /** The server refused a login without TLS, and offers TLS. */
+  readonly tlsLeftOut: boolean;
 
-  constructor(address: string, refused: Refusal, err: ErrPacket, options?: { cause?: unknown }) {
-    super(err.message, options);
+  constructor(
+    address: string,
+    refused: Refusal,
+    err: ErrPacket,
+    options: { readonly cause?: unknown; readonly tlsLeftOut?: boolean } = {},
+  ) {
+    super(err.message, 'cause' in options ? { cause: options.cause } : {});
+    this.tlsLeftOut = options.tlsLeftOut ?? false;
     this.errno = err.errno;
     this.sqlState = err.sqlState;
     this.address = address;
@@ -129,9 +137,24 @@ const REQUIRED_CAPABILITIES = Capability.Protocol41 | Capability.SessionTrack | 
  * @throws ServerConnectError for everything that can go wrong on the way; nothing is left open then.
  * @throws RangeError for capabilities or a collation that cannot be asked for.
  */
-export function connectServer(options: ServerConnectOptions): Promise<ConnectedServer> {
+export async function connectServer(options: ServerConnectOptions): Promise<ConnectedServer> {
+  checkOptions(options);
+  const began = performance.now();
+  try {
+    return await connectOnce(options);
+  } catch (error) {
+    const mayNeedTls = error instanceof ServerConnectError && error.tlsLeftOut && NEEDS_TLS.has(error.errno);
+    if (!mayNeedTls || options.tls?.refusedInClear(options.user) !== true) throw error;
+    const connectTimeoutMs = Math.max(1, options.connectTimeoutMs - (performance.now() - began));
+    return connectOnce({ ...options, connectTimeoutMs });
+  }
+}
+
+/** What servers say of a login that would have to be encrypted. MariaDB has no number of its own for it. */
+const NEEDS_TLS: ReadonlySet<number> = new Set([1045, 3159]);
+
+function connectOnce(options: ServerConnectOptions): Promise<ConnectedServer> {
   return new Promise((resolve, reject) => {
-    checkOptions(options);
     const address = addressText(options.address);
     if (options.signal?.aborted) {
       reject(aborted(address, options.signal));
@@ -229,8 +252,10 @@ function lostInTlsHandshake(address: string, lost: Error | null): ServerConnectE
 
 function describeFailure(address: string, failure: LoginFailure, tls: ServerTls | null): ServerConnectError {
   if ('err' in failure) {
-    const { err } = failure;
-    return new ServerConnectError(address, REFUSAL_BY_ERRNO.get(err.errno) ?? Refusal.Other, err);
+    const { err, tlsLeftOut } = failure;
+    return new ServerConnectError(address, REFUSAL_BY_ERRNO.get(err.errno) ?? Refusal.Other, err, {
+      tlsLeftOut,
+    });
   }
   if ('lost' in failure) {
     if (failure.inTlsHandshake) return lostInTlsHandshake(address, failure.lost);

@@ -41,12 +41,12 @@ export interface ServerGreeting {
 }
 
 /**
- * Why a login failed: the server's ERR; the connection could not be made or was lost (null: an orderly end), in the midst
+ * Why a login failed: the server's ERR (`tlsLeftOut`: TLS would have been to be had); the connection could not be made or was lost (null: an orderly end), in the midst
  * of the TLS handshake perhaps; TLS found something wrong, or is not to be had; or a complaint of mysql2's or ours about what
  * the server sent (unknown plugin, bad key, malformed packet).
  */
 export type LoginFailure =
-  | { readonly err: ErrPacket }
+  | { readonly err: ErrPacket; readonly tlsLeftOut: boolean }
   | { readonly lost: Error | null; readonly inTlsHandshake: boolean }
   | { readonly tls: Error }
   | { readonly cause: Error };
@@ -62,7 +62,7 @@ export interface LoginCallbacks {
  * error, or nothing after {@link ServerChannel.destroy}.
  */
 export function login(channel: ServerChannel, options: LoginOptions, callbacks: LoginCallbacks): void {
-  const stream = new LoginStream(channel, options.tls, callbacks);
+  const stream = new LoginStream(channel, options, callbacks);
   stream.onSecure = () => allowClearPasswords(config, options.password);
   // A fresh configuration each time: mysql2 writes into it.
   const config = new ConnectionConfig({
@@ -119,6 +119,7 @@ type TlsPhase = (typeof TlsPhase)[keyof typeof TlsPhase];
 class LoginStream extends EventEmitter {
   readonly #channel: ServerChannel;
   readonly #tls: ServerTls | null;
+  readonly #user: string;
   readonly #callbacks: LoginCallbacks;
   /** The connection will be encrypted before anything else is sent. */
   onSecure: () => void = () => {};
@@ -129,10 +130,11 @@ class LoginStream extends EventEmitter {
   #phase: TlsPhase = TlsPhase.None;
   #settled = false;
 
-  constructor(channel: ServerChannel, tls: ServerTls | null, callbacks: LoginCallbacks) {
+  constructor(channel: ServerChannel, { tls, user }: LoginOptions, callbacks: LoginCallbacks) {
     super();
     this.#channel = channel;
     this.#tls = tls;
+    this.#user = user;
     this.#callbacks = callbacks;
     channel.handler = {
       onBytes: (buf, start, end) => this.#onBytes(buf, start, end),
@@ -241,7 +243,9 @@ class LoginStream extends EventEmitter {
   #onPacket(packet: Buffer): void {
     try {
       if (packet[HEADER_SIZE] === Reply.Err) {
-        this.#fail({ err: parseErr(packet, HEADER_SIZE, packet.length) });
+        const err = parseErr(packet, HEADER_SIZE, packet.length);
+        const offered = ((this.#greeting?.capabilities ?? 0) & Capability.Ssl) !== 0;
+        this.#fail({ err, tlsLeftOut: offered && this.#phase === TlsPhase.None });
         return;
       }
       // mysql2 would only print a warning, on the console.
@@ -261,7 +265,8 @@ class LoginStream extends EventEmitter {
   /** @throws TlsNotOfferedError | MalformedPacketError */
   #onGreeting(greeting: ServerGreeting): void {
     this.#greeting = greeting;
-    if (this.#tls?.isUsed((greeting.capabilities & Capability.Ssl) !== 0) !== true) return;
+    const offers = (greeting.capabilities & Capability.Ssl) !== 0;
+    if (this.#tls?.isUsed(offers, this.#user) !== true) return;
     // Somebody on the way could have put them there, to be taken for what the server says under TLS.
     if (this.#pending.length > 0) throw new MalformedPacketError('bytes after the greeting, before TLS');
     this.#phase = TlsPhase.Asked;
