@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import type * as z from 'zod';
 import { formatAddress } from './address.js';
 import { ConfigError, InvalidValue, type Problem } from './problem.js';
@@ -53,6 +53,8 @@ const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`;
 interface Given {
   readonly value: unknown;
   readonly locate: (path: readonly PropertyKey[], unknownKey?: string) => string;
+  /** Where relative paths in it start; null: where the process was started. */
+  readonly directory?: string;
 }
 
 interface LoadedFile {
@@ -93,9 +95,7 @@ function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Gi
       unknownKey === undefined
         ? file.yaml.locate([key, ...pathOf(path)])
         : file.yaml.locateKey([key, ...pathOf(path), unknownKey]);
-    const value = file.yaml.values.get(key);
-    const isPath = keyInfo(key).file === true && typeof value === 'string' && value !== '';
-    found.push({ value: isPath ? resolve(file.directory, value) : value, locate });
+    found.push({ value: file.yaml.values.get(key), locate, directory: file.directory });
   }
   return found;
 }
@@ -140,7 +140,11 @@ function parseKey(input: ConfigInput, key: KeyName, file: LoadedFile | null, pro
     if (!result.success) problems.push(...problemsOf(key, given, result.error));
     return result.data;
   });
-  return results[0];
+  const [result] = results;
+  const directory = found[0]?.directory;
+  // As given where it need not be another: it is what messages show.
+  if (keyInfo(key).isPath !== true || typeof result !== 'string' || directory === undefined) return result;
+  return isAbsolute(result) ? result : join(directory, result);
 }
 
 /** Reads the users of the file one by one: a mistake in one does not hide that another's password file is missing. */
@@ -228,7 +232,10 @@ function clash(values: Partial<KeyValues>, input: ConfigInput, file: LoadedFile 
   ];
 }
 
-function* tlsProblems(values: KeyValues, sourceOf: (key: KeyName) => string | null): Generator<Problem> {
+function* serverTlsMistakes(
+  values: KeyValues,
+  sourceOf: (key: KeyName) => string | null,
+): Generator<Problem> {
   yield* urlTlsProblems(values, values.upstream, sourceOf);
   yield* serverTlsProblems(withUpstreamTls(values, values.upstream), sourceOf);
 }
@@ -249,7 +256,7 @@ export function loadSettings(input: ConfigInput): Settings {
   problems.push(...clash(values, input, file), ...unknownVariables(input.env));
   const sourceOf = (key: KeyName): string | null => givenFor(input, key, file)[0]?.locate([]) ?? null;
   // What files hold is only looked at where all else is right: a value that is none would be taken for its default.
-  if (problems.length === 0) problems.push(...tlsProblems(values as KeyValues, sourceOf));
+  if (problems.length === 0) problems.push(...serverTlsMistakes(values as KeyValues, sourceOf));
   if (problems.length > 0) throw new ConfigError(problems);
   return { ...(values as KeyValues), users };
 }

@@ -5,8 +5,8 @@ import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { userSchema } from './user-schema.js';
 import {
   duration,
-  filePath,
   listenAddresses,
+  notEmpty,
   oneOf,
   parsed,
   portion,
@@ -46,12 +46,12 @@ export interface KeyInfo {
   readonly example?: string;
   /** May be given more than once: repeated as a flag, separated by commas in the environment, a list in the file. */
   readonly list?: true;
-  /** Names a file: a relative path in the configuration file starts at that file's directory. */
-  readonly file?: true;
   /** Only in the file: neither flag nor environment variable. */
   readonly fileOnly?: true;
   /** Environment variables besides MYBOUNCER_*; those come second. */
   readonly alsoEnv?: readonly string[];
+  /** A file: a relative path in the configuration file starts at its directory. */
+  readonly isPath?: true;
   /** Whether a running process can take a new value. */
   readonly reloadable: boolean;
 }
@@ -65,6 +65,9 @@ function key<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaul
 function keyWithoutDefault<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { readonly defaultText: null }) {
   return { ...info, schema };
 }
+
+/** The path of a file that may be left out; an empty one is none. */
+const path = () => parsed<string | null>((value) => (value === '' ? null : notEmpty(value))).default(null);
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const MIB = 1024 ** 2;
@@ -110,33 +113,33 @@ export const KEYS = {
       "`prefer`: where the server offers it over a network. Within the machine (a unix socket, `localhost`, 127.0.0.1, ::1), where nobody can listen and TLS doubles what a short query costs, only for accounts that the server does not let in without; where such an address leads to a forwarder that goes on to another host in clear, set `require`. `require`: the server must offer it. With neither is its certificate looked at, so that somebody who can change what is sent on the way can pass for the server, and with `prefer` take the TLS away. `verify_ca`: its certificate must be signed by a CA of `server_tls_ca`. `verify_full`: that, and be for the host that `upstream` names (an IP address must be in it as such). A server that is refused for this is tried again after up to 15s, and clients are told why at once. The proxy keeps the server's last session ticket, so that further handshakes are short ones. `?ssl-mode=REQUIRED` and the other words of MySQL's clients behind the `upstream` URL mean the same.",
     reloadable: false,
   }),
-  server_tls_ca: keyWithoutDefault(filePath(), {
+  server_tls_ca: keyWithoutDefault(path(), {
     group: 'server',
     placeholder: 'FILE',
     defaultText: null,
-    example: '/etc/mybouncer/server-ca.pem',
-    file: true,
+    example: '""',
+    isPath: true,
     summary: "CAs that may sign the server's certificate, as PEM; the system's unless given",
     detail:
       "For `server_tls_mode` `verify_ca` and `verify_full`. A managed database's provider has such a file to download. A relative path in the configuration file starts at its directory; so it is for the other files. All of them are read again when a session is opened after they have changed; while what is there cannot be used (half of a renewal may be done), what was read before still counts.",
     reloadable: true,
   }),
-  server_tls_cert: keyWithoutDefault(filePath(), {
+  server_tls_cert: keyWithoutDefault(path(), {
     group: 'server',
     placeholder: 'FILE',
     defaultText: null,
-    example: '/etc/mybouncer/client-cert.pem',
-    file: true,
+    example: '""',
+    isPath: true,
     summary: 'client certificate for the server, as PEM, with the certificates that sign it',
     detail: 'For accounts with REQUIRE X509, ISSUER or SUBJECT. It needs `server_tls_key`.',
     reloadable: true,
   }),
-  server_tls_key: keyWithoutDefault(filePath(), {
+  server_tls_key: keyWithoutDefault(path(), {
     group: 'server',
     placeholder: 'FILE',
     defaultText: null,
-    example: '/etc/mybouncer/client-key.pem',
-    file: true,
+    example: '""',
+    isPath: true,
     summary: 'private key of `server_tls_cert`, as PEM without a passphrase',
     detail: '',
     reloadable: true,

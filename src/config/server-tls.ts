@@ -37,8 +37,10 @@ export function* urlTlsProblems(
   for (const [name, { key, parameter }] of Object.entries(URL_PARAMETERS)) {
     const source = sourceOf(key);
     const inUrl = upstream?.tls?.[name as keyof typeof URL_PARAMETERS];
-    if (source === null || inUrl === undefined) continue;
-    if (inUrl !== values[name as keyof typeof URL_PARAMETERS])
+    const value = values[name as keyof typeof URL_PARAMETERS];
+    // An empty path is none, and so says nothing.
+    if (source === null || inUrl === undefined || value === null) continue;
+    if (inUrl !== value)
       yield { source, key, message: `contradicts ${parameter} in the URL of upstream; give one of them` };
   }
 }

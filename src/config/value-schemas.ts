@@ -193,6 +193,3 @@ export function notEmpty(value: string): string {
 }
 
 export const secret = () => parsed((value) => new Secret(noNul(value)));
-
-/** The path of a file; null for none. */
-export const filePath = () => parsed<string | null>(notEmpty).default(null);

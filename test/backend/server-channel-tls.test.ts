@@ -4,7 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import t, { type Test } from 'tap';
 import { type ChannelHandler, ServerChannel } from '../../src/backend/server-channel.js';
-import { CertificateMaker } from '../support/certificates.js';
+import { CertificateMaker } from '../support/certificate-maker.js';
 import { eventually } from '../support/proxied.js';
 
 /** What a channel promises holds under TLS as well; the peer is one of the runtime's own TLS sockets. */

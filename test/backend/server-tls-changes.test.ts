@@ -1,7 +1,7 @@
 import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t from 'tap';
-import { type Certificate, CertificateMaker } from '../support/certificates.js';
+import { type Certificate, CertificateMaker } from '../support/certificate-maker.js';
 import { forEachPrivateServer } from '../support/servers.js';
 import { HELD_BACK, Site, tlsArguments } from './support/tls-site.js';
 

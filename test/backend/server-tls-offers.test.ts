@@ -1,6 +1,6 @@
 import t from 'tap';
 import { Capability, HEADER_SIZE } from '../../src/protocol/constants.js';
-import { CertificateMaker } from '../support/certificates.js';
+import { CertificateMaker } from '../support/certificate-maker.js';
 import { listening, onward } from '../support/listening.js';
 import { forEachPrivateServer } from '../support/servers.js';
 import { HELD_BACK, noTls, Site, tlsArguments } from './support/tls-site.js';

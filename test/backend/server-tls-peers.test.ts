@@ -6,7 +6,7 @@ import { connectServer, ServerConnectError } from '../../src/backend/connect.js'
 import { ServerTls } from '../../src/backend/server-tls.js';
 import { Capability } from '../../src/protocol/constants.js';
 import { PayloadWriter } from '../../src/protocol/payload-writer.js';
-import { type Certificate, CertificateMaker } from '../support/certificates.js';
+import { type Certificate, CertificateMaker } from '../support/certificate-maker.js';
 import { listening } from '../support/listening.js';
 
 /** Peers that are no proper servers; real ones never do what is done here. */

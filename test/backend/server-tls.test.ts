@@ -1,7 +1,7 @@
 import { copyFile, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
-import { CertificateMaker } from '../support/certificates.js';
+import { CertificateMaker } from '../support/certificate-maker.js';
 import { forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
 import { HELD_BACK, Site, tlsArguments } from './support/tls-site.js';
 

@@ -4,7 +4,7 @@ import {
   type ServerConnectOptions,
 } from '../../../src/backend/connect.js';
 import { ServerTls, type ServerTlsSettings } from '../../../src/backend/server-tls.js';
-import type { Certificate } from '../../support/certificates.js';
+import type { Certificate } from '../../support/certificate-maker.js';
 import { RawSession } from '../../support/raw-session.js';
 import { APP_PASSWORD, APP_USER, type Flavor } from '../../support/servers.js';
 
