@@ -81,7 +81,7 @@ function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Gi
     const value = keyInfo(key).list === true ? flag.values : flag.values.at(-1);
     found.push({ value, locate: () => flag.source });
   }
-  if (key === 'upstream' && input.ignoreUpstream === true) return found;
+  if (input.ignoreUpstream === true && (key === 'upstream' || key.startsWith('server_tls_'))) return found;
   const [ours = '', ...shared] = envNames(key);
   const own = fromEnvironment(input, key, ours);
   if (own !== null) found.push(own);

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import net from 'node:net';
@@ -5,6 +6,7 @@ import tls from 'node:tls';
 import t, { type Test } from 'tap';
 import { type ChannelHandler, ServerChannel } from '../../src/backend/server-channel.js';
 import { CertificateMaker } from '../support/certificate-maker.js';
+import { listening, onward } from '../support/listening.js';
 import { eventually } from '../support/proxied.js';
 
 /** What a channel promises holds under TLS as well; the peer is one of the runtime's own TLS sockets. */
@@ -250,6 +252,75 @@ t.test('records that carry no bytes do not end an idle channel', async (t) => {
   peer.write('x');
   await eventually('a byte is there', () => handler.size === 1);
 });
+
+t.test('keys that change in the midst of a session', async (t) => {
+  const maker = await CertificateMaker.start(t);
+  const pair = await maker.make({ commonName: 'peer' });
+  // The runtime's own TLS cannot begin it.
+  const port = await freePort();
+  const form = [
+    '-accept',
+    `127.0.0.1:${port}`,
+    '-cert',
+    pair.cert,
+    '-key',
+    pair.key,
+    '-tls1_3',
+    '-msg',
+    '-naccept',
+    '1',
+  ];
+  const peer = spawn('openssl', ['s_server', ...form], { stdio: ['pipe', 'pipe', 'inherit'] });
+  t.teardown(() => peer.kill());
+  const printed: string[] = [];
+  peer.stdout.on('data', (text) => printed.push(String(text)));
+  await eventually('it listens', () => printed.join('').includes('ACCEPT'));
+  const relay = await listening(t, (client) => {
+    client.write('!');
+    const upstream = onward(client, { host: '127.0.0.1', port });
+    client.pipe(upstream).pipe(client);
+  });
+  const channel = new ServerChannel(relay);
+  t.teardown(() => channel.destroy());
+  const handler = new Collector();
+  await new Promise<void>((resolve) => {
+    handler.onChunk = () =>
+      channel.secure((socket) => tls.connect({ socket, rejectUnauthorized: false }), resolve);
+    channel.handler = handler;
+  });
+  handler.onChunk = () => {};
+  handler.chunks.length = 0;
+  const updates = (from: '<<<' | '>>>'): number =>
+    [...printed.join('').matchAll(/(<<<|>>>) TLS 1\.3, Handshake [^\n]*KeyUpdate/g)].filter(
+      ([, way]) => way === from,
+    ).length;
+  for (const round of [1, 2]) {
+    channel.handler = null;
+    peer.stdin.write('K\n');
+    await eventually('the peer has new keys', () => updates('>>>') === round);
+    await turns(50);
+    t.notOk(channel.closed, 'it is no byte on an idle channel');
+    channel.handler = handler;
+    channel.write(Buffer.from(`to ${round}\n`));
+    await eventually('what is written arrives', () => printed.join('').includes(`to ${round}`));
+    // They are answered with what is written next, once they have come.
+    await eventually('there are new keys here, too', () => {
+      channel.write(Buffer.from('.\n'));
+      return updates('<<<') === round;
+    });
+    peer.stdin.write(`from ${round}\n`);
+    await eventually('what is read arrives', () => handler.bytes.includes(`from ${round}`));
+  }
+});
+
+async function freePort(): Promise<number> {
+  const server = net.createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as net.AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
+}
 
 t.test("the owner's own end is not told", async (t) => {
   const { channel, handler, peer } = await openPair(t);

@@ -52,13 +52,14 @@ async function attempt(
   t: Test,
   behave: (socket: net.Socket) => void,
   ca: string | null = null,
+  host = 'localhost',
 ): Promise<Attempt> {
   const received: Buffer[] = [];
   const address = await listening(t, (socket) => {
     socket.on('data', (bytes: Buffer) => received.push(bytes));
     behave(socket);
   });
-  const target = { host: 'localhost', port: address.port };
+  const target = { host, port: address.port };
   const settings = {
     serverTlsMode: ca === null ? 'require' : 'verify_full',
     serverTlsCa: ca,
@@ -246,6 +247,20 @@ t.test('certificates', async (t) => {
     });
   });
   const certificate = await maker.make(good);
+  t.test('the name that is asked for is sent, unless it is an address', async (t) => {
+    for (const host of ['localhost', '127.0.0.1']) {
+      const asked: unknown[] = [];
+      const behave = (socket: net.Socket): void =>
+        answerInTls(socket, certificate, (secure) => {
+          secure.once('secure', () => {
+            asked.push(Reflect.get(secure, 'servername'));
+            secure.destroy();
+          });
+        });
+      await attempt(t, behave, null, host);
+      t.strictSame(asked, [host === 'localhost' ? host : false]);
+    }
+  });
   t.test('packets out of order within TLS', async (t) => {
     const { error } = await attempt(
       t,

@@ -109,6 +109,14 @@ t.test('what the keys demand of each other', async (t) => {
   t.match(mistakes({ server_tls_min_version: 'TLSv1.1' }), [/is not one of TLSv1.2, TLSv1.3/]);
 });
 
+t.test('a sandbox is not asked for what another server has', async (t) => {
+  const configFile = join(t.testdir({ 'my.yaml': 'server_tls_mode: verify_full\n' }), 'my.yaml');
+  const read = (ignoreUpstream: boolean) =>
+    loadSettings({ flags: new Map(), env: {}, configFile, ignoreUpstream }).serverTlsMode;
+  t.equal(read(false), 'verify_full');
+  t.equal(read(true), 'prefer');
+});
+
 t.test('paths in the file start at its directory', async (t) => {
   const maker = await CertificateMaker.start(t);
   const ca = await maker.ca('a CA');
