@@ -134,7 +134,7 @@ class RunningProxy implements App {
   constructor(config: Config, { logger: log, routineCheckMs = ROUTINE_CHECK_MS }: AppOptions) {
     this.#config = config;
     this.#log = log;
-    const upstream = new Upstream(upstreamOptions(config), new ProfileRegistry());
+    const upstream = new Upstream(upstreamOptions(config, log), new ProfileRegistry());
     this.#users = new ConfiguredUsers(config, new PasswordHasher(), log);
     const { local } = this.#users;
     const observer = new AuthWatch({ free: config.failedLoginLimit, log });
@@ -367,7 +367,11 @@ class RunningProxy implements App {
         opened: (pool, session, tookMs) => {
           this.#metrics.opened.inc();
           dialLog.opened(pool.key);
-          log.debug({ pool: pool.key, serverSession: session.connectionId, tookMs }, 'server session opened');
+          const { connectionId: serverSession, channel } = session;
+          log.debug(
+            { pool: pool.key, serverSession, tls: channel.tlsVersion ?? 'none', tookMs },
+            'server session opened',
+          );
         },
         dialFailed: (pool, error, retryInMs) => {
           this.#metrics.dialFailures.inc();

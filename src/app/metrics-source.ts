@@ -1,3 +1,4 @@
+import { TlsVersion } from '../backend/server-tls.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import type { TlsAcceptor } from '../frontend/tls-acceptor.js';
 import type { MetricsSource } from '../observability/metrics.js';
@@ -7,7 +8,7 @@ import { HOLD_WORDS, holdWords } from '../session/hold-reason.js';
 
 /** Where the metrics' values stand. */
 export function metricsSource(
-  { pools, clients, holds, counters, cleaner }: RelayServices,
+  { pools, clients, holds, counters, cleaner, upstream }: RelayServices,
   forks: ForkGuard | null,
   sizer: PoolSizer | null,
   tls: TlsAcceptor | null,
@@ -52,6 +53,21 @@ export function metricsSource(
     clients: () => clients.size,
     tlsConnections: () => tls?.counts.connections ?? new Map(),
     tlsFailures: () => tls?.counts.failures ?? 0,
+    encryption: () => {
+      const counts = new Map(['none', ...Object.values(TlsVersion)].map((word) => [word, 0]));
+      for (const { session } of pools.sessions()) {
+        const version = session.channel.tlsVersion ?? 'none';
+        counts.set(version, (counts.get(version) ?? 0) + 1);
+      }
+      return counts;
+    },
+    tlsHandshakes: () => {
+      const { full, resumed } = upstream.options.tls?.handshakes ?? { full: 0, resumed: 0 };
+      return new Map([
+        ['full', full],
+        ['resumed', resumed],
+      ]);
+    },
     holds: () => {
       const counts = new Map(HOLD_WORDS.map((word) => [word, 0]));
       for (const { session } of pools.sessions()) {

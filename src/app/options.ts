@@ -1,3 +1,5 @@
+import type { ServerAddress } from '../backend/server-channel.js';
+import { ServerTls } from '../backend/server-tls.js';
 import type { ServerAccount, UpstreamOptions } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
 import type { ClientUser, UserGuards } from '../config/users.js';
@@ -14,15 +16,32 @@ export const IDLE_TICK_MS = 1_000;
 /** What servers have unless told otherwise: MySQL and MariaDB both. For the time before this one has told it. */
 const USUAL_MAX_CONNECTIONS = 151;
 
-export function upstreamOptions(config: Config): UpstreamOptions {
-  const { address } = config.upstream;
+export function upstreamOptions(config: Config, log: TlsLog): UpstreamOptions {
+  const { address: target } = config.upstream;
+  const address: ServerAddress =
+    target.kind === 'tcp' ? { host: target.host, port: target.port } : { socketPath: target.path };
   return {
-    address:
-      address.kind === 'tcp' ? { host: address.host, port: address.port } : { socketPath: address.path },
+    address,
     connectTimeoutMs: config.serverConnectTimeout,
     maxPreparedStatements: config.maxPreparedStatements,
     attributes: { program_name: 'mybouncer', program_version: VERSION, _pid: String(process.pid) },
+    tls: ServerTls.of(config, address, {
+      encrypted: (yes) => {
+        if (yes) log.info({}, 'the server offers TLS again: new server sessions are encrypted');
+        else log.warn({}, NOT_ENCRYPTED);
+      },
+      filesUnusable: (reason) =>
+        log.warn({ reason }, 'changed files for TLS to the server cannot be used: those of before still are'),
+    }),
   };
+}
+
+const NOT_ENCRYPTED =
+  'server sessions are not encrypted: the server does not offer TLS (server_tls_mode is prefer; disable says that this is right)';
+
+interface TlsLog {
+  info(fields: object, message: string): void;
+  warn(fields: object, message: string): void;
 }
 
 /**

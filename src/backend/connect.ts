@@ -4,6 +4,8 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { type LoginFailure, login, type ServerGreeting } from './mysql2-adapter.js';
 import { addressText, type ServerAddress, ServerChannel } from './server-channel.js';
+import type { ServerTls } from './server-tls.js';
+import { tlsFailureText } from './tls-failure.js';
 
 /** MariaDB's for an account that takes no password. */
 const ACCESS_DENIED_NO_PASSWORD = 1698;
@@ -20,24 +22,37 @@ export const Refusal = {
   Nobody: 'nobody',
   /** No route, no such host. */
   Network: 'network',
+  /** No TLS to be had, or nothing right with it (a certificate, ours or the server's): the same answer every time. */
+  Tls: 'tls',
   /** Not done within the time given. */
   Timeout: 'timeout',
   Other: 'other',
 } as const;
 export type Refusal = (typeof Refusal)[keyof typeof Refusal];
 
+/** Those that trying again does not change. */
+const STANDING: ReadonlySet<Refusal> = new Set([Refusal.Credentials, Refusal.Schema, Refusal.Tls]);
+
 /** A server session could not be opened. */
 export class ServerConnectError extends BouncerError {
   readonly code = 'SERVER_CONNECT_FAILED';
-  /** The server's own error number and SQLSTATE, or those a client library would give (2003, 2013, 2059). */
+  /** The server's own error number and SQLSTATE, or those a client library would give (2003, 2012, 2026, 2059). */
   readonly errno: number;
   readonly sqlState: string;
   /** `host:port` or path; never user or password. */
   readonly address: string;
   readonly refused: Refusal;
+  /** The server refused a login without TLS, and offers TLS. */
+  readonly tlsLeftOut: boolean;
 
-  constructor(address: string, refused: Refusal, err: ErrPacket, options?: { cause?: unknown }) {
-    super(err.message, options);
+  constructor(
+    address: string,
+    refused: Refusal,
+    err: ErrPacket,
+    options: { readonly cause?: unknown; readonly tlsLeftOut?: boolean } = {},
+  ) {
+    super(err.message, 'cause' in options ? { cause: options.cause } : {});
+    this.tlsLeftOut = options.tlsLeftOut ?? false;
     this.errno = err.errno;
     this.sqlState = err.sqlState;
     this.address = address;
@@ -46,7 +61,7 @@ export class ServerConnectError extends BouncerError {
 
   /** True: trying again gives the same answer, so those who wait need not. */
   get fatalToWaiters(): boolean {
-    return this.refused === Refusal.Credentials || this.refused === Refusal.Schema;
+    return STANDING.has(this.refused);
   }
 
   /** True: user or password are wrong (or there is no such user). */
@@ -87,6 +102,8 @@ export interface ServerConnectOptions {
   readonly connectTimeoutMs: number;
   /** Connection attributes, such as `program_name`. */
   readonly attributes: Readonly<Record<string, string>>;
+  /** Null, or not given: without TLS. */
+  readonly tls?: ServerTls | null;
   readonly signal?: AbortSignal;
 }
 
@@ -132,9 +149,24 @@ const REQUIRED_CAPABILITIES = Capability.Protocol41 | Capability.SessionTrack | 
  * @throws ServerConnectError for everything that can go wrong on the way; nothing is left open then.
  * @throws RangeError for capabilities or a collation that cannot be asked for.
  */
-export function connectServer(options: ServerConnectOptions): Promise<ConnectedServer> {
+export async function connectServer(options: ServerConnectOptions): Promise<ConnectedServer> {
+  checkOptions(options);
+  const began = performance.now();
+  try {
+    return await connectOnce(options);
+  } catch (error) {
+    const mayNeedTls = error instanceof ServerConnectError && error.tlsLeftOut && NEEDS_TLS.has(error.errno);
+    if (!mayNeedTls || options.tls?.refusedInClear(options.user) !== true) throw error;
+    const connectTimeoutMs = Math.max(1, options.connectTimeoutMs - (performance.now() - began));
+    return connectOnce({ ...options, connectTimeoutMs });
+  }
+}
+
+/** What servers say of a login that would have to be encrypted. MariaDB has no number of its own for it. */
+const NEEDS_TLS: ReadonlySet<number> = new Set([1045, 3159]);
+
+function connectOnce(options: ServerConnectOptions): Promise<ConnectedServer> {
   return new Promise((resolve, reject) => {
-    checkOptions(options);
     const address = addressText(options.address);
     if (options.signal?.aborted) {
       reject(aborted(address, options.signal));
@@ -157,7 +189,7 @@ export function connectServer(options: ServerConnectOptions): Promise<ConnectedS
     );
     options.signal?.addEventListener('abort', onAbort);
     login(channel, loginOptions(options), {
-      onFailed: (failure) => fail(describeFailure(address, failure)),
+      onFailed: (failure) => fail(describeFailure(address, failure, options.tls ?? null)),
       onLoggedIn: (greeting) => {
         const missing = REQUIRED_CAPABILITIES & ~greeting.capabilities;
         if (missing !== 0) {
@@ -191,6 +223,7 @@ function loginOptions(options: ServerConnectOptions): Parameters<typeof login>[1
     collation,
     attributes,
     secureTransport: 'socketPath' in options.address,
+    tls: options.tls ?? null,
   };
 }
 
@@ -218,16 +251,34 @@ const REFUSAL_BY_ERRNO: ReadonlyMap<number, Refusal> = new Map([
 /** Numbers a client library gives to its own failures. */
 const CannotLoadPlugin = { errno: 2059, sqlState: 'HY000' } as const;
 const ServerHandshake = { errno: 2012, sqlState: 'HY000' } as const;
+const SslConnection = { errno: 2026, sqlState: 'HY000' } as const;
 
-function describeFailure(address: string, failure: LoginFailure): ServerConnectError {
+function sslErrorText(address: string, why: string): string {
+  return `SSL connection error to server on '${address}': ${why}`;
+}
+
+/** A server that is ended, or one that says in this way what it does not like: not to be tried as often as nobody is. */
+function lostInTlsHandshake(address: string, lost: Error | null): ServerConnectError {
+  const text = sslErrorText(address, 'the connection was lost in the midst of the TLS handshake');
+  return failed(address, Refusal.Network, SslConnection, text, lost);
+}
+
+function describeFailure(address: string, failure: LoginFailure, tls: ServerTls | null): ServerConnectError {
   if ('err' in failure) {
-    const { err } = failure;
-    return new ServerConnectError(address, REFUSAL_BY_ERRNO.get(err.errno) ?? Refusal.Other, err);
+    const { err, tlsLeftOut } = failure;
+    return new ServerConnectError(address, REFUSAL_BY_ERRNO.get(err.errno) ?? Refusal.Other, err, {
+      tlsLeftOut,
+    });
   }
   if ('lost' in failure) {
+    if (failure.inTlsHandshake) return lostInTlsHandshake(address, failure.lost);
     const text = `Can't connect to server on '${address}' (${lossText(failure.lost)})`;
     const refused = isNobodyThere(failure.lost) ? Refusal.Nobody : Refusal.Network;
     return failed(address, refused, ServerError.CannotConnect, text, failure.lost);
+  }
+  if ('tls' in failure) {
+    const why = tls === null ? failure.tls.message : tlsFailureText(failure.tls, tls.settings);
+    return failed(address, Refusal.Tls, SslConnection, sslErrorText(address, why), failure.tls);
   }
   const { cause } = failure;
   switch ('code' in cause ? cause.code : null) {

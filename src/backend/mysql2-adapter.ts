@@ -4,6 +4,8 @@ import { Capability, HEADER_SIZE, Reply } from '../protocol/constants.js';
 import { type ErrPacket, parseErr } from '../protocol/generic-response.js';
 import { MalformedPacketError, PayloadReader } from '../protocol/payload-reader.js';
 import type { ServerChannel } from './server-channel.js';
+import { type ServerTls, TlsFilesError, TlsNotOfferedError } from './server-tls.js';
+import { isTlsError } from './tls-failure.js';
 
 /**
  * The one place that knows mysql2, and the parts of it that its type declarations leave out. mysql2 does what it is good
@@ -23,8 +25,10 @@ export interface LoginOptions {
   /** Collation id 1 to 255: the handshake has one byte for it. */
   readonly collation: number;
   readonly attributes: Readonly<Record<string, string>>;
-  /** Over a unix socket or TLS passwords may be sent in clear where the plugin wants it so. */
+  /** Over a unix socket, as over TLS, passwords may be sent in clear where the plugin wants it so. */
   readonly secureTransport: boolean;
+  /** Null: without TLS, whatever the server offers. */
+  readonly tls: ServerTls | null;
 }
 
 /** The parts of `Protocol::HandshakeV10` that outlive the login. */
@@ -39,12 +43,14 @@ export interface ServerGreeting {
 }
 
 /**
- * Why a login failed: the server's ERR; the connection could not be made or was lost (null: an orderly end); or a
- * complaint of mysql2's or ours about what the server sent (unknown plugin, bad key, malformed packet).
+ * Why a login failed: the server's ERR (`tlsLeftOut`: TLS would have been to be had); the connection could not be made or was lost (null: an orderly end), in the midst
+ * of the TLS handshake perhaps; TLS found something wrong, or is not to be had; or a complaint of mysql2's or ours about what
+ * the server sent (unknown plugin, bad key, malformed packet).
  */
 export type LoginFailure =
-  | { readonly err: ErrPacket }
-  | { readonly lost: Error | null }
+  | { readonly err: ErrPacket; readonly tlsLeftOut: boolean }
+  | { readonly lost: Error | null; readonly inTlsHandshake: boolean }
+  | { readonly tls: Error }
   | { readonly cause: Error };
 
 export interface LoginCallbacks {
@@ -58,7 +64,8 @@ export interface LoginCallbacks {
  * error, or nothing after {@link ServerChannel.destroy}.
  */
 export function login(channel: ServerChannel, options: LoginOptions, callbacks: LoginCallbacks): void {
-  const stream = new LoginStream(channel, callbacks);
+  const stream = new LoginStream(channel, options, callbacks);
+  stream.onSecure = () => allowClearPasswords(config, options.password);
   // A fresh configuration each time: mysql2 writes into it.
   const config = new ConnectionConfig({
     user: options.user,
@@ -66,8 +73,6 @@ export function login(channel: ServerChannel, options: LoginOptions, callbacks: 
     database: options.schema ?? '',
     charsetNumber: options.collation,
     connectAttributes: { ...options.attributes },
-    // Asked only whether it is set: passwords may then go in clear (caching_sha2_password's full authentication).
-    ...(options.secureTransport ? { socketPath: 'secure' } : {}),
     stream: () => stream,
     ...(options.passwordSha1 === null
       ? {}
@@ -76,6 +81,7 @@ export function login(channel: ServerChannel, options: LoginOptions, callbacks: 
     trace: false,
   });
   config.clientFlags = options.capabilities;
+  if (options.secureTransport) allowClearPasswords(config, options.password);
   // Its defaults are merged in by the constructor; what we say about ourselves is ours alone.
   config.connectAttributes = { ...options.attributes };
   const connection = new Connection({ config });
@@ -103,39 +109,69 @@ interface Mysql2Internals {
 interface Mysql2Config {
   clientFlags: number;
   connectAttributes: Record<string, string>;
+  socketPath?: string;
+  authPlugins?: Readonly<Record<string, () => () => Buffer>>;
 }
 const { Connection, ConnectionConfig } = mysql2 as unknown as Mysql2Internals;
+
+/** What each plugin of mysql2's has its own way of finding out: that nobody can listen. */
+function allowClearPasswords(config: Mysql2Config, password: string): void {
+  // caching_sha2_password, and what is sent unasked, look whether it is set.
+  config.socketPath = 'secure';
+  // sha256_password looks at the stream's class, and would ask for a key that servers do not give here.
+  config.authPlugins = { sha256_password: () => () => Buffer.from(`${password}\0`) };
+}
+
+/** How far the change to TLS has come. `Asked`: mysql2 is about to answer the greeting; `Handshake`: its answer waits. */
+const TlsPhase = { None: 0, Asked: 1, Handshake: 2, Secure: 3 } as const;
+type TlsPhase = (typeof TlsPhase)[keyof typeof TlsPhase];
 
 /**
  * What mysql2 takes for its socket while it logs in: passes packets on and rewrites the greeting. An ERR ends the login
  * here: mysql2 would decode it with the connection's charset, which does not hold before the handshake is over.
+ *
+ * TLS is ours as well. mysql2 sees a server without: its answer to the greeting is held back, the part of it that is the
+ * SSLRequest sent ahead, and the whole when the channel is secure; all sequence ids are one more on the wire from then on.
  */
 class LoginStream extends EventEmitter {
   readonly #channel: ServerChannel;
+  readonly #tls: ServerTls | null;
+  readonly #user: string;
   readonly #callbacks: LoginCallbacks;
+  /** The connection will be encrypted before anything else is sent. */
+  onSecure: () => void = () => {};
   #pending: Buffer = Buffer.alloc(0);
   #greeting: ServerGreeting | null = null;
+  /** As on the wire. */
   #sequenceId = 0;
+  #phase: TlsPhase = TlsPhase.None;
   #settled = false;
   /** The server asks for a method that there is not: it has been told so, and its own answer is awaited. */
   #parting: Error | null = null;
 
-  constructor(channel: ServerChannel, callbacks: LoginCallbacks) {
+  constructor(channel: ServerChannel, { tls, user }: LoginOptions, callbacks: LoginCallbacks) {
     super();
     this.#channel = channel;
+    this.#tls = tls;
+    this.#user = user;
     this.#callbacks = callbacks;
     channel.handler = {
       onBytes: (buf, start, end) => this.#onBytes(buf, start, end),
       onDrain: () => {},
-      onClosed: (lost) => this.#fail({ lost }),
+      onClosed: (lost) =>
+        this.#fail(
+          this.#phase >= TlsPhase.Handshake && isTlsError(lost)
+            ? { tls: lost }
+            : { lost, inTlsHandshake: this.#phase === TlsPhase.Handshake },
+        ),
     };
   }
 
   /** mysql2's side: Writable. */
   write(bytes: Buffer): boolean {
     if (this.#settled || this.#parting !== null) return true;
-    this.#sequenceId = nextSequence(bytes);
-    this.#channel.write(bytes);
+    if (this.#phase === TlsPhase.Asked) this.#askForTls(this.#tls as ServerTls, bytes);
+    else this.#send(bytes);
     return true;
   }
 
@@ -169,6 +205,40 @@ class LoginStream extends EventEmitter {
     this.#sequenceId = (this.#sequenceId + 1) & 0xff;
   }
 
+  #send(bytes: Buffer): void {
+    bytes[3] = (bytes[3] as number) + this.#shift;
+    this.#sequenceId = nextSequence(bytes);
+    this.#channel.write(bytes);
+  }
+
+  /** How far the sequence ids of the wire are ahead of mysql2's. */
+  get #shift(): number {
+    return this.#phase === TlsPhase.Secure ? 1 : 0;
+  }
+
+  /** `response`: of the whole login, its capabilities included, servers believe the beginning that goes ahead in clear. */
+  #askForTls(tls: ServerTls, response: Buffer): void {
+    const capabilities = response.readUInt32LE(HEADER_SIZE) | Capability.Ssl;
+    response.writeUInt32LE(capabilities >>> 0, HEADER_SIZE);
+    const request = Buffer.from(response.subarray(0, HEADER_SIZE + SSL_REQUEST_SIZE));
+    request.writeUIntLE(SSL_REQUEST_SIZE, 0, 3);
+    this.#channel.write(request);
+    this.#phase = TlsPhase.Handshake;
+    try {
+      this.#channel.secure(
+        (socket) => tls.connect(socket),
+        () => {
+          if (this.#settled) return;
+          this.#phase = TlsPhase.Secure;
+          this.#send(response);
+        },
+      );
+    } catch (error) {
+      if (!(error instanceof TlsFilesError)) throw error;
+      this.#fail({ tls: error });
+    }
+  }
+
   #fail(failure: LoginFailure): void {
     if (this.#settled) return;
     this.#settle();
@@ -182,6 +252,11 @@ class LoginStream extends EventEmitter {
 
   /** Hands on whole packets only, one at a time, each in a buffer of its own (mysql2 keeps slices of the scramble). */
   #onBytes(buf: Buffer, start: number, end: number): void {
+    if (this.#phase === TlsPhase.Handshake) {
+      // It is not known yet who has sent them.
+      this.fail(new MalformedPacketError('bytes before the TLS handshake was done'));
+      return;
+    }
     this.#pending = Buffer.concat([this.#pending, buf.subarray(start, end)]);
     while (!this.#settled && this.#pending.length >= HEADER_SIZE) {
       const size = HEADER_SIZE + this.#pending.readUIntLE(0, 3);
@@ -199,7 +274,9 @@ class LoginStream extends EventEmitter {
   #onPacket(packet: Buffer): void {
     try {
       if (packet[HEADER_SIZE] === Reply.Err) {
-        this.#fail({ err: parseErr(packet, HEADER_SIZE, packet.length) });
+        const err = parseErr(packet, HEADER_SIZE, packet.length);
+        const offered = ((this.#greeting?.capabilities ?? 0) & Capability.Ssl) !== 0;
+        this.#fail({ err, tlsLeftOut: offered && this.#phase === TlsPhase.None });
         return;
       }
       if (this.#parting !== null) {
@@ -210,13 +287,26 @@ class LoginStream extends EventEmitter {
       // mysql2 would only print a warning, on the console.
       if (packet[3] !== this.#sequenceId) throw new MalformedPacketError('packets out of order');
       this.#sequenceId = nextSequence(packet);
-      this.#greeting ??= takeGreeting(packet);
+      if (this.#greeting === null) this.#onGreeting(takeGreeting(packet));
+      packet[3] = (packet[3] as number) - this.#shift;
     } catch (error) {
-      if (!(error instanceof MalformedPacketError)) throw error;
-      this.fail(error);
+      if (error instanceof TlsNotOfferedError) this.#fail({ tls: error });
+      else if (error instanceof MalformedPacketError) this.fail(error);
+      else throw error;
       return;
     }
     this.emit('data', packet);
+  }
+
+  /** @throws TlsNotOfferedError | MalformedPacketError */
+  #onGreeting(greeting: ServerGreeting): void {
+    this.#greeting = greeting;
+    const offers = (greeting.capabilities & Capability.Ssl) !== 0;
+    if (this.#tls?.isUsed(offers, this.#user) !== true) return;
+    // Somebody on the way could have put them there, to be taken for what the server says under TLS.
+    if (this.#pending.length > 0) throw new MalformedPacketError('bytes after the greeting, before TLS');
+    this.#phase = TlsPhase.Asked;
+    this.onSecure();
   }
 }
 
@@ -230,6 +320,9 @@ function hasNoMethod(cause: Error): boolean {
 function nextSequence(packet: Buffer): number {
   return ((packet[3] as number) + 1) & 0xff;
 }
+
+/** Payload of Protocol::SSLRequest: capabilities, largest packet, collation and filler, the beginning of the response. */
+const SSL_REQUEST_SIZE = 32;
 
 /** No packet of the login is near this: a greeting has some 100 bytes, an RSA key 450, an ERR at most 520. */
 const MAX_LOGIN_PACKET = 16 * 1024;

@@ -1,4 +1,5 @@
 import net from 'node:net';
+import type tls from 'node:tls';
 
 /** Where a server listens. */
 export type ServerAddress =
@@ -47,13 +48,16 @@ const QUIT_PACKET = Buffer.from([1, 0, 0, 0, 1]);
  * small-reply channel only the touched pages are resident.
  */
 export class ServerChannel {
-  readonly #socket: net.Socket;
+  /** Replaced by the one that encrypts when {@link secure} is called. */
+  #socket: net.Socket;
   /** Bytes that may wait in user space before {@link write} answers false; at this mark the socket arms 'drain'. */
   readonly #highWater: number;
   #readBuffer: Buffer = newReadBuffer();
   #reading = false;
   #congested = false;
   #closed = false;
+  /** Such as `TLSv1.3`; null where the connection is not encrypted. */
+  tlsVersion: string | null = null;
 
   /**
    * Receives bytes and the end. While it is null nobody expects anything: bytes that arrive then mean the session is
@@ -84,10 +88,27 @@ export class ServerChannel {
           };
     this.#socket = net.connect(options);
     this.#highWater = this.#socket.writableHighWaterMark;
-    this.#socket.on('error', (error) => this.#onEnd(error));
-    this.#socket.on('end', () => this.#onEnd(null));
-    this.#socket.on('close', () => this.#onEnd(null));
-    this.#socket.on('drain', () => this.#onDrain());
+    this.#listen(this.#socket);
+  }
+
+  /**
+   * Goes on in TLS: `wrap` begins the handshake on the socket. Calls back when it is done; its failure is told as any other
+   * end. From then on each read brings a buffer of its own (16 KiB at most, a TLS record): the runtime decrypts into no other.
+   * What came before and has not been passed on yet is lost, and what comes from now on must be TLS.
+   */
+  secure(wrap: (socket: net.Socket) => tls.TLSSocket, done: () => void): void {
+    const secure = wrap(this.#socket);
+    this.#socket = secure;
+    this.#listen(secure);
+    secure.on('data', (bytes: Buffer) => {
+      this.#readBuffer = bytes;
+      this.#onRead(bytes.length);
+    });
+    secure.once('secureConnect', () => {
+      if (this.#closed) return;
+      this.tlsVersion = secure.getProtocol();
+      done();
+    });
   }
 
   /** Nothing more will be read or written, by whoever's doing. */
@@ -137,7 +158,7 @@ export class ServerChannel {
   retainReadBuffer(): void {
     if (!this.#reading)
       throw new Error('retainReadBuffer() outside onBytes: the buffer may be overwritten already');
-    this.#readBuffer = newReadBuffer();
+    if (this.tlsVersion === null) this.#readBuffer = newReadBuffer();
   }
 
   /** Closes at once; the server rolls back what was open. */
@@ -157,7 +178,7 @@ export class ServerChannel {
       gone();
       return;
     }
-    if (this.pendingBytes > 0) {
+    if (this.#stuck) {
       this.destroy();
       gone();
       return;
@@ -172,6 +193,22 @@ export class ServerChannel {
     this.#socket.write(QUIT_PACKET);
     // Bytes that were on their way are read past, else the end behind them would not be seen.
     this.#socket.resume();
+  }
+
+  /** Encrypted writes are never done at once, as far as can be seen. */
+  get #stuck(): boolean {
+    return this.tlsVersion === null ? this.pendingBytes > 0 : this.#congested;
+  }
+
+  #listen(socket: net.Socket): void {
+    // Of one that TLS has taken over, errors are told by that, and its end may come before the reason.
+    const onEnd = (error: Error | null): void => {
+      if (this.#socket === socket) this.#onEnd(error);
+    };
+    socket.on('error', onEnd);
+    socket.on('end', () => onEnd(null));
+    socket.on('close', () => onEnd(null));
+    socket.on('drain', () => this.#onDrain());
   }
 
   #onRead(length: number): void {

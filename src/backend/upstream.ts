@@ -24,6 +24,7 @@ import type { OnServerLogin, ServerAccount, ServerPassword } from './server-acco
 import { addressText, type ServerAddress } from './server-channel.js';
 import { ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
+import type { ServerTls } from './server-tls.js';
 
 export { ServerAccount } from './server-account.js';
 
@@ -33,6 +34,7 @@ export interface UpstreamOptions {
   readonly maxPreparedStatements: number;
   /** Connection attributes: `program_name` and the like. */
   readonly attributes: Readonly<Record<string, string>>;
+  readonly tls: ServerTls | null;
 }
 
 /** `ER_MUST_CHANGE_PASSWORD` */
@@ -194,6 +196,7 @@ export class Upstream {
       collation: Collation.Utf8mb4GeneralCi,
       connectTimeoutMs: this.options.connectTimeoutMs,
       attributes: this.options.attributes,
+      tls: this.options.tls,
     });
   }
 

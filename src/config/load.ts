@@ -12,6 +12,7 @@ import {
   type KeyValues,
   keyInfo,
 } from './schema.js';
+import { serverTlsProblems, urlTlsProblems, withUpstreamTls } from './server-tls.js';
 import { suggest } from './suggest.js';
 import { tlsMistakes } from './tls-files.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
@@ -84,7 +85,7 @@ function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Gi
     const value = keyInfo(key).list === true ? flag.values : flag.values.at(-1);
     found.push({ value, locate: () => flag.source });
   }
-  if (key === 'upstream' && input.ignoreUpstream === true) return found;
+  if (input.ignoreUpstream === true && (key === 'upstream' || key.startsWith('server_tls_'))) return found;
   const [ours = '', ...shared] = envNames(key);
   const own = fromEnvironment(input, key, ours);
   if (own !== null) found.push(own);
@@ -270,6 +271,14 @@ function* tlsProblems(
   }
 }
 
+function* serverTlsMistakes(
+  values: KeyValues,
+  sourceOf: (key: KeyName) => string | null,
+): Generator<Problem> {
+  yield* urlTlsProblems(values, values.upstream, sourceOf);
+  yield* serverTlsProblems(withUpstreamTls(values, values.upstream), sourceOf);
+}
+
 /**
  * Merges flags over environment over file over defaults, and checks every value in each of them, also where a stronger one
  * covers it: a mistake that only waits for its turn is told now.
@@ -286,6 +295,9 @@ export function loadSettings(input: ConfigInput): Settings {
   problems.push(...clash(values, input, file), ...tlsProblems(values, input, file));
   const password = loadUpstreamPassword(values, input, file, problems);
   problems.push(...unknownVariables(input.env));
+  const sourceOf = (key: KeyName): string | null => givenFor(input, key, file)[0]?.locate([]) ?? null;
+  // What files hold is only looked at where all else is right: a value that is none would be taken for its default.
+  if (problems.length === 0) problems.push(...serverTlsMistakes(values as KeyValues, sourceOf));
   if (problems.length > 0) throw new ConfigError(problems);
   const settings = { ...(values as KeyValues), users, upstreamPasswordFile: password?.file ?? null };
   if (settings.upstream === null || password === null) return settings;
@@ -294,8 +306,11 @@ export function loadSettings(input: ConfigInput): Settings {
 
 /** The configuration for a server: the settings' own upstream, or the one of a sandbox. */
 export function completeConfig(settings: Settings, upstream: UpstreamTarget): Config {
-  const { upstreamPasswordFile } = settings;
-  return { ...settings, upstream, users: withUpstreamUser(settings.users, upstream, upstreamPasswordFile) };
+  return {
+    ...withUpstreamTls(settings, upstream),
+    upstream,
+    users: withUpstreamUser(settings.users, upstream, settings.upstreamPasswordFile),
+  };
 }
 
 /** As `completeConfig`, for a URL. @throws ConfigError */

@@ -86,7 +86,7 @@ export const KEYS = {
     summary:
       'server to serve, with the account that is also the first user: mysql://USER:PASSWORD@HOST:PORT/SCHEMA',
     detail:
-      'The port is 3306 unless given, and the schema may be left out. A unix socket is written as `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH` or `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. Characters such as `@ : / ? # %` in user or password are percent-encoded (`@` is `%40`). `mariadb://` means the same as `mysql://`, and a driver in the scheme (`mysql2://`, `mysql+pymysql://`) is skipped. User and password log clients in to the proxy, too; the schema is for connection strings that are shown, and a client that names none has none, as on the server. Without an upstream a sandbox is started: a private throwaway server.',
+      'The port is 3306 unless given, and the schema may be left out. A unix socket is written as `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH` or `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. Characters such as `@ : / ? # %` in user or password are percent-encoded (`@` is `%40`). `mariadb://` means the same as `mysql://`, and a driver in the scheme (`mysql2://`, `mysql+pymysql://`) is skipped. Behind a `?` may stand `ssl-mode`, `ssl-ca`, `ssl-cert` and `ssl-key`, as with the `mysql` client: see `server_tls_mode`. User and password log clients in to the proxy, too; the schema is for connection strings that are shown, and a client that names none has none, as on the server. Without an upstream a sandbox is started: a private throwaway server.',
     reloadable: false,
   }),
   upstream_password_file: key(
@@ -119,6 +119,54 @@ export const KEYS = {
     detail:
       'Longest pause: the first is 50ms, and each is twice the one before. While nothing listens at the address it is at most 100ms, since such an attempt costs the server nothing. Meanwhile waiting clients go on waiting, up to `query_wait_timeout`. At least 10ms.',
     reloadable: true,
+  }),
+  server_tls_mode: key(oneOf(['disable', 'prefer', 'require', 'verify_ca', 'verify_full']), {
+    group: 'server',
+    placeholder: 'MODE',
+    defaultText: 'prefer',
+    summary: 'TLS to the server: disable, prefer, require, verify_ca or verify_full',
+    detail:
+      "`prefer`: where the server offers it over a network. Within the machine (a unix socket, `localhost`, 127.0.0.1, ::1), where nobody can listen and TLS doubles what a short query costs, only for accounts that the server does not let in without; where such an address leads to a forwarder that goes on to another host in clear, set `require`. `require`: the server must offer it. With neither is its certificate looked at, so that somebody who can change what is sent on the way can pass for the server, and with `prefer` take the TLS away. `verify_ca`: its certificate must be signed by a CA of `server_tls_ca`. `verify_full`: that, and be for the host that `upstream` names (an IP address must be in it as such). A server that is refused for this is tried again after up to 15s, and clients are told why at once. The proxy keeps the server's last session ticket, so that further handshakes are short ones. `?ssl-mode=REQUIRED` and the other words of MySQL's clients behind the `upstream` URL mean the same.",
+    reloadable: false,
+  }),
+  server_tls_ca: keyWithoutDefault(path(), {
+    group: 'server',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: "CAs that may sign the server's certificate, as PEM; the system's unless given",
+    detail:
+      "For `server_tls_mode` `verify_ca` and `verify_full`. A managed database's provider has such a file to download. A relative path in the configuration file starts at its directory; so it is for the other files. All of them are read again when a session is opened after they have changed; while what is there cannot be used (half of a renewal may be done), what was read before still counts.",
+    reloadable: true,
+  }),
+  server_tls_cert: keyWithoutDefault(path(), {
+    group: 'server',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'client certificate for the server, as PEM, with the certificates that sign it',
+    detail: 'For accounts with REQUIRE X509, ISSUER or SUBJECT. It needs `server_tls_key`.',
+    reloadable: true,
+  }),
+  server_tls_key: keyWithoutDefault(path(), {
+    group: 'server',
+    placeholder: 'FILE',
+    defaultText: null,
+    example: '""',
+    isPath: true,
+    summary: 'private key of `server_tls_cert`, as PEM without a passphrase',
+    detail: '',
+    reloadable: true,
+  }),
+  server_tls_min_version: key(oneOf(['TLSv1.2', 'TLSv1.3']), {
+    group: 'server',
+    placeholder: 'VERSION',
+    defaultText: 'TLSv1.2',
+    summary: 'oldest version of TLS to use with the server: TLSv1.2 or TLSv1.3',
+    detail: '',
+    reloadable: false,
   }),
   listen: key(listenAddresses(), {
     group: 'clients',

@@ -9,7 +9,35 @@ export interface UpstreamTarget {
   readonly address: Address;
   /** Null for none. It says nothing about clients: one that names no schema (database) at its login gets none. */
   readonly schema: string | null;
+  /** What stands about TLS behind the `?`, under the names of the configuration's keys; those that are not there are absent. */
+  readonly tls?: UpstreamTls;
 }
+
+/** Paths start at the working directory. */
+export interface UpstreamTls {
+  readonly serverTlsMode?: ServerTlsMode;
+  readonly serverTlsCa?: string;
+  readonly serverTlsCert?: string;
+  readonly serverTlsKey?: string;
+}
+
+export type ServerTlsMode = 'disable' | 'prefer' | 'require' | 'verify_ca' | 'verify_full';
+
+/** `--ssl-mode` of MySQL's clients. */
+const SSL_MODES: Readonly<Record<string, ServerTlsMode>> = {
+  disabled: 'disable',
+  preferred: 'prefer',
+  required: 'require',
+  verify_ca: 'verify_ca',
+  verify_identity: 'verify_full',
+};
+
+/** Options of MySQL's clients that name files, and the keys that mean the same. */
+const SSL_FILES = {
+  'ssl-ca': 'serverTlsCa',
+  'ssl-cert': 'serverTlsCert',
+  'ssl-key': 'serverTlsKey',
+} as const;
 
 const DEFAULT_PORT = 3306;
 
@@ -78,21 +106,53 @@ function split(rest: string): Parts {
   return { userinfo: authority.slice(0, at), host: authority.slice(at + 1), socket: null, path, query };
 }
 
-/** Only `socket` has a meaning. Anything else (say `ssl-mode=REQUIRED`) must not be ignored in silence. */
-function socketOf(query: string): string | null {
-  let socket: string | null = null;
+interface Query {
+  readonly socket: string | null;
+  readonly tls: UpstreamTls;
+}
+
+const isSslFile = (name: string): name is keyof typeof SSL_FILES => Object.hasOwn(SSL_FILES, name);
+
+/** What has no meaning here must not be ignored in silence. `_` may stand for `-`, as in the servers' own option files. */
+function readQuery(query: string): Query {
+  const given = new Map<string, string>();
   for (const pair of query.split('&')) {
     if (pair === '') continue;
     const equals = pair.indexOf('=');
-    const name = decode(equals < 0 ? pair : pair.slice(0, equals), 'query');
-    if (name !== 'socket') {
-      const shown = /^[a-z_-]{1,40}$/i.test(name) ? `"${name}"` : 'a name';
-      throw new InvalidValue(`has ${shown} behind the ?; the only parameter is socket=/PATH`);
+    const written = decode(equals < 0 ? pair : pair.slice(0, equals), 'query');
+    const name = written.toLowerCase().replaceAll('_', '-');
+    if (name !== 'socket' && name !== 'ssl-mode' && !isSslFile(name)) {
+      const shown = /^[a-z_-]{1,40}$/i.test(written) ? `"${written}"` : 'a name';
+      throw new InvalidValue(
+        `has ${shown} behind the ?; the only parameters are socket=/PATH, ssl-mode=MODE, ssl-ca=FILE, ssl-cert=FILE and ssl-key=FILE`,
+      );
     }
-    if (socket !== null) throw new InvalidValue('has two socket parameters');
-    socket = decode(equals < 0 ? '' : pair.slice(equals + 1), 'socket path');
+    if (given.has(name)) throw new InvalidValue(`has two ${name} parameters`);
+    given.set(
+      name,
+      decode(equals < 0 ? '' : pair.slice(equals + 1), name === 'socket' ? 'socket path' : name),
+    );
   }
-  return socket;
+  return { socket: given.get('socket') ?? null, tls: tlsOf(given) };
+}
+
+/** As with MySQL's clients, a CA that is named without a mode is to be used. */
+function tlsOf(given: ReadonlyMap<string, string>): UpstreamTls {
+  const tls: { -readonly [K in keyof UpstreamTls]: UpstreamTls[K] } = {};
+  for (const [name, key] of Object.entries(SSL_FILES)) {
+    const path = given.get(name);
+    if (path === '') throw new InvalidValue(`has ${name} without a file`);
+    if (path !== undefined) tls[key] = path;
+  }
+  const written = given.get('ssl-mode');
+  if (written === undefined)
+    return tls.serverTlsCa === undefined ? tls : { ...tls, serverTlsMode: 'verify_ca' };
+  const mode = SSL_MODES[written.toLowerCase().replaceAll('-', '_')];
+  if (mode === undefined) {
+    const words = Object.keys(SSL_MODES).map((word) => word.toUpperCase());
+    throw new InvalidValue(`has an ssl-mode that is none of ${words.join(', ')}`);
+  }
+  return { ...tls, serverTlsMode: mode };
 }
 
 function tcpAddress(hostAndPort: string): Address {
@@ -121,7 +181,7 @@ function addressOf(parts: Parts, parameter: string | null): Address {
 
 /**
  * Reads `mysql://USER:PASSWORD@HOST:PORT/SCHEMA`, or with a unix socket `mysql://USER:PASSWORD@localhost/SCHEMA?socket=/PATH`
- * and `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`. User, password, schema and path are percent-decoded.
+ * and `mysql://USER:PASSWORD@unix(/PATH)/SCHEMA`; with `ssl-mode` and the like behind the `?`. All parts are percent-decoded.
  * @throws InvalidValue, whose message quotes no part of the URL but its scheme and parameter names
  */
 export function parseUpstream(text: string): UpstreamTarget {
@@ -130,14 +190,21 @@ export function parseUpstream(text: string): UpstreamTarget {
   const user = decode(colon < 0 ? parts.userinfo : parts.userinfo.slice(0, colon), 'user');
   const password = decode(colon < 0 ? '' : parts.userinfo.slice(colon + 1), 'password');
   if (user === '') throw new InvalidValue(`names no user; write ${FORM}`);
-  const address = addressOf(parts, socketOf(parts.query));
+  const { socket, tls } = readQuery(parts.query);
+  const address = addressOf(parts, socket);
   const schema = decode(parts.path.slice(1), 'schema');
   if (schema.includes('/'))
     throw new InvalidValue('has more than one / behind the host; write %2F for a / in the name of a schema');
-  return { user, password: new Secret(password), address, schema: schema === '' ? null : schema };
+  return {
+    user,
+    password: new Secret(password),
+    address,
+    schema: schema === '' ? null : schema,
+    ...(Object.keys(tls).length > 0 ? { tls } : {}),
+  };
 }
 
-/** The URL that `parseUpstream` reads back, with the password in clear. */
+/** The URL that `parseUpstream` reads back, with the password in clear; TLS aside, which is between the proxy and the server. */
 export function formatUrl({ user, password, address, schema }: UpstreamTarget): string {
   const login = `${encodeURIComponent(user)}:${encodeURIComponent(password.reveal())}`;
   const host = address.kind === 'tcp' ? formatAddress(address) : 'localhost';

@@ -1,7 +1,8 @@
 import { Refusal, ServerConnectError } from '../backend/connect.js';
+import { isLoopback } from '../backend/server-tls.js';
 import type { ServerAccount } from '../backend/upstream.js';
 import type { ServerInfo } from '../session/server-info.js';
-import { type Finding, fail, ok } from './finding.js';
+import { type Finding, fail, ok, warn } from './finding.js';
 import type { ServerSite } from './server-site.js';
 
 export interface LoginResult {
@@ -16,11 +17,13 @@ export async function checkLogins(site: ServerSite): Promise<LoginResult> {
   const accounts: ServerAccount[] = [];
   let reached: Finding | null = null;
   let version: Finding | null = null;
+  let encryption: Finding | null = null;
   for (const account of site.accounts) {
     const began = performance.now();
     try {
-      const { info, tookMs } = await site.logIn(account);
+      const { info, tookMs, tlsVersion } = await site.logIn(account);
       reached ??= ok('server', `${site.address} answers (${milliseconds(tookMs)}, login included)`);
+      encryption ??= encryptionFinding(site, tlsVersion);
       version ??= versionFinding(info);
       logins.push(ok(`login ${account.user}`, `${account.user} may log in (${milliseconds(tookMs)})`));
       accounts.push(account);
@@ -33,8 +36,23 @@ export async function checkLogins(site: ServerSite): Promise<LoginResult> {
       logins.push(loginRefused(account, error));
     }
   }
-  const findings = [reached, version, ...logins].filter((finding) => finding !== null);
+  const findings = [reached, version, encryption, ...logins].filter((finding) => finding !== null);
   return { findings, accounts: version?.level === 'fail' ? [] : accounts };
+}
+
+/** How well what goes to the server is kept from others. */
+function encryptionFinding({ config }: ServerSite, tlsVersion: string | null): Finding {
+  const { serverTlsMode: mode } = config;
+  const looked = mode === 'verify_ca' || mode === 'verify_full' ? 'verified' : 'not verified';
+  if (tlsVersion !== null) return ok('tls', `${tlsVersion}, certificate ${looked} (server_tls_mode ${mode})`);
+  if (mode === 'disable') return ok('tls', 'not used (server_tls_mode disable)');
+  const { address } = config.upstream;
+  if (address.kind === 'unix' || isLoopback(address.host)) return ok('tls', 'not used within the machine');
+  return warn(
+    'tls',
+    'connections to the server are not encrypted: it does not offer TLS',
+    'Give the server a certificate, or say that this is right: server_tls_mode disable',
+  );
 }
 
 /** Of an account that the server does not let in, the first time or once more. */
@@ -57,6 +75,12 @@ function unreachableFinding(site: ServerSite, error: ServerConnectError): Findin
       );
     case Refusal.Network:
       return fail('server', told(error), 'Is the host name right, and is there a way to it from here?');
+    case Refusal.Tls:
+      return fail(
+        'server',
+        told(error),
+        'See server_tls_mode and the files of server_tls_ca, server_tls_cert and server_tls_key',
+      );
     case Refusal.Timeout:
       return fail(
         'server',
@@ -89,6 +113,7 @@ function loginAdvice({ refused, errno }: ServerConnectError, { user }: ServerAcc
     case Refusal.Nobody:
     case Refusal.Network:
     case Refusal.Timeout:
+    case Refusal.Tls:
     case Refusal.Other:
       return errno === HOST_BLOCKED ? 'On the server: FLUSH HOSTS' : "See the server's error log";
   }
@@ -106,14 +131,14 @@ function credentialsAdvice(errno: number, user: string): string {
     case 4151:
       return `Unlock it: ALTER USER '${user}'@'HOST' ACCOUNT UNLOCK`;
     case 3159:
-      return 'Connections to the server are not encrypted: use its unix socket, or take the REQUIRE off the account';
+      return 'The server takes encrypted connections only: set server_tls_mode to require';
     case 1251:
     case 1275:
     case 1524:
     case 2059:
       return 'The account has to use mysql_native_password or caching_sha2_password';
     default:
-      return 'Check user and password (in a URL, characters such as @ : / ? # % are percent-encoded), and that the account may log in from this host';
+      return 'Check user and password (in a URL, characters such as @ : / ? # % are percent-encoded), that the account may log in from this host, and what it demands of TLS (REQUIRE SSL needs server_tls_mode require, REQUIRE X509 or SUBJECT needs server_tls_cert)';
   }
 }
 

@@ -1,12 +1,20 @@
 import { callInternal, queryCommand } from '../backend/internal-commands.js';
 import { OWN_CONNECTIONS, type RoomRules } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
+import { ServerTls } from '../backend/server-tls.js';
 import { ServerAccount, Upstream } from '../backend/upstream.js';
 import { type Address, formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
 import { VERSION } from '../config/version.js';
 import { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
+
+export interface LoggedIn {
+  readonly info: ServerInfo;
+  readonly tookMs: number;
+  /** Null where the connection was not encrypted. */
+  readonly tlsVersion: string | null;
+}
 
 /** The server and the accounts that a configuration names. Its sessions are opened in the same way as the proxy's own. */
 export class ServerSite {
@@ -21,9 +29,12 @@ export class ServerSite {
     this.config = config;
     this.address = formatAddress(config.upstream.address);
     this.accounts = accountsOf(config);
+    const address = serverAddress(config.upstream.address);
     this.#upstream = new Upstream(
       {
-        address: serverAddress(config.upstream.address),
+        address,
+        // What it would tell shows in the findings.
+        tls: ServerTls.of(config, address, { encrypted: () => {}, filesUnusable: () => {} }),
         connectTimeoutMs: config.serverConnectTimeout,
         maxPreparedStatements: config.maxPreparedStatements,
         attributes: { program_name: 'mybouncer doctor', program_version: VERSION, _pid: String(process.pid) },
@@ -44,12 +55,13 @@ export class ServerSite {
   }
 
   /** Logs in, and out again. @throws ServerConnectError */
-  async logIn(account: ServerAccount): Promise<{ readonly info: ServerInfo; readonly tookMs: number }> {
+  async logIn(account: ServerAccount): Promise<LoggedIn> {
     const began = performance.now();
     const { channel, info } = await this.#upstream.connect(account, null, 0);
+    const { tlsVersion } = channel;
     const tookMs = performance.now() - began;
     await new Promise<void>((resolve) => channel.quit(resolve));
-    return { info, tookMs };
+    return { info, tookMs, tlsVersion };
   }
 
   /** @throws ServerConnectError | InternalCommandError | SessionLostError */

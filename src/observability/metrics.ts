@@ -22,6 +22,10 @@ export interface MetricsSource {
   /** Since the start: TLS handshakes with clients, by version, and those that failed. */
   tlsConnections(): ReadonlyMap<string, number>;
   tlsFailures(): number;
+  /** Server sessions by the TLS version that they use, `none` included; the words are always the same. */
+  encryption(): ReadonlyMap<string, number>;
+  /** Since the start: TLS handshakes with the server, by kind. */
+  tlsHandshakes(): ReadonlyMap<string, number>;
   /** Held sessions by reason. */
   holds(): ReadonlyMap<string, number>;
   /** How long the longest hold has lasted that does not end by itself, in seconds; 0 without one. */
@@ -99,6 +103,15 @@ export class Metrics {
       registers,
       collect() {
         for (const [reason, count] of source.holds()) this.set({ reason }, count);
+      },
+    });
+    new Gauge({
+      name: 'mybouncer_server_sessions_tls',
+      help: "Server sessions of the pools by TLS version; 'none' are not encrypted.",
+      labelNames: ['version'],
+      registers,
+      collect() {
+        for (const [version, count] of source.encryption()) this.set({ version }, count);
       },
     });
     const countsOf = (
@@ -179,6 +192,12 @@ export class Metrics {
       'mybouncer_resets_total',
       'Resets of server sessions that clients left with state on them.',
       source.resets,
+    );
+    countsOf(
+      'mybouncer_server_tls_handshakes_total',
+      "TLS handshakes with the server: full, or resumed by the ticket of an earlier one. Connections of the proxy's own count, too.",
+      'kind',
+      source.tlsHandshakes,
     );
     countsOf(
       'mybouncer_kills_total',

@@ -96,6 +96,11 @@ t.test('defaults', async (t) => {
     onUnsafe: HOLDS,
     maxHeld: 1,
     maxPreparedStatements: 200,
+    serverTlsMode: 'prefer',
+    serverTlsCa: null,
+    serverTlsCert: null,
+    serverTlsKey: null,
+    serverTlsMinVersion: 'TLSv1.2',
     http: { kind: 'tcp', host: '127.0.0.1', port: 6034 },
     shutdownTimeout: 30_000,
     logLevel: 'info',
@@ -111,6 +116,9 @@ const NOT_HERE = [
   'tls_cert',
   'tls_key',
   'tls_client_ca',
+  'server_tls_ca',
+  'server_tls_cert',
+  'server_tls_key',
 ] as const;
 type NotHere = (typeof NOT_HERE)[number];
 
@@ -130,6 +138,16 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['10ms', 10],
     ['2s', 2_000],
     ['3s', 3_000],
+  ],
+  server_tls_mode: [
+    ['disable', 'disable'],
+    ['require', 'require'],
+    ['verify_full', 'verify_full'],
+  ],
+  server_tls_min_version: [
+    ['TLSv1.2', 'TLSv1.2'],
+    ['TLSv1.3', 'TLSv1.3'],
+    ['TLSv1.2', 'TLSv1.2'],
   ],
   listen: [
     ['0.0.0.0:1', [{ kind: 'tcp', host: '0.0.0.0', port: 1 }]],

@@ -66,7 +66,7 @@ t.test('URLs that are none', async (t) => {
     ['mysql://app:hunter2%00@db', /NUL byte in the password/],
     ['mysql://app:hunter2@db/%', /% in the schema/],
     ['mysql://app:hunter2@db/a/b', /more than one \//],
-    ['mysql://app:hunter2@db/shop?ssl-mode=REQUIRED', /has "ssl-mode" behind the \?/],
+    ['mysql://app:hunter2@db/shop?ssl=REQUIRED', /has "ssl" behind the \?/],
     ['mysql://app:hunter2@db/shop?charset=utf8&socket=/x', /has "charset"/],
     ['mysql://app:hunter2@db/shop?socket=/x', /both a unix socket and a host/],
     ['mysql://app:hunter2@localhost:3306/shop?socket=/x', /both a unix socket and a host/],

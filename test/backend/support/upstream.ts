@@ -12,6 +12,7 @@ export function upstreamOf(
       connectTimeoutMs: 10_000,
       maxPreparedStatements: 10,
       attributes: {},
+      tls: null,
       ...over,
     },
     new ProfileRegistry(),
