@@ -3,12 +3,13 @@ import { ServerError } from '../protocol/constants.js';
 import { encodeErr } from '../protocol/generic-response.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { ClientLogin, ignoreSocketError, type LoginOutcome, type LoginServices } from './client-login.js';
-import { ClientSlots } from './client-slots.js';
+import { ClientSlots, type ReleaseSlot } from './client-slots.js';
 import { DeadlineList } from './deadline-list.js';
 import { Greeter } from './greeter.js';
 import { Lingering } from './lingering.js';
 import { type ListenAddress, Listener } from './listener.js';
 import { type FrontendLog, LogThrottle } from './log.js';
+import { LoginBudget } from './login-budget.js';
 import type { LoginResult } from './login-result.js';
 import type { RsaKeys } from './rsa-keys.js';
 import { ScrambleSource } from './scramble-source.js';
@@ -46,6 +47,11 @@ export interface FrontendCounts {
   readonly logins: Readonly<Record<LoginOutcome, number>>;
 }
 
+/** A login that goes on well is over long before this, in ms. */
+const UNFINISHED_MS = 1_000;
+/** Logins looked at for one that waits for its client: the others wait for the server, all of them, or have a password checked. */
+const MOST_LOOKED_AT = 16;
+
 /** The client-facing side: listens, greets, authenticates, and hands each client that is logged in to `onLogin`. */
 export class Frontend {
   readonly #options: FrontendOptions;
@@ -57,12 +63,13 @@ export class Frontend {
   #listeners: Listener[] = [];
   readonly #turnAwayLog = new LogThrottle();
   #turnedAway = 0;
+  readonly #gaveWayLog = new LogThrottle();
 
   constructor(options: FrontendOptions) {
     this.#options = options;
     this.#slots = new ClientSlots(options.maxClients);
     this.#deadlines = new DeadlineList(options.loginTimeoutMs);
-    this.#logins = { accepted: 0, denied: 0, broken: 0, timed_out: 0, left: 0, refused: 0 };
+    this.#logins = { accepted: 0, denied: 0, broken: 0, timed_out: 0, left: 0, refused: 0, gave_way: 0 };
     this.#services = {
       users: options.users,
       keys: options.keys,
@@ -70,6 +77,7 @@ export class Frontend {
       greeter: new Greeter(),
       deadlines: this.#deadlines,
       lingering: this.#lingering,
+      budget: new LoginBudget(),
       log: options.log,
       serverInfo: options.serverInfo,
       whenServerKnown: options.whenServerKnown,
@@ -129,10 +137,34 @@ export class Frontend {
   }
 
   readonly #onConnection = (socket: Socket, kind: ListenAddress['kind']): void => {
-    const release = this.#slots.take();
+    const release = this.#slots.take() ?? this.#placeOfUnfinished();
     if (release === null) this.#turnAway(socket);
     else new ClientLogin(socket, kind, release, this.#services).start();
   };
+
+  /**
+   * All places are taken: the oldest login that its client does not go on with gives its place up. So whoever opens connections
+   * and says nothing cannot lock out those who log in, which takes milliseconds; clients that are logged in are never touched.
+   */
+  #placeOfUnfinished(): ReleaseSlot | null {
+    const { used } = this.#slots;
+    const message = `Too many connections: ${used} clients are connected and ${this.#options.maxClientsReason}; this login was the oldest unfinished one`;
+    let looked = 0;
+    for (const login of this.#deadlines.olderThan(UNFINISHED_MS)) {
+      if (looked++ === MOST_LOOKED_AT) break;
+      if (!login.giveWay({ ...ServerError.ConCount, message })) continue;
+      const more = this.#gaveWayLog.pass();
+      if (more !== null) {
+        const fields = { limit: this.#slots.limit, loggingIn: this.#deadlines.size, more };
+        this.#options.log.warn(
+          fields,
+          'an unfinished login gave its place to a new client: too many connections',
+        );
+      }
+      return this.#slots.take();
+    }
+    return null;
+  }
 
   #turnAway(socket: Socket): void {
     this.#turnedAway++;
