@@ -103,6 +103,11 @@ export function runInternal(
           if (replies.length === commands.length) finish(null);
         },
         finish,
+        (cause) => {
+          session.fail(`the reply to an internal command cannot be read: ${cause.message}`);
+          // Those behind it have heard by now, and the first of them has told; where there are none, this one does.
+          finish(new SessionLostError('the reply to an internal command cannot be read', { cause }));
+        },
       ),
     );
   }
@@ -128,13 +133,19 @@ export function callInternal(
 
 /** Replies to the proxy's own commands are short; one that is not is a mistake that must not fill the memory. */
 const MAX_COLLECTED = 4 << 20;
+/** Rows take more memory than bytes do. The longest lists asked for have at most so many. */
+const MAX_ROWS = 100_000;
 
 class CollectingExchange implements Exchange {
   readonly shape: ReplyShape;
   readonly #deliver: (reply: InternalReply) => void;
   readonly #fail: (error: SessionLostError) => void;
-  readonly #chunks: Buffer[] = [];
+  readonly #unreadable: (cause: Error) => void;
+  /** All packets but OK and ERR, in the first #size bytes: it grows in doubling steps, however small the pieces that come. */
+  #collected: Buffer = NO_PACKETS;
   #size = 0;
+  /** Of OK packets: with "more results" there may be any number of them. */
+  #okSize = 0;
   #ok: OkPacket | null = null;
   #err: ErrPacket | null = null;
   #statementId = 0;
@@ -143,19 +154,29 @@ class CollectingExchange implements Exchange {
     shape: ReplyShape,
     deliver: (reply: InternalReply) => void,
     fail: (error: SessionLostError) => void,
+    unreadable: (cause: Error) => void,
   ) {
     this.shape = shape;
     this.#deliver = deliver;
     this.#fail = fail;
+    this.#unreadable = unreadable;
   }
 
   span(buf: Buffer, start: number, end: number): void {
-    this.#size += end - start;
-    if (this.#size > MAX_COLLECTED) throw new RangeError('the reply to an internal command is too long');
-    this.#chunks.push(Buffer.from(buf.subarray(start, end)));
+    const size = this.#size + end - start;
+    if (size > MAX_COLLECTED) throw tooLong();
+    if (size > this.#collected.length) {
+      const grown = Buffer.allocUnsafe(Math.max(size, 2 * this.#collected.length));
+      this.#collected.copy(grown, 0, 0, this.#size);
+      this.#collected = grown;
+    }
+    buf.copy(this.#collected, this.#size, start, end);
+    this.#size = size;
   }
 
   ok(buf: Buffer, start: number, end: number): void {
+    this.#okSize += end - start;
+    if (this.#okSize > MAX_COLLECTED) throw tooLong();
     // COM_SET_OPTION's 0xFE packet is an OK under DEPRECATE_EOF.
     this.#ok = parseOk(Buffer.from(buf.subarray(start + HEADER_SIZE, end)), 0, end - start - HEADER_SIZE);
   }
@@ -185,20 +206,38 @@ class CollectingExchange implements Exchange {
   drained(): void {}
 
   replyEnd(): void {
+    let reply: InternalReply;
+    try {
+      reply = this.#reply();
+    } catch (error) {
+      if (!(error instanceof BouncerError || error instanceof RangeError)) throw error;
+      this.#unreadable(error);
+      return;
+    }
+    this.#deliver(reply);
+  }
+
+  /** @throws MalformedPacketError | RangeError for what no server sends: nobody who gets a reply has to reckon with it */
+  #reply(): InternalReply {
     const isResultSet = this.shape === ReplyShape.ResultSet && this.#err === null;
-    const packets = isResultSet ? Buffer.concat(this.#chunks) : NO_PACKETS;
-    this.#deliver({
+    const packets = isResultSet ? this.#collected.subarray(0, this.#size) : NO_PACKETS;
+    resultsCollation({ packets });
+    return {
       ok: this.#ok,
       err: this.#err,
       rows: textRows(packets),
       packets,
       statementId: this.#statementId,
-    });
+    };
   }
 
   lost(error: SessionLostError): void {
     this.#fail(error);
   }
+}
+
+function tooLong(): RangeError {
+  return new RangeError('the reply to an internal command is too long');
 }
 
 const NO_PACKETS = Buffer.alloc(0);
@@ -230,6 +269,7 @@ function textRows(buf: Buffer): (string | null)[][] {
     const reader = new PayloadReader(buf, payload, pos);
     if (packet === 0) columns = reader.lenencInt();
     if (packet <= columns) continue;
+    if (rows.length >= MAX_ROWS) throw tooLong();
     const row: (string | null)[] = [];
     for (let i = 0; i < columns; i++) row.push(reader.lenencBytesOrNull()?.toString() ?? null);
     rows.push(row);

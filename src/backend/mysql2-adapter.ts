@@ -350,7 +350,8 @@ function takeGreeting(packet: Buffer): ServerGreeting {
   const capabilities = (lower | (reader.uint16() << 16)) >>> 0;
   packet.writeUInt16LE((capabilities & ~Capability.MultiFactorAuth) >>> 16, upperAt);
   reader.skip(1 + EXTENDED_CAPABILITIES_OFFSET);
-  if ((capabilities & Capability.LongPassword) === 0) packet.fill(0, reader.position, reader.position + 4);
+  const extendedAt = reader.position;
   reader.skip(4);
+  if ((capabilities & Capability.LongPassword) === 0) packet.fill(0, extendedAt, reader.position);
   return { protocolVersion, versionText, connectionId, capabilities, collation, status };
 }

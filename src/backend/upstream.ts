@@ -88,11 +88,19 @@ export class Upstream {
     const { maxPreparedStatements } = this.options;
     const session = new ServerSession(channel, info, connectionId, blank, maxPreparedStatements, this.#clock);
     session.account = account;
+    // A server that stands still meanwhile must not keep the pool from trying another one behind the same name.
+    const { connectTimeoutMs } = this.options;
+    const timer = setTimeout(
+      () => session.fail(`the server did not tell its state within ${connectTimeoutMs} ms`),
+      connectTimeoutMs,
+    );
     try {
       await this.#learn(session, account);
     } catch (error) {
       session.close();
       throw this.#asRefusal(error);
+    } finally {
+      clearTimeout(timer);
     }
     return session;
   }

@@ -12,6 +12,7 @@ import { badHandshake, HandshakeError, hasErrPacket } from './errors.js';
 import { announcedPlugin, type Greeter } from './greeter.js';
 import type { Lingering } from './lingering.js';
 import type { FrontendLog, LogBurst, LogThrottle } from './log.js';
+import { type LoginBudget, ORDINARY_LOGIN } from './login-budget.js';
 import { LoginMachine, type LoginStep, type LoginTls } from './login-machine.js';
 import { LoginPacketReader, MAX_LOGIN_BYTES } from './login-packet-reader.js';
 import type { LoginResult, RemoteAddress } from './login-result.js';
@@ -21,7 +22,7 @@ import type { FailedHandshake, SecuredClient, TlsAcceptor } from './tls-acceptor
 import type { Authenticator } from './users.js';
 
 /** How logins ended; the frontend counts them. */
-export type LoginOutcome = 'accepted' | 'denied' | 'broken' | 'timed_out' | 'left' | 'refused';
+export type LoginOutcome = 'accepted' | 'denied' | 'broken' | 'timed_out' | 'left' | 'refused' | 'gave_way';
 
 /** What all logins of one frontend share. */
 export interface LoginServices {
@@ -31,6 +32,7 @@ export interface LoginServices {
   readonly greeter: Greeter;
   readonly deadlines: DeadlineList<ClientLogin>;
   readonly lingering: Lingering;
+  readonly budget: LoginBudget;
   readonly log: FrontendLog;
   /** null where TLS is not offered. */
   readonly tls: TlsAcceptor | null;
@@ -77,6 +79,8 @@ export class ClientLogin implements Expiring {
   #context: AuthContext | null = null;
   #remote: RemoteAddress | null = null;
   #connectionId = 0;
+  /** Bytes that are counted in the budget. */
+  #held = 0;
   /** Of the next packet in either direction. */
   #sequenceId = 0;
 
@@ -113,6 +117,26 @@ export class ClientLogin implements Expiring {
   /** Ends the login with this error, as when the proxy stops. */
   abort(err: ErrPacket): void {
     this.#refuse('refused', err);
+  }
+
+  /**
+   * Gives its place to somebody else, if it is the client who keeps it waiting; at once, since there is no other. The error may
+   * not reach whoever has sent what was not read.
+   */
+  giveWay(err: ErrPacket): boolean {
+    if (this.#state !== 'reading' && this.#state !== 'securing') return false;
+    if (this.#state === 'securing') {
+      this.#over('gave_way');
+      this.#raw.destroy();
+      this.#release();
+      return true;
+    }
+    this.#over('gave_way');
+    this.#socket.off('data', this.#onData);
+    this.#socket.end(encodeErrPacket(this.#sequenceId, err));
+    this.#socket.destroySoon();
+    this.#release();
+    return true;
   }
 
   #greet(server: ServerInfo): void {
@@ -190,7 +214,19 @@ export class ClientLogin implements Expiring {
     else if (this.#state === 'waiting' && this.#reader.pending > MAX_LOGIN_BYTES) {
       this.#fail(new HandshakeError(badHandshake(`more than ${MAX_LOGIN_BYTES} bytes before login`)));
     }
+    this.#keepToBudget();
   };
+
+  #keepToBudget(): void {
+    if (this.#state === 'over') return;
+    const { budget } = this.#services;
+    const held = this.#reader.pending;
+    budget.change(held - this.#held);
+    this.#held = held;
+    if (held <= ORDINARY_LOGIN || !budget.exhausted) return;
+    const message = `Too many connections: logins under way have sent ${budget.held} bytes, this one ${held}`;
+    this.#fail(new HandshakeError({ ...ServerError.ConCount, message }));
+  }
 
   readonly #onClose = (): void => {
     this.#release();
@@ -358,6 +394,7 @@ export class ClientLogin implements Expiring {
 
   #over(outcome: LoginOutcome): void {
     this.#state = 'over';
+    this.#services.budget.change(-this.#held);
     this.#services.deadlines.delete(this);
     this.#services.onOutcome(outcome);
   }

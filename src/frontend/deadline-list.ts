@@ -41,6 +41,15 @@ export class DeadlineList<T extends Expiring> {
     return [...this.#deadlines.keys()];
   }
 
+  /** Entries that have been in the list for at least so long (ms), the oldest first; safe against deletion while it is walked. */
+  *olderThan(ms: number): Generator<T, undefined> {
+    const latest = performance.now() + this.#timeoutMs - ms;
+    for (const [entry, deadline] of this.#deadlines) {
+      if (deadline > latest) return;
+      yield entry;
+    }
+  }
+
   #tick(): void {
     const now = performance.now();
     for (const [entry, deadline] of this.#deadlines) {

@@ -11,12 +11,13 @@ import {
   type LoginServices,
   remoteOf,
 } from './client-login.js';
-import { ClientSlots } from './client-slots.js';
+import { ClientSlots, type ReleaseSlot } from './client-slots.js';
 import { DeadlineList } from './deadline-list.js';
 import { Greeter } from './greeter.js';
 import { Lingering } from './lingering.js';
 import { type ListenAddress, Listener, type SocketOwner } from './listener.js';
 import { type FrontendLog, LogBurst, LogThrottle } from './log.js';
+import { LoginBudget } from './login-budget.js';
 import type { LoginResult } from './login-result.js';
 import type { RsaKeys } from './rsa-keys.js';
 import { ScrambleSource } from './scramble-source.js';
@@ -67,6 +68,11 @@ export interface FrontendCounts {
   readonly logins: Readonly<Record<LoginOutcome, number>>;
 }
 
+/** A login that goes on well is over long before this, in ms. */
+const UNFINISHED_MS = 1_000;
+/** Logins looked at for one that waits for its client: the others wait for the server, all of them, or have a password checked. */
+const MOST_LOOKED_AT = 16;
+
 /** The client-facing side: listens, greets, authenticates, and hands each client that is logged in to `onLogin`. */
 export class Frontend {
   readonly #options: FrontendOptions;
@@ -78,12 +84,13 @@ export class Frontend {
   #listeners: Listener[] = [];
   readonly #turnAwayLog = new LogThrottle();
   #turnedAway = 0;
+  readonly #gaveWayLog = new LogThrottle();
 
   constructor(options: FrontendOptions) {
     this.#options = options;
     this.#slots = new ClientSlots(options.maxClients);
     this.#deadlines = new DeadlineList(options.loginTimeoutMs);
-    this.#logins = { accepted: 0, denied: 0, broken: 0, timed_out: 0, left: 0, refused: 0 };
+    this.#logins = { accepted: 0, denied: 0, broken: 0, timed_out: 0, left: 0, refused: 0, gave_way: 0 };
     this.#services = {
       users: options.users,
       keys: options.keys,
@@ -91,6 +98,7 @@ export class Frontend {
       greeter: new Greeter(options.tls !== null),
       deadlines: this.#deadlines,
       lingering: this.#lingering,
+      budget: new LoginBudget(),
       log: options.log,
       tls: options.tls,
       tlsRequired: options.tlsRequired,
@@ -159,7 +167,7 @@ export class Frontend {
       this.#refuseHost(socket, host);
       return;
     }
-    const release = this.#slots.take();
+    const release = this.#slots.take() ?? this.#placeOfUnfinished();
     if (release === null) this.#turnAway(socket);
     else new ClientLogin(socket, kind, release, this.#services).start();
   };
@@ -173,6 +181,30 @@ export class Frontend {
     const server = this.#options.serverInfo()?.flavor === 'mariadb' ? 'MariaDB' : 'MySQL';
     const message = `Host '${host}' is not allowed to connect to this ${server} server`;
     this.#lingering.end(socket, encodeErr(0, ServerError.HostNotPrivileged, message));
+  }
+
+  /**
+   * All places are taken: the oldest login that its client does not go on with gives its place up. So whoever opens connections
+   * and says nothing cannot lock out those who log in, which takes milliseconds; clients that are logged in are never touched.
+   */
+  #placeOfUnfinished(): ReleaseSlot | null {
+    const { used } = this.#slots;
+    const message = `Too many connections: ${used} clients are connected and ${this.#options.maxClientsReason}; this login was the oldest unfinished one`;
+    let looked = 0;
+    for (const login of this.#deadlines.olderThan(UNFINISHED_MS)) {
+      if (looked++ === MOST_LOOKED_AT) break;
+      if (!login.giveWay({ ...ServerError.ConCount, message })) continue;
+      const more = this.#gaveWayLog.pass();
+      if (more !== null) {
+        const fields = { limit: this.#slots.limit, loggingIn: this.#deadlines.size, more };
+        this.#options.log.warn(
+          fields,
+          'an unfinished login gave its place to a new client: too many connections',
+        );
+      }
+      return this.#slots.take();
+    }
+    return null;
   }
 
   #turnAway(socket: Socket): void {
