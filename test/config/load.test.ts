@@ -62,6 +62,8 @@ t.test('defaults', async (t) => {
     transactionTimeout: 0,
     idleTransactionTimeout: 60_000,
     clientIdleTimeout: 0,
+    auth: 'users',
+    passthroughExpiry: 300_000,
     users: [],
     poolMode: 'transaction',
     poolSize: 20,
