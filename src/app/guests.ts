@@ -63,9 +63,8 @@ export class Guests {
       const { account } = guest.terms;
       if (!inUse.has(account) && !this.users.isKnown(guest.user)) gone.set(account, guest);
     }
-    if (gone.size === 0) return;
-    pools.retireIdle(CloseReason.UserGone, ({ account }) => account !== null && gone.has(account));
-    for (const [account, guest] of gone) if (pools.forget(isOf(account))) this.#forget(account, guest);
+    for (const [account, guest] of gone)
+      if (pools.dismiss(isOf(account), CloseReason.UserGone)) this.#forget(account, guest);
   }
 
   #forget(account: ServerAccount, { user }: Guest): void {

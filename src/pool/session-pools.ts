@@ -91,6 +91,7 @@ export class SessionPools<S extends object, K> {
       this.#pools.set(key, pool);
       this.#targets.set(pool, target);
     }
+    pool.dismissed = false;
     return pool;
   }
 
@@ -113,13 +114,26 @@ export class SessionPools<S extends object, K> {
   }
 
   /**
-   * Forgets the pools of these targets that have no session, none under way and nobody who waits; to be called when no client
-   * has such a target any more.
-   * @returns whether that is all of them
+   * Closes the idle sessions of these targets' pools, and forgets those that have no session, none under way and nobody who
+   * waits; to be called when no client has such a target any more, and again until it is done.
+   * @returns whether all of them are forgotten
    */
-  forget(which: (target: K) => boolean): boolean {
+  dismiss(which: (target: K) => boolean, reason: string): boolean {
+    const pools = this.#poolsOf(which);
+    for (const pool of pools) {
+      pool.dismissed = true;
+      if (this.#warmPool === pool) this.#warmPool = null;
+      for (const slot of [...pool.store.idle])
+        if (slot.state === SessionState.idle) this.#retire(slot, reason);
+    }
+    this.#pump();
+    this.#deliveries.run();
+    return this.#forgetEmpty(pools);
+  }
+
+  #forgetEmpty(pools: readonly SessionPool<S>[]): boolean {
     let isAll = true;
-    for (const pool of this.#poolsOf(which)) {
+    for (const pool of pools) {
       const isEmpty = pool.store.size === 0 && pool.waiting === 0 && this.#dialler.current?.pool !== pool;
       const isClosing = [...this.#slots.values()].some((slot) => slot.pool === pool);
       if (!isEmpty || isClosing) {
@@ -127,7 +141,6 @@ export class SessionPools<S extends object, K> {
         continue;
       }
       this.#pools.delete(pool.key);
-      if (this.#warmPool === pool) this.#warmPool = null;
     }
     return isAll;
   }
@@ -542,7 +555,7 @@ export class SessionPools<S extends object, K> {
 
   #gone(slot: SessionSlot<S>): void {
     this.#slots.delete(slot.session);
-    this.#warmPool = slot.pool;
+    if (!slot.pool.dismissed) this.#warmPool = slot.pool;
     this.#budget.leave(slot);
     this.#finishClosing();
     this.#pump();

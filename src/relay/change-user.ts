@@ -19,6 +19,9 @@ export class ChangeUser {
   readonly #host: ChangeUserHost;
   readonly #authentication: Authentication;
   #command: ChangeUserCommand | null = null;
+  /** The password is being checked: the client has nothing to say meanwhile. */
+  #checking = false;
+  #over = false;
 
   constructor(host: ChangeUserHost, authentication: Authentication) {
     this.#host = host;
@@ -58,6 +61,10 @@ export class ChangeUser {
   /** The client's next packet. */
   receive(buf: Buffer, start: number, end: number): void {
     const sequenceId = ((buf[start + 3] as number) + 1) & 0xff;
+    if (this.#checking) {
+      this.#refuse(malformedCommand('COM_CHANGE_USER'), sequenceId);
+      return;
+    }
     const step = this.#authentication.receive(
       Buffer.from(buf.subarray(start + HEADER_SIZE, end)),
       sequenceId,
@@ -70,23 +77,31 @@ export class ChangeUser {
       this.#take(step, sequenceId);
       return;
     }
+    this.#checking = true;
     step.then(
-      (result) => this.#take(result, sequenceId),
-      (error: unknown) => {
-        this.#host.send(encodeErrPacket(sequenceId, asErr(error)));
-        this.#host.userNotChanged();
+      (result) => {
+        this.#checking = false;
+        this.#take(result, sequenceId);
       },
+      (error: unknown) => this.#refuse(asErr(error), sequenceId),
     );
   }
 
+  #refuse(err: ErrPacket, sequenceId: number): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#host.send(encodeErrPacket(sequenceId, err));
+    this.#host.userNotChanged();
+  }
+
   #take(step: AuthenticationStep, sequenceId: number): void {
+    if (this.#over) return;
     switch (step.kind) {
       case 'send':
         this.#host.send(step.packet);
         return;
       case 'denied':
-        this.#host.send(encodeErrPacket(sequenceId, step.err));
-        this.#host.userNotChanged();
+        this.#refuse(step.err, sequenceId);
         return;
       case 'accepted':
         if (step.preface !== null) this.#host.send(step.preface);

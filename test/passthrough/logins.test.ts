@@ -17,6 +17,8 @@ await forEachServer(t, async (t, server) => {
     }
     const app = await proxy.connect();
     t.equal(await app.value(who), 'app', 'the user of the configuration');
+    const metrics = await (await fetch(`${proxy.proxy.http}/metrics`)).text();
+    for (const { user } of users) t.notMatch(metrics, user, 'no series for each user');
   });
 
   await t.test('no password', async (t) => {
@@ -37,6 +39,16 @@ await forEachServer(t, async (t, server) => {
     t.same(await proxy.refusal({ user: 'app', password: `${APP_PASSWORD}x` }), denied('app'));
     const secrets = proxy.proxy.logs.filter((line) => /gue55ed|pässwörd/.test(line));
     t.same(secrets, [], 'no password in the log');
+  });
+
+  await t.test('many at once', async (t) => {
+    const user = await server.createUser();
+    const clients = await Promise.all(Array.from({ length: 20 }, () => proxy.as(user)));
+    for (const client of clients) t.equal(await client.value(who), user.user);
+    await Promise.all(clients.map((client) => client.end()));
+    const wrong = { user: user.user, password: 'gue55ed' };
+    const refusals = await Promise.all(Array.from({ length: 20 }, () => proxy.refusal(wrong)));
+    for (const refusal of refusals) t.same(refusal, denied(user.user));
   });
 
   await t.test('COM_CHANGE_USER', async (t) => {

@@ -3,29 +3,38 @@ import t from 'tap';
 import { must, settle, World } from './support.js';
 
 t.test('a pool is forgotten when it is empty and nothing is under way for it', async (t) => {
-  const world = new World({ limit: 4 });
-  const isApp = (target: string): boolean => target === 'app';
+  const world = new World({ limit: 4, minSize: 1 });
+  const dismiss = (): boolean => world.pools.dismiss((target) => target === 'app', 'gone');
   const ask = world.ask('app');
-  t.notOk(world.pools.forget(isApp), 'somebody waits');
+  t.notOk(dismiss(), 'somebody waits');
   const session = must(world.server.dials[0]).succeed();
   await settle();
-  t.notOk(world.pools.forget(isApp), 'it is lent');
+  t.notOk(dismiss(), 'it is lent');
   world.server.closesAtOnce = false;
   world.pools.checkin(session);
-  t.notOk(world.pools.forget(isApp), 'it is idle');
-  world.pools.retireIdle('gone', () => true);
-  t.notOk(world.pools.forget(isApp), 'it is being closed');
+  t.notOk(
+    world.pools.dismiss((target) => target === 'other', 'gone') && world.server.closed.length > 0,
+    'another one is meant',
+  );
+  t.notOk(dismiss(), 'it is being closed');
+  t.same(world.server.closed, [{ session, reason: 'gone' }]);
   must(world.server.closes[0]).done();
   await settle();
-  const before = world.pool('app');
-  t.ok(
-    world.pools.forget(() => false),
-    'none is meant',
-  );
-  t.equal(world.pool('app'), before);
-  t.ok(world.pools.forget(isApp));
+  t.equal(world.server.dials.length, 0, 'min_pool_size keeps none for it');
+  const before = world.pools.pool('app', 'app');
+  t.ok(dismiss());
   t.not(world.pool('app'), before);
   t.equal(ask.session, session);
+});
+
+t.test('who comes back finds a pool as before', async (t) => {
+  const world = new World({ limit: 4 });
+  const [session] = await world.lend(1);
+  t.notOk(world.pools.dismiss((target) => target === 'app', 'gone'));
+  const pool = world.pool('app');
+  world.pools.checkin(must(session));
+  t.equal(world.ask('app').session, session);
+  t.equal(world.pool('app'), pool);
 });
 
 t.test('sessions of a target are closed when they are idle, or come back', async (t) => {
