@@ -31,8 +31,17 @@ export class Guests {
   readonly #services: () => RelayServices;
   readonly #byName = new Map<string, Guest>();
 
-  /** @param services - asked for once clients come */
-  constructor(config: Config, local: LocalUsers, upstream: Upstream, services: () => RelayServices) {
+  /**
+   * @param services - asked for once clients come
+   * @param now - in ms, monotonic
+   */
+  constructor(
+    config: Config,
+    local: LocalUsers,
+    upstream: Pick<Upstream, 'tryLogin'>,
+    services: () => RelayServices,
+    now: () => number = () => performance.now(),
+  ) {
     this.#config = config;
     this.#services = services;
     this.users = new PassThroughUsers({
@@ -45,6 +54,7 @@ export class Guests {
       expiryMs: config.passthroughExpiry,
       seal: (password) => new Secret(password),
       proven: (user, isNew) => this.#proven(user, isNew),
+      now,
     });
   }
 

@@ -1,3 +1,4 @@
+import mariadb from 'mariadb';
 import t from 'tap';
 import { eventually } from '../support/proxied.js';
 import { APP_PASSWORD, forEachServer } from '../support/servers.js';
@@ -49,6 +50,20 @@ await forEachServer(t, async (t, server) => {
     const wrong = { user: user.user, password: 'gue55ed' };
     const refusals = await Promise.all(Array.from({ length: 20 }, () => proxy.refusal(wrong)));
     for (const refusal of refusals) t.same(refusal, denied(user.user));
+  });
+
+  await t.test('a client that does not give its password away', async (t) => {
+    const { user, password } = await server.createUser();
+    const { port } = proxy.proxy;
+    const error = await mariadb
+      .createConnection({ host: '127.0.0.1', port, user, password, connectTimeout: 20_000 })
+      .catch((refusal: unknown) => refusal);
+    t.match(error, { errno: 45044, message: /allowPublicKeyRetrieval/ });
+    const told = (): boolean =>
+      proxy.proxy.lines.some(
+        (line) => line['user'] === user && /list the user in users/.test(line.msg) && line.level === 'warn',
+      );
+    await eventually('the log says what to do', told);
   });
 
   await t.test('COM_CHANGE_USER', async (t) => {
