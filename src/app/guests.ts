@@ -32,8 +32,17 @@ export class Guests {
   readonly #services: () => RelayServices;
   readonly #byName = new Map<string, Guest>();
 
-  /** @param services - asked for once clients come */
-  constructor(config: Config, local: LocalUsers, upstream: Upstream, services: () => RelayServices) {
+  /**
+   * @param services - asked for once clients come
+   * @param now - in ms, monotonic
+   */
+  constructor(
+    config: Config,
+    local: LocalUsers,
+    upstream: Pick<Upstream, 'tryLogin'>,
+    services: () => RelayServices,
+    now: () => number = () => performance.now(),
+  ) {
     this.#config = config;
     this.#services = services;
     this.users = new PassThroughUsers({
@@ -46,6 +55,7 @@ export class Guests {
       expiryMs: config.passthroughExpiry,
       seal: (password) => new Secret(password),
       proven: (user, isNew) => this.#proven(user, isNew),
+      now,
     });
   }
 
@@ -64,9 +74,8 @@ export class Guests {
       const { account } = guest.terms;
       if (!inUse.has(account) && !this.users.isKnown(guest.user)) gone.set(account, guest);
     }
-    if (gone.size === 0) return;
-    pools.retireIdle(CloseReason.UserGone, ({ account }) => account !== null && gone.has(account));
-    for (const [account, guest] of gone) if (pools.forget(isOf(account))) this.#forget(account, guest);
+    for (const [account, guest] of gone)
+      if (pools.dismiss(isOf(account), CloseReason.UserGone)) this.#forget(account, guest);
   }
 
   #forget(account: ServerAccount, { user }: Guest): void {

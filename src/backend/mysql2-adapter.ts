@@ -148,6 +148,8 @@ class LoginStream extends EventEmitter {
   #settled = false;
   /** The server asks for a method that there is not: it has been told so, and its own answer is awaited. */
   #parting: Error | null = null;
+  /** The method that the server has asked for. */
+  #method = '';
 
   constructor(channel: ServerChannel, { tls, user }: LoginOptions, callbacks: LoginCallbacks) {
     super();
@@ -195,14 +197,16 @@ class LoginStream extends EventEmitter {
   }
 
   /**
-   * Whoever hangs up in the midst of a handshake is an error to the server, and after some of them (max_connect_errors) it lets
-   * nobody in from this host. No answer at all ends with its ERR instead.
+   * Whoever hangs up in the midst of a handshake, or sends what can be no answer, is an error to the server, and after some of
+   * them (max_connect_errors) it lets nobody in from this host. A wrong answer ends with its ERR instead.
    */
   #part(cause: Error): void {
     if (this.#settled) return;
     this.#parting = cause;
-    this.#channel.write(Buffer.of(0, 0, 0, this.#sequenceId));
-    this.#sequenceId = (this.#sequenceId + 1) & 0xff;
+    const answer = Buffer.alloc(HEADER_SIZE + (this.#method === ED25519 ? ED25519_LENGTH : 1));
+    answer.writeUIntLE(answer.length - HEADER_SIZE, 0, 3);
+    answer[3] = this.#sequenceId;
+    this.#channel.write(answer);
   }
 
   #send(bytes: Buffer): void {
@@ -288,6 +292,7 @@ class LoginStream extends EventEmitter {
       if (packet[3] !== this.#sequenceId) throw new MalformedPacketError('packets out of order');
       this.#sequenceId = nextSequence(packet);
       if (this.#greeting === null) this.#onGreeting(takeGreeting(packet));
+      if (packet[HEADER_SIZE] === AUTH_SWITCH) this.#method = switchedMethod(packet);
       packet[3] = (packet[3] as number) - this.#shift;
     } catch (error) {
       if (error instanceof TlsNotOfferedError) this.#fail({ tls: error });
@@ -308,6 +313,16 @@ class LoginStream extends EventEmitter {
     this.#phase = TlsPhase.Asked;
     this.onSecure();
   }
+}
+
+const AUTH_SWITCH = 0xfe;
+const ED25519 = 'client_ed25519';
+/** Bytes of a signature: any other number is an error of the handshake. */
+const ED25519_LENGTH = 64;
+
+function switchedMethod(packet: Buffer): string {
+  const end = packet.indexOf(0, HEADER_SIZE + 1);
+  return packet.toString('latin1', HEADER_SIZE + 1, end < 0 ? packet.length : end);
 }
 
 function hasNoMethod(cause: Error): boolean {

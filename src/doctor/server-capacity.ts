@@ -75,9 +75,9 @@ export async function checkAccountLimit(site: ServerSite, session: ServerSession
 }
 
 /** Where it is the only account, the pool is no larger than its limit permits. */
-function autoLimitFinding({ accounts }: ServerSite, about: string, limit: number): Finding {
+function autoLimitFinding({ accounts, config }: ServerSite, about: string, limit: number): Finding {
   const text = `max_user_connections is ${limit} for this account`;
-  if (accounts.length === 1 && limit > OWN_CONNECTIONS)
+  if (accounts.length === 1 && config.auth === 'users' && limit > OWN_CONNECTIONS)
     return ok(about, `${text}, which pool_size auto heeds`);
   const advice = `Set pool_size to a number, or the limit to more than ${OWN_CONNECTIONS}`;
   return warn(about, `${text}, which pool_size auto does not heed`, advice);

@@ -27,6 +27,8 @@ export class SessionPool<S extends object> {
   /** @internal Pauses after dials that failed for reasons of this key alone. */
   readonly backoff: DialBackoff;
   readonly #distance: Distance;
+  /** @internal Nobody is left who might use it: it keeps no session. */
+  dismissed = false;
   /** @internal */
   readonly store = new SessionStore<S>();
   /** @internal */

@@ -101,6 +101,7 @@ export class SessionPools<S extends object, K> {
       this.#pools.set(key, pool);
       this.#targets.set(pool, target);
     }
+    pool.dismissed = false;
     return pool;
   }
 
@@ -116,20 +117,33 @@ export class SessionPools<S extends object, K> {
     for (const slot of this.#slots.values()) {
       if (!pools.has(slot.pool)) continue;
       if (slot.state === SessionState.idle) this.#retire(slot, reason);
-      else slot.outlived = true;
+      else slot.doomed = reason;
     }
     this.#supply.pump();
     this.#deliveries.run();
   }
 
   /**
-   * Forgets the pools of these targets that have no session, none under way and nobody who waits; to be called when no client
-   * has such a target any more.
-   * @returns whether that is all of them
+   * Closes the idle sessions of these targets' pools, and forgets those that have no session, none under way and nobody who
+   * waits; to be called when no client has such a target any more, and again until it is done.
+   * @returns whether all of them are forgotten
    */
-  forget(which: (target: K) => boolean): boolean {
+  dismiss(which: (target: K) => boolean, reason: string): boolean {
+    const pools = this.#poolsOf(which);
+    for (const pool of pools) {
+      pool.dismissed = true;
+      this.#supply.forget(pool);
+      for (const slot of [...pool.store.idle])
+        if (slot.state === SessionState.idle) this.#retire(slot, reason);
+    }
+    this.#supply.pump();
+    this.#deliveries.run();
+    return this.#forgetEmpty(pools);
+  }
+
+  #forgetEmpty(pools: readonly SessionPool<S>[]): boolean {
     let isAll = true;
-    for (const pool of this.#poolsOf(which)) {
+    for (const pool of pools) {
       const isEmpty = pool.store.size === 0 && pool.waiting === 0 && this.#dialler.current?.pool !== pool;
       const isClosing = [...this.#slots.values()].some((slot) => slot.pool === pool);
       if (!isEmpty || isClosing) {
@@ -137,7 +151,6 @@ export class SessionPools<S extends object, K> {
         continue;
       }
       this.#pools.delete(pool.key);
-      this.#supply.forget(pool);
     }
     return isAll;
   }
@@ -355,6 +368,8 @@ export class SessionPools<S extends object, K> {
       this.#retire(slot, RetireReason.closing);
     } else if (this.#supply.hasSurplus) {
       this.#retire(slot, RetireReason.overBudget);
+    } else if (slot.doomed !== '') {
+      this.#retire(slot, slot.doomed);
     } else if (slot.outlived && this.#supply.isReplaceable(slot, this.#clock.now())) {
       this.#retire(slot, RetireReason.lifetime);
     } else if (first === null) {
@@ -453,7 +468,7 @@ export class SessionPools<S extends object, K> {
 
   #gone(slot: SessionSlot<S>): void {
     this.#slots.delete(slot.session);
-    this.#supply.closed(slot.pool);
+    if (!slot.pool.dismissed) this.#supply.closed(slot.pool);
     this.#budget.leave(slot);
     this.#finishClosing();
     this.#supply.pump();

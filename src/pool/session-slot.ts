@@ -33,6 +33,8 @@ export class SessionSlot<S extends object> {
   expiresAt = Number.POSITIVE_INFINITY;
   /** It has: it is closed as soon as nobody needs it. */
   outlived = false;
+  /** Why it serves no further client once it comes back; empty where it may. */
+  doomed = '';
   /** Why it is being closed. */
   reason = '';
   /** The request this active session is promised to, until that request's callback is called. */

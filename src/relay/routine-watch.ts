@@ -247,6 +247,8 @@ export class RoutineWatch {
 
   #await(watched: Watched): void {
     watched.changedAt = ++this.#moment;
+    // Guests come at any time, and many at once: nobody waits for what they may see. Their own statements are in doubt until then.
+    if (watched.account.isGuest) watched.givenUpAt = this.#moment;
     this.#settle();
     this.#read(watched);
   }

@@ -15,8 +15,9 @@ async function killSessions(server: TestServer, user: string): Promise<void> {
 }
 
 await forEachServer(t, async (t, server) => {
+  const proxy = await passThrough(t, server, ['--passthrough-expiry', '1h']);
+
   await t.test('a password that was changed', async (t) => {
-    const proxy = await passThrough(t, server, ['--passthrough-expiry', '1h']);
     const before = await server.createUser({ password: 'first' });
     const { user } = before;
     const client = await proxy.as(before);
@@ -38,7 +39,6 @@ await forEachServer(t, async (t, server) => {
   });
 
   await t.test('an account that was locked, and one that was dropped', async (t) => {
-    const proxy = await passThrough(t, server);
     const locked = await server.createUser();
     const dropped = await server.createUser();
     const clients = await Promise.all([proxy.as(locked), proxy.as(dropped)]);

@@ -1,3 +1,4 @@
+import mariadb from 'mariadb';
 import t from 'tap';
 import { eventually } from '../support/proxied.js';
 import { APP_PASSWORD, forEachServer } from '../support/servers.js';
@@ -17,6 +18,8 @@ await forEachServer(t, async (t, server) => {
     }
     const app = await proxy.connect();
     t.equal(await app.value(who), 'app', 'the user of the configuration');
+    const metrics = await (await fetch(`${proxy.proxy.http}/metrics`)).text();
+    for (const { user } of users) t.notMatch(metrics, user, 'no series for each user');
   });
 
   await t.test('no password', async (t) => {
@@ -37,6 +40,30 @@ await forEachServer(t, async (t, server) => {
     t.same(await proxy.refusal({ user: 'app', password: `${APP_PASSWORD}x` }), denied('app'));
     const secrets = proxy.proxy.logs.filter((line) => /gue55ed|pässwörd/.test(line));
     t.same(secrets, [], 'no password in the log');
+  });
+
+  await t.test('many at once', async (t) => {
+    const user = await server.createUser();
+    const clients = await Promise.all(Array.from({ length: 20 }, () => proxy.as(user)));
+    for (const client of clients) t.equal(await client.value(who), user.user);
+    await Promise.all(clients.map((client) => client.end()));
+    const wrong = { user: user.user, password: 'gue55ed' };
+    const refusals = await Promise.all(Array.from({ length: 20 }, () => proxy.refusal(wrong)));
+    for (const refusal of refusals) t.same(refusal, denied(user.user));
+  });
+
+  await t.test('a client that does not give its password away', async (t) => {
+    const { user, password } = await server.createUser();
+    const { port } = proxy.proxy;
+    const error = await mariadb
+      .createConnection({ host: '127.0.0.1', port, user, password, connectTimeout: 20_000 })
+      .catch((refusal: unknown) => refusal);
+    t.match(error, { errno: 45044, message: /allowPublicKeyRetrieval/ });
+    const told = (): boolean =>
+      proxy.proxy.lines.some(
+        (line) => line['user'] === user && /list the user in users/.test(line.msg) && line.level === 'warn',
+      );
+    await eventually('the log says what to do', told);
   });
 
   await t.test('COM_CHANGE_USER', async (t) => {
