@@ -54,6 +54,8 @@ class StopSignals {
       this.onSecond();
       process.exit(EXIT.fault);
     };
+    // The runtime would open its debugger, to whoever is on this machine: everything in memory could be read there.
+    process.on('SIGUSR1', () => logger.warn({ signal: 'SIGUSR1' }, 'a signal that means nothing here'));
     process.on('SIGINT', onSignal);
     process.on('SIGTERM', onSignal);
   }
@@ -170,6 +172,7 @@ function printer(command: CommandName): (() => string) | null {
     case 'sandbox':
     case 'check':
     case 'doctor':
+    case 'hash':
       return null;
   }
 }
@@ -182,6 +185,19 @@ async function diagnose(settings: Settings): Promise<number> {
   return findings.some(({ level }) => level === Level.Fail) ? EXIT.fault : EXIT.clean;
 }
 
+async function printHash({ hashKind, problems }: Invocation): Promise<number> {
+  if (problems.length > 0) throw new ConfigError(problems);
+  const { readPassword } = await import('./app/read-password.js');
+  const { makeHash } = await import('./app/make-hash.js');
+  const password = await readPassword(process.stdin, (text) => void process.stderr.write(text));
+  if ('failure' in password) {
+    complain(`mybouncer: ${password.failure}`);
+    return EXIT.usage;
+  }
+  print(`${makeHash(hashKind, password)}\n`);
+  return EXIT.clean;
+}
+
 async function dispatch(invocation: Invocation, env: Env): Promise<number> {
   const { command, problems } = invocation;
   const text = printer(command);
@@ -190,6 +206,7 @@ async function dispatch(invocation: Invocation, env: Env): Promise<number> {
     print(text());
     return EXIT.clean;
   }
+  if (command === 'hash') return printHash(invocation);
   const settings = load(invocation, env);
   if (command === 'doctor') return diagnose(settings);
   if (command !== 'check') return serve(settings);

@@ -88,7 +88,7 @@ t.test('help and version', async (t) => {
     t.ok(own.includes(envNames(key).join(' or ')), `${key}: its variables`);
     if (defaultText !== null) t.ok(own.includes(`default: ${defaultText},`), `${key}: its default`);
   }
-  t.match(text, /sandbox .* check .* doctor /);
+  t.match(text, /sandbox .* check .* doctor .* hash /);
   t.same(await run(['-h']), help);
   t.equal((await run(['help'])).stdout, help.stdout);
   for (const args of [
@@ -266,6 +266,45 @@ function connectTo(port: string | undefined): Promise<Connection> {
 }
 
 const ANYWHERE = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+
+t.test('hash: a password from the input becomes what users take', async (t) => {
+  const hashed = async (input: string, ...args: string[]): Promise<Result> => {
+    const running = new Running(['hash', ...args]);
+    running.child.stdin.end(input);
+    const code = await running.exit;
+    return { code, stdout: running.stdout, stderr: running.stderr };
+  };
+  t.match(await hashed('mypass\n', 'native'), {
+    code: 0,
+    stdout: '*6C8989366EAF75BB670AD8EA7A7FC1176A95CEF4\n',
+    stderr: '',
+  });
+  t.match(await hashed('mypass'), { code: 0, stdout: /^sha256:[0-9a-f]{64}\n$/ });
+  t.equal((await hashed('mypass\r\n', 'sha256')).stdout, (await hashed('mypass')).stdout);
+  const stored = await hashed('mypass', 'caching-sha2');
+  t.match(stored, { code: 0, stdout: /^\$A\$005\$[./0-9A-Za-z]{63}\n$/ });
+  const yaml = ['native', 'sha256', 'caching_sha2'].map(async (kind) => {
+    const { stdout } = await hashed('mypass', kind);
+    return `  - {name: ${kind}, hash: "${stdout.trim()}", server_user: a, server_password: b}`;
+  });
+  const cwd = t.testdir({ 'users.yaml': ['users:', ...(await Promise.all(yaml))].join('\n') });
+  t.match(await run(['check', '--config', 'users.yaml'], {}, cwd), { code: 0 });
+  for (const [input, args, complaint] of [
+    ['', [], /^mybouncer: there is no password on the standard input$/m],
+    ['two\nhunter2\n', [], /^mybouncer: the password has more than one line/m],
+    ['x'.repeat(300), [], /^mybouncer: the password has more than 256 bytes/m],
+    [
+      'x',
+      ['hunter2'],
+      /^argument: the command hash takes one of sha256, native, caching_sha2; the password is read/m,
+    ],
+    ['x', ['native', 'hunter2'], /^argument: the command hash takes one/m],
+  ] as const) {
+    const result = await hashed(input, ...args);
+    t.match(result, { code: 2, stdout: '', stderr: complaint });
+    t.notMatch(result.stderr, /hunter2|xxx/);
+  }
+});
 
 t.test('a sandbox is started, announced and taken down', { timeout: 120_000 }, async (t) => {
   // DATABASE_URL is left aside where a sandbox is asked for, and without it a sandbox is the default.

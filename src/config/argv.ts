@@ -18,6 +18,7 @@ const COMMANDS = {
   sandbox: 'start a throwaway database server, with the proxy in front of it',
   check: 'check the configuration, print ok or every mistake, and exit',
   doctor: 'look whether it will work here: the server, its accounts, this machine; and exit',
+  hash: 'read a password from standard input and print a hash of it for users: sha256 (default), native or caching_sha2',
 } as const;
 const PRINTERS = {
   schema: 'print the JSON schema of the configuration file',
@@ -27,12 +28,18 @@ const PRINTERS = {
 
 export type CommandName = 'serve' | keyof typeof COMMANDS | keyof typeof PRINTERS;
 
+/** What the command hash prints: see `hash` in `users`. */
+const HASH_KINDS = ['sha256', 'native', 'caching_sha2'] as const;
+export type HashKind = (typeof HASH_KINDS)[number];
+
 export interface Invocation {
   readonly kind: 'run';
   readonly command: CommandName;
   readonly configFile: string | null;
   readonly flags: ReadonlyMap<KeyName, FlagValue>;
   readonly problems: readonly Problem[];
+  /** Of the command hash. */
+  readonly hashKind: HashKind;
 }
 
 /** `--help` or `--version`: nothing but a text to print. */
@@ -167,6 +174,19 @@ function buildProgram(
   return program;
 }
 
+/** The word is never shown: it is most likely the password. */
+function readHashKind(words: readonly string[], problems: Problem[]): HashKind {
+  const [word = 'sha256', ...more] = words;
+  const kind = HASH_KINDS.find((one) => one === word.replaceAll('-', '_'));
+  if (kind !== undefined && more.length === 0) return kind;
+  problems.push({
+    source: 'argument',
+    key: null,
+    message: `the command hash takes one of ${HASH_KINDS.join(', ')}; the password is read from standard input, since every user of the machine can see arguments`,
+  });
+  return 'sha256';
+}
+
 /** What the words that are no flags mean: for most commands at most one, the upstream. */
 function readArguments(command: CommandName, words: readonly string[], problems: Problem[]): string | null {
   const [word, ...more] = words;
@@ -218,7 +238,8 @@ export function parseArgv(argv: readonly string[], version: string): Invocation 
   }
   const { command, words } = chosen;
   const flags = readFlags(program);
-  const upstream = readArguments(command, words, problems);
+  const hashKind = readHashKind(command === 'hash' ? words : [], problems);
+  const upstream = command === 'hash' ? null : readArguments(command, words, problems);
   if (flags.has('upstream') && (upstream !== null || command === 'sandbox')) {
     const other = command === 'sandbox' ? 'the command sandbox' : 'the URL given as an argument';
     problems.push({
@@ -229,5 +250,5 @@ export function parseArgv(argv: readonly string[], version: string): Invocation 
   }
   if (upstream !== null) flags.set('upstream', { source: 'argument', values: [upstream] });
   const configFile = program.opts<{ config?: readonly string[] }>().config?.at(-1) ?? null;
-  return { kind: 'run', command, configFile, flags, problems };
+  return { kind: 'run', command, configFile, flags, problems, hashKind };
 }

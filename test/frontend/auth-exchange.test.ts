@@ -1,4 +1,4 @@
-import { constants, publicEncrypt } from 'node:crypto';
+import { constants, createHash, publicEncrypt } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
 import {
@@ -11,6 +11,7 @@ import { PasswordHasher } from '../../src/frontend/password-hasher.js';
 import { RsaKeys } from '../../src/frontend/rsa-keys.js';
 import { LocalUsers } from '../../src/frontend/users.js';
 import { AuthPlugin } from '../../src/protocol/auth-packets.js';
+import { nativeDigest, sha2Digest } from '../../src/protocol/auth-scramble.js';
 import { maskedPassword, nativeResponse, sha2Response } from '../protocol/support/client-side.js';
 import { HASHED_PASSWORD, USERS } from './support/harness.js';
 
@@ -248,6 +249,100 @@ t.test('full authentication by RSA', async (t) => {
     t.match(await auth.receive(bytes, 6), { kind: 'denied', reason }, what);
   }
 });
+
+t.test('two passwords: either proves the user, by each method that can prove both', async (t) => {
+  const hasher = new PasswordHasher();
+  const proofs: string[] = [];
+  const proven = (sha1: Buffer): void => void proofs.push(sha1.toString('hex'));
+  const hashed = (password: string) => ({ nativeDigest: nativeDigest(password), proven });
+  const stored = USERS.find(({ name }) => name === 'hashed')?.secret;
+  if (stored === undefined) throw new Error('no user with a hash');
+  const users = new LocalUsers(
+    [
+      { name: 'clear', secret: { password: 'new' }, former: { password: 'old' } },
+      { name: 'native', secret: hashed('new'), former: hashed('old') },
+      { name: 'half', secret: { password: 'new' }, former: hashed('old') },
+      { name: 'sha2', secret: { sha2Digest: sha2Digest('new') }, former: { sha2Digest: sha2Digest('old') } },
+      { name: 'stored', secret: stored, former: { sha2Digest: sha2Digest('old') } },
+      { name: 'stored-old', secret: { password: 'new' }, former: stored },
+    ],
+    hasher,
+  );
+  for (const name of ['clear', 'native', 'half', 'sha2']) {
+    for (const [password, kind] of [
+      ['new', 'accepted'],
+      ['old', 'accepted'],
+      ['other', 'denied'],
+    ] as const) {
+      for (const [plugin, response] of [
+        [AuthPlugin.Native, native(password)],
+        [AuthPlugin.CachingSha2, sha2(password)],
+      ] as const) {
+        const auth = exchange({ users });
+        const step = auth.begin(request(name, plugin, response), 2);
+        const unfit =
+          (name === 'sha2' && plugin === AuthPlugin.Native) ||
+          (['native', 'half'].includes(name) && plugin === AuthPlugin.CachingSha2);
+        t.equal(step.kind, unfit ? 'send' : kind, `${name}: ${password} by ${plugin}`);
+        if (!unfit) continue;
+        const other = plugin === AuthPlugin.Native ? sha2(password) : native(password);
+        t.equal((await auth.receive(other, 4)).kind, kind, `${name}: ${password} after a switch`);
+      }
+    }
+  }
+  const sha1 = (password: string): string => createHash('sha1').update(password).digest('hex');
+  t.same(new Set(proofs), new Set([sha1('new'), sha1('old')]), 'of a hash, what is proven is told');
+  for (const [name, fast] of [
+    ['stored', 'old'],
+    ['stored-old', 'new'],
+  ] as const) {
+    t.match(exchange({ users }).begin(request(name, AuthPlugin.CachingSha2, sha2(fast)), 2), {
+      kind: 'accepted',
+    });
+    t.match(await fullAuthentication(exchange({ users, secure: true }), name, 'wrong'), { kind: 'denied' });
+    t.match(await fullAuthentication(exchange({ users, secure: true }), name, HASHED_PASSWORD), {
+      kind: 'accepted',
+    });
+    t.match(exchange({ users }).begin(request(name, AuthPlugin.CachingSha2, sha2(HASHED_PASSWORD)), 2), {
+      kind: 'accepted',
+    });
+  }
+});
+
+t.test(
+  'an unknown user, or one from elsewhere, meets what a known one meets, whatever its secrets are',
+  async (t) => {
+    const nowhere = { admits: () => false };
+    const kinds = [
+      { secret: { password: 'x' }, former: { password: 'y' } },
+      { secret: { nativeDigest: nativeDigest('x') }, former: { password: 'y' } },
+      { secret: { sha2Digest: sha2Digest('x') }, former: { sha2Digest: sha2Digest('y') } },
+      { secret: { nativeDigest: nativeDigest('x') } },
+    ];
+    for (const kind of kinds) {
+      const known = new LocalUsers([{ name: 'known', ...kind }], new PasswordHasher());
+      const barred = new LocalUsers([{ name: 'known', ...kind, ...nowhere }], new PasswordHasher());
+      for (const plugin of [AuthPlugin.Native, AuthPlugin.CachingSha2, 'dialog']) {
+        const steps = (
+          [
+            [known, 'known', 'wrong'],
+            [known, 'stranger', 'wrong'],
+            [barred, 'known', 'x'],
+          ] as const
+        ).map(([users, name, password]) => {
+          const response = plugin === AuthPlugin.CachingSha2 ? sha2(password) : native(password);
+          const step = exchange({ users }).begin(request(name, plugin, response), 2);
+          return step.kind === 'send' ? step.packet.toString('hex') : deniedText(step).replace(name, 'NAME');
+        });
+        t.equal(new Set(steps).size, 1, `${plugin}: ${steps[0]}`);
+      }
+    }
+    const { reason } = exchange({
+      users: new LocalUsers([{ name: 'known', secret: { password: 'x' }, ...nowhere }], new PasswordHasher()),
+    }).begin(request('known', AuthPlugin.CachingSha2, sha2('x')), 2) as { reason?: DenialReason };
+    t.equal(reason, 'elsewhere', 'only the log is told');
+  },
+);
 
 t.test('an unknown user meets what a known one meets', async (t) => {
   const one = (secret: (typeof USERS)[number]['secret']): LocalUsers =>
