@@ -155,10 +155,16 @@ export async function connectServer(options: ServerConnectOptions): Promise<Conn
   try {
     return await connectOnce(options);
   } catch (error) {
+    const { tls, user } = options;
     const mayNeedTls = error instanceof ServerConnectError && error.tlsLeftOut && NEEDS_TLS.has(error.errno);
-    if (!mayNeedTls || options.tls?.refusedInClear(options.user) !== true) throw error;
+    if (!mayNeedTls || tls?.refusedInClear(user) !== true) throw error;
     const connectTimeoutMs = Math.max(1, options.connectTimeoutMs - (performance.now() - began));
-    return connectOnce({ ...options, connectTimeoutMs });
+    try {
+      return await connectOnce({ ...options, connectTimeoutMs });
+    } catch (again) {
+      tls.refusedAllTheSame(user);
+      throw again;
+    }
   }
 }
 

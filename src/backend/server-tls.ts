@@ -53,6 +53,12 @@ export class TlsNotOfferedError extends BouncerError {
   readonly code = 'TLS_NOT_OFFERED';
 }
 
+/** How soon a user who was refused both ways is tried both ways again; as long as the longest pause between refused logins. */
+const TRY_AGAIN_MS = 15_000;
+
+/** Names remembered for that. */
+const MAX_TRIED = 1_000;
+
 /** Where systems have their CAs in one file: Debian, Fedora, openSUSE, Alpine and the BSDs. */
 const SYSTEM_CA_FILES = [
   '/etc/ssl/certs/ca-certificates.crt',
@@ -76,6 +82,8 @@ export class ServerTls {
   readonly #withinMachine: boolean;
   /** Mode `prefer` within the machine: users whom the server has refused without TLS. */
   readonly #demanding = new Set<string>();
+  /** When a user was last tried with TLS after a refusal without. */
+  readonly #triedAt = new Map<string, number>();
   #encrypted: boolean | null = null;
   #troubleTold: string | null = null;
   /** Handshakes since the start, by what they cost. */
@@ -120,12 +128,22 @@ export class ServerTls {
 
   /**
    * A server that offers TLS has refused a user who came without. It may be for that (REQUIRE SSL, require_secure_transport):
-   * servers don't always say. True: the next login of this user is another one. Never twice for the same user.
+   * servers don't always say. True: the next login of this user is another one, and {@link refusedAllTheSame} is to be told
+   * if it fails. Not often for the same user: servers count failures.
    */
   refusedInClear(user: string): boolean {
     if (this.settings.serverTlsMode !== ServerTlsMode.Prefer || this.#demanding.has(user)) return false;
+    const now = performance.now();
+    if (now - (this.#triedAt.get(user) ?? Number.NEGATIVE_INFINITY) < TRY_AGAIN_MS) return false;
+    if (this.#triedAt.size >= MAX_TRIED) this.#triedAt.clear();
+    this.#triedAt.set(user, now);
     this.#demanding.add(user);
     return true;
+  }
+
+  /** It was something else, and no reason to encrypt what this user does from now on. */
+  refusedAllTheSame(user: string): void {
+    this.#demanding.delete(user);
   }
 
   /** Begins the handshake on a socket whose peer waits for it. @throws TlsFilesError */
