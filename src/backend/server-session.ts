@@ -234,11 +234,23 @@ export class ServerSession {
       if (this.tracker.done) {
         this.#current = this.#queue.shift() ?? null;
         if (this.#current !== null) this.tracker.begin(this.#current.shape);
+        // Nothing was asked yet that these bytes could answer, whoever is lent the session in the next call.
+        else if (pos < end && !isOwnAccord(buf, pos, end)) {
+          this.#endOutOfTurn(exchange);
+          return;
+        }
         exchange.replyEnd();
       } else {
         exchange.chunkEnd();
       }
     }
+  }
+
+  /** The reply is good, and the session is not: what is begun on it now is not sent, and hears of the loss. */
+  #endOutOfTurn(exchange: Exchange): void {
+    this.channel.destroy();
+    exchange.replyEnd();
+    this.#lose('the server sent bytes behind the end of a reply', null);
   }
 
   #lose(what: string, cause: unknown): void {
@@ -270,6 +282,11 @@ export class ServerSession {
     this.#queue.length = 0;
     for (const exchange of exchanges) exchange.lost(error);
   }
+}
+
+/** An ERR with sequence id 0: the server says goodbye, to whatever comes next as well. */
+function isOwnAccord(buf: Buffer, start: number, end: number): boolean {
+  return end - start > 7 && buf[start + 3] === 0 && buf[start + 4] === 0xff;
 }
 
 /**

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import t, { type Test } from 'tap';
+import { connectServer } from '../../src/backend/connect.js';
+import { PING, runInternal } from '../../src/backend/internal-commands.js';
+import { ServerSession, type SessionLostError } from '../../src/backend/server-session.js';
 import { ServerAccount, Upstream } from '../../src/backend/upstream.js';
 import { ProfileRegistry } from '../../src/session/profile.js';
 import { lenencString, okPayload, packet, plainOk, STATUS, u16, u32 } from '../support/packets.js';
@@ -38,8 +41,8 @@ function result(rows: readonly Buffer[]): Buffer {
 
 type Script = readonly (Buffer | ((write: (bytes: Buffer) => boolean) => void))[];
 
-/** What comes of opening a session on a server that says these things, one after each packet that it gets. */
-async function opening(t: Test, script: Script, connectTimeoutMs = 10_000): Promise<Error> {
+/** A server that says these things, one after each packet that it gets. */
+async function listen(t: Test, script: Script): Promise<{ host: string; port: number }> {
   const server = createServer((socket) => {
     const left = script.values();
     const advance = (): void => {
@@ -56,7 +59,12 @@ async function opening(t: Test, script: Script, connectTimeoutMs = 10_000): Prom
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   t.teardown(() => server.close());
-  const address = { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+  return { host: '127.0.0.1', port: (server.address() as AddressInfo).port };
+}
+
+/** What comes of opening a session on it. */
+async function opening(t: Test, script: Script, connectTimeoutMs = 10_000): Promise<Error> {
+  const address = await listen(t, script);
   const options = { address, connectTimeoutMs, maxPreparedStatements: 10, attributes: {}, tls: null };
   const upstream = new Upstream(options, new ProfileRegistry());
   const session = upstream.open(new ServerAccount('app', () => 'secret'), null, 0);
@@ -134,6 +142,27 @@ t.test('results without end', async (t) => {
     endless(Buffer.concat(Array.from({ length: 1000 }, () => ok))),
   ]);
   t.match(error, { code: 'SERVER_SESSION_LOST', message: /reply to an internal command is too long/ });
+});
+
+t.test('an answer before its question', async (t) => {
+  const two = Buffer.concat([LOGGED_IN, LOGGED_IN].map((ok) => Buffer.from(ok).fill(1, 3, 4)));
+  const address = await listen(t, [greeting(), LOGGED_IN, two, two]);
+  const { channel, info, connectionId } = await connectServer({
+    ...{ address, user: 'app', password: 'secret', schema: null, capabilities: 0, collation: 45 },
+    ...{ connectTimeoutMs: 10_000, attributes: {} },
+  });
+  const blank = new ProfileRegistry().initial({ variables: new Map() }, null, false);
+  const session = new ServerSession(channel, info, connectionId, blank, 10);
+  const second = await new Promise<SessionLostError | null>((resolve, reject) => {
+    runInternal(session, [PING], (replies, lost) => {
+      if (lost !== null) reject(lost);
+      t.not(replies[0]?.ok, null, 'the first command has its reply');
+      // As when the session is lent to the next client in the same turn.
+      runInternal(session, [PING], (_, lost) => resolve(lost));
+    });
+  });
+  t.match(second, { message: 'the server sent bytes behind the end of a reply' }, 'the second one has not');
+  t.equal(session.closed, true);
 });
 
 t.test('silence after the login', async (t) => {

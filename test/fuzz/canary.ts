@@ -43,7 +43,7 @@ export class Canaries {
       try {
         const { host, port, user, password, schema } = this.#world;
         client = await RawClient.login({ host, port, user, password, schema, capabilities });
-        await this.#work(client);
+        await this.#work(client, () => timer.refresh());
       } catch (error) {
         if (error instanceof WrongAnswer) this.violations.push(error.message);
         this.errors++;
@@ -55,7 +55,7 @@ export class Canaries {
     }
   }
 
-  async #work(client: RawClient): Promise<void> {
+  async #work(client: RawClient, answered: () => void): Promise<void> {
     const statement = await client.prepare("SELECT /* CANARY-00000000 */ CONCAT(?, '')");
     for (let left = COMMANDS_OF_ONE; left > 0 && !this.#over; left--) {
       const tag = tagOf('CANARY', this.#serial++);
@@ -66,6 +66,7 @@ export class Canaries {
       await this.#expect(client, tag, client.query(`SELECT /* ${tag} */ @canary`));
       client.send(commandPayload(Command.Query, `SELECT '${tag}' AS a; SELECT '${tag}' AS b`));
       this.#own(tag, await client.reply('results'));
+      answered();
     }
   }
 
