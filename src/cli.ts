@@ -77,15 +77,20 @@ async function findServer(
   return { config: completeConfigWithUrl(settings, sandbox.url), sandbox };
 }
 
+/** Newer clients insist on TLS unless told otherwise. */
+function clientCommand({ flavor }: Sandbox, hasTls: boolean): string {
+  if (flavor === 'mariadb') return hasTls ? 'mariadb' : 'mariadb --skip-ssl';
+  return hasTls ? 'mysql' : 'mysql --ssl-mode=DISABLED';
+}
+
 /** What a person at a terminal wants to know of a sandbox, between the log lines. */
-function sandboxNotice(sandbox: Sandbox, { upstream }: Config, listening: string): string {
+function sandboxNotice(sandbox: Sandbox, { upstream, tlsMode }: Config, listening: string): string {
   const bound = parseListenAddress(listening);
   const everywhere = bound.kind === 'tcp' && ['0.0.0.0', '::'].includes(bound.host);
   const address = everywhere ? { ...bound, host: '127.0.0.1' } : bound;
   const where =
     address.kind === 'tcp' ? `--host=${address.host} --port=${address.port}` : `--socket='${address.path}'`;
-  // The listener has no TLS, which newer clients insist on unless told otherwise.
-  const client = sandbox.flavor === 'mariadb' ? 'mariadb --skip-ssl' : 'mysql --ssl-mode=DISABLED';
+  const client = clientCommand(sandbox, tlsMode !== 'disable');
   const login = `--user=${upstream.user} --password=${upstream.password.reveal()} ${upstream.schema ?? ''}`;
   return [
     '',

@@ -1,6 +1,7 @@
 import { formatAddress } from '../config/address.js';
 import { type Config, completeConfig, type Settings } from '../config/load.js';
 import { checkAddresses } from './addresses.js';
+import { checkClientTls } from './client-tls.js';
 import { count, type Finding, ok } from './finding.js';
 import { checkForkGuard } from './fork-guard.js';
 import { checkOpenFiles } from './open-files.js';
@@ -19,6 +20,7 @@ export async function examine(settings: Settings): Promise<readonly Finding[]> {
     ...(site === null ? [] : await checkServer(site)),
     checkForkGuard(settings),
     checkOpenFiles(settings),
+    checkClientTls(settings),
     ...(await checkAddresses(settings)),
   ];
 }

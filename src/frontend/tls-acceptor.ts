@@ -104,6 +104,8 @@ export class TlsAcceptor {
    * @param done called once, unless the socket is destroyed before that and it does not matter any more
    */
   accept(socket: Socket, done: Waiting['done']): void {
+    // Its 'close' is on the way.
+    if (socket.destroyed) return;
     this.#waiting.set(socket, { fingerprint: this.#fingerprint, done });
     this.#server.emit('connection', socket);
   }

@@ -573,6 +573,16 @@ func checkErrors(a, b *sql.Conn) {
 func checkConnections(a, b *sql.Conn) {
 	check("ping", func() { must(a.PingContext(ctx)) })
 
+	// Not every server offers TLS; the proxy does.
+	if os.Getenv("MYBOUNCER_TEST_DIRECT") != "1" {
+		check("tls", func() {
+			secure := connect(func(config *mysql.Config) { config.TLSConfig = "skip-verify" })
+			same("short", value(secure, "SELECT 'over TLS'"), "over TLS")
+			same("long", value(secure, "SELECT LENGTH(REPEAT('x', 3000000))"), "3000000")
+			must(secure.Close())
+		})
+	}
+
 	check("cancel", func() {
 		// The driver gives up by closing the socket in the middle of the statement.
 		mine := connect(plain)

@@ -579,6 +579,18 @@ class JavaClient {
   void checkConnections() {
     check("ping", () -> same(a.isValid(5), true));
 
+    // Not every server offers TLS; the proxy does.
+    if (!"1".equals(System.getenv("MYBOUNCER_TEST_DIRECT"))) {
+      check("tls", () -> {
+        try (Connection secure = connect("&useSsl=true&trustServerCertificate=true");
+            Statement statement = secure.createStatement()) {
+          ResultSet set = statement.executeQuery("SELECT REPEAT('x', 3000000)");
+          set.next();
+          same(set.getString(1).length(), 3000000);
+        }
+      });
+    }
+
     check("cancel", () -> {
       try (Statement statement = b.createStatement()) {
         // The driver connects once more and says KILL QUERY with the id of this connection.

@@ -4,11 +4,13 @@ import { createServer, type ListenOptions } from 'node:net';
 import { join } from 'node:path';
 import t, { type Test } from 'tap';
 import { checkAddresses } from '../../src/doctor/addresses.js';
+import { checkClientTls } from '../../src/doctor/client-tls.js';
 import type { Finding } from '../../src/doctor/finding.js';
 import { checkForkGuard } from '../../src/doctor/fork-guard.js';
 import { checkOpenFiles } from '../../src/doctor/open-files.js';
 import { versionFinding } from '../../src/doctor/server-login.js';
 import { describeForkGuard } from '../../src/fork-guard/capabilities.js';
+import { TestAuthority } from '../support/certificates.js';
 import { settings } from './support/examined.js';
 
 t.test('the fork guard', async (t) => {
@@ -39,6 +41,30 @@ t.test('the fork guard', async (t) => {
   const { unable, limits } = describeForkGuard();
   const here = unable === null && limits.length === 0 ? 'ok' : 'warn';
   t.equal(checkForkGuard(settings({})).level, here, 'as it is here');
+});
+
+t.test('TLS with clients', async (t) => {
+  const authority = await TestAuthority.make(t);
+  const { certPath, keyPath } = await authority.issue('proxy', 30);
+  const here = [{ kind: 'tcp', host: '127.0.0.1', port: 6033 } as const];
+  const everywhere = [{ kind: 'tcp', host: '0.0.0.0', port: 6033 } as const];
+  const defaults = settings({});
+  const check = (keys: Partial<typeof defaults>, inDays = 0) =>
+    checkClientTls({ ...defaults, ...keys }, new Date(Date.now() + inDays * 86_400_000));
+  t.match(check({ listen: here }), {
+    level: 'ok',
+    text: /^tls_mode allow, TLSv1.2 or newer, .*made at start/,
+  });
+  t.match(check({ listen: everywhere }), { level: 'warn', advice: 'Set tls_cert and tls_key' });
+  t.match(check({ listen: here, tlsMode: 'disable' }), { level: 'ok', text: /^it is off/ });
+  t.match(check({ listen: everywhere, tlsMode: 'disable' }), {
+    level: 'warn',
+    advice: /Set tls_mode to allow/,
+  });
+  const given = { tlsCert: certPath, tlsKey: keyPath, listen: everywhere };
+  t.match(check(given), { level: 'ok', text: /is good until \d{4}-\d\d-\d\d$/ });
+  t.match(check(given, 20), { level: 'warn', advice: /^Replace it/ });
+  t.match(check(given, 31), { level: 'fail', text: /has expired on/ });
 });
 
 t.test('open files', async (t) => {

@@ -328,6 +328,32 @@ t.test('who goes away', async (t) => {
   t.match(harness.frontend.counts.logins, { left: 4, broken: 0, accepted: 0 });
 });
 
+t.test('who has asked for it and gone before it could be greeted', async (t) => {
+  let known: (server: typeof MARIADB) => void = () => undefined;
+  const harness = await startHarness(t, {
+    tls: acceptor(),
+    serverInfo: () => null,
+    whenServerKnown: () =>
+      new Promise((resolve) => {
+        known = resolve;
+      }),
+  });
+  for (const bytes of [
+    framed(sslRequest(), 1),
+    Buffer.concat([framed(sslRequest(), 1), Buffer.alloc(500, 0x16)]),
+  ]) {
+    const client = new RawClient({ port: harness.port });
+    client.socket.end(bytes);
+    const left = harness.frontend.counts.logins.left + 1;
+    await eventually('it has gone', () => harness.frontend.counts.logins.left === left);
+    known(MARIADB);
+    await allGone(harness);
+    client.socket.destroy();
+  }
+  t.equal(harness.logins.length, 0);
+  t.notOk(harness.log.some(({ level }) => level === 'error'));
+});
+
 t.test('when the proxy stops', async (t) => {
   const tls = acceptor();
   const harness = await startHarness(t, { tls });

@@ -177,7 +177,7 @@ async function halfFile(t: Test, world: ProxiedUser): Promise<void> {
     // One more is cut in the middle.
     client.write(framed(Buffer.from('7\n'.repeat(4096)), 22).subarray(0, 1000));
     await new Promise((resolve) => setTimeout(resolve, 20));
-    client.socket[leave]();
+    client.raw[leave]();
     await eventually('its session is gone', async () => !(await sessionIds(world)).includes(session));
     await eventually('it counts', async () => (await closedInside(world)) === round + 1);
     t.equal(await setup.value('SELECT COUNT(*) FROM loaded'), '0');

@@ -54,7 +54,7 @@ async function race(t: Test, world: ProxiedUser): Promise<void> {
       begin(client, i % 3 === 0 ? `SELECT SLEEP(${ms / 1000})` : 'UPDATE raced SET v = v + 0 WHERE id = 1');
       if (i % 5 === 0) await client.packet();
       else await new Promise((resolve) => setTimeout(resolve, ms));
-      client.socket.resetAndDestroy();
+      client.raw.resetAndDestroy();
     }
   };
   const others = await Promise.all(Array.from({ length: OTHERS }, () => login(world)));

@@ -84,7 +84,7 @@ async function blockedPreparing(t: Test, world: ProxiedUser): Promise<Blocked> {
 
 async function preparing(t: Test, world: ProxiedUser, leave: 'destroy' | 'resetAndDestroy'): Promise<void> {
   const { client, session, over } = await blockedPreparing(t, world);
-  client.socket[leave]();
+  client.raw[leave]();
   await eventually('nothing of it waits', async () => (await waiting(world)).length === 0);
   const next = await login(world);
   t.equal(await next.value('SELECT @@pseudo_thread_id'), String(session), 'its session serves others');
@@ -113,7 +113,7 @@ async function farAhead(t: Test, world: ProxiedUser, leave: 'destroy' | 'resetAn
   client.write(Buffer.concat(Array.from({ length: 700 }, () => insert).flat()));
   // Time for the proxy to have read all that it does.
   await new Promise((resolve) => setTimeout(resolve, 100));
-  client.socket[leave]();
+  client.raw[leave]();
   await gone(world, '/* ahead */');
   const next = await login(world);
   t.equal(await next.value('SELECT COUNT(*) FROM ahead'), '0', 'nothing of what it sent ahead is run');
@@ -144,7 +144,7 @@ async function inFile(t: Test, world: ProxiedUser, leave: 'destroy' | 'resetAndD
     stuck = await Promise.race([taken, late]);
   }
   t.comment(`${client.socket.bytesWritten - client.socket.writableLength} bytes on the way`);
-  client.socket[leave]();
+  client.raw[leave]();
   await eventually('its session is gone', async () => !(await sessionIds(world)).includes(session));
   await locker.run('ROLLBACK');
   await locker.end();

@@ -2,7 +2,7 @@
 import { execFile } from 'node:child_process';
 import mariadb from 'mariadb';
 import mysql from 'mysql2/promise';
-import { mysqlClientCommand } from '../../support/server-programs.js';
+import { mysqlClientCommand, newMariadbClientCommand } from '../../support/server-programs.js';
 
 export interface Target {
   readonly user: string;
@@ -10,6 +10,10 @@ export interface Target {
   /** One of the two. */
   readonly port?: number;
   readonly socketPath?: string;
+  /** 127.0.0.1 unless given. */
+  readonly host?: string;
+  /** Wants TLS, whoever vouches for the certificate. */
+  readonly tls?: true;
 }
 
 export interface RealClient {
@@ -55,10 +59,13 @@ interface Connection {
   destroy(): void;
 }
 
-type Where = { host: string; port: number } | { socketPath: string };
+type Where = ({ host: string; port: number } | { socketPath: string }) & {
+  readonly ssl?: { rejectUnauthorized: boolean };
+};
 
-function whereOf({ port, socketPath }: Target): Where {
-  return socketPath === undefined ? { host: '127.0.0.1', port: port ?? 0 } : { socketPath };
+function whereOf({ port, socketPath, host = '127.0.0.1', tls }: Target): Where {
+  const secured = tls === true ? { ssl: { rejectUnauthorized: false } } : {};
+  return socketPath === undefined ? { host, port: port ?? 0, ...secured } : { socketPath, ...secured };
 }
 
 /** A driver for Node: nothing is missing. @param open - the second way is for who is to become another user */
@@ -117,12 +124,12 @@ const mariadbNode = nodeClient(
     mariadb.createConnection({ ...where, user, password, database: 'shop', connectTimeout: PATIENCE_MS }),
 );
 
-function cliArguments({ user, port, socketPath }: Target): string[] {
+function cliArguments({ user, port, socketPath, host = '127.0.0.1' }: Target): string[] {
   const where =
     socketPath === undefined
-      ? ['--protocol=tcp', '--host=127.0.0.1', `--port=${port}`]
+      ? ['--protocol=tcp', `--host=${host}`, `--port=${port}`]
       : ['--protocol=socket', `--socket=${socketPath}`];
-  return ['--no-defaults', ...where, `--user=${user}`, '--default-character-set=utf8mb4', '--execute=DO 1'];
+  return [...where, `--user=${user}`, '--default-character-set=utf8mb4', '--execute=DO 1'];
 }
 
 function cliResult({ code, output }: Finished): string {
@@ -133,7 +140,9 @@ const mariadbCli: RealClient = {
   name: 'mariadb (command line)',
   missing: () => probe('the mariadb command line', 'mariadb', ['--version']),
   async login(target) {
-    return cliResult(await run('mariadb', cliArguments(target), { MYSQL_PWD: target.password }));
+    const tls = target.tls === true ? ['--ssl'] : [];
+    const args = ['--no-defaults', ...cliArguments(target), ...tls];
+    return cliResult(await run('mariadb', args, { MYSQL_PWD: target.password }));
   },
 };
 
@@ -144,7 +153,8 @@ const mysqlCli: RealClient = {
     const command = await mysqlClientCommand();
     if (command === null) throw new Error('not there');
     const [program, ...words] = command;
-    const args = [...words, ...cliArguments(target), '--get-server-public-key'];
+    const tls = target.tls === true ? ['--ssl-mode=REQUIRED'] : [];
+    const args = [...words, '--no-defaults', ...cliArguments(target), '--get-server-public-key', ...tls];
     return cliResult(await run(program, args, { MYSQL_PWD: target.password }));
   },
 };
@@ -153,7 +163,8 @@ const PYTHON = `
 import os, pymysql
 where = {'unix_socket': os.environ['SOCKET']} if os.environ['SOCKET'] else {'host': '127.0.0.1', 'port': int(os.environ['PORT'])}
 try:
-    connection = pymysql.connect(user=os.environ['WHO'], password=os.environ['PASSWORD'].encode(), **where)
+    ssl = {'ssl': {'check_hostname': False}} if os.environ['TLS'] else {}
+    connection = pymysql.connect(user=os.environ['WHO'], password=os.environ['PASSWORD'].encode(), **where, **ssl)
     connection.ping(reconnect=False)
     connection.close()
     print('ok')
@@ -166,7 +177,7 @@ mysqli_report(MYSQLI_REPORT_OFF);
 $socket = getenv('SOCKET');
 $connection = mysqli_init();
 $done = @$connection->real_connect($socket ? 'localhost' : '127.0.0.1', getenv('WHO'), getenv('PASSWORD'), null,
-  $socket ? 0 : (int)getenv('PORT'), $socket ?: null);
+  $socket ? 0 : (int)getenv('PORT'), $socket ?: null, getenv('TLS') ? MYSQLI_CLIENT_SSL | MYSQLI_CLIENT_SSL_DONT_VERIFY_SERVER_CERT : 0);
 if (getenv('THEN')) {
   echo $connection->change_user(getenv('THEN'), getenv('THEN_PASSWORD'), null) && $connection->query('DO 1')
     ? 'ok' : $connection->errno . ' ' . $connection->error;
@@ -175,8 +186,9 @@ if (getenv('THEN')) {
 echo $done && $connection->query('DO 1') ? 'ok' : $connection->connect_errno . ' ' . $connection->connect_error;
 `;
 
-function environment({ user, password, port, socketPath }: Target): Record<string, string> {
-  return { WHO: user, PASSWORD: password, PORT: String(port ?? ''), SOCKET: socketPath ?? '' };
+function environment({ user, password, port, socketPath, tls }: Target): Record<string, string> {
+  const where = { PORT: String(port ?? ''), SOCKET: socketPath ?? '' };
+  return { WHO: user, PASSWORD: password, ...where, TLS: tls === true ? '1' : '' };
 }
 
 const pymysql: RealClient = {
@@ -204,7 +216,8 @@ const mysqli: RealClient = {
 const MYSQLCLIENT = `
 import os, MySQLdb
 try:
-    connection = MySQLdb.connect(host='127.0.0.1', port=int(os.environ['PORT']), user=os.environ['WHO'], password=os.environ['PASSWORD'])
+    ssl = {'ssl': {'cipher': 'ALL'}} if os.environ['TLS'] else {}
+    connection = MySQLdb.connect(host='127.0.0.1', port=int(os.environ['PORT']), user=os.environ['WHO'], password=os.environ['PASSWORD'], **ssl)
     if os.environ.get('THEN'):
         connection.change_user(os.environ['THEN'], os.environ['THEN_PASSWORD'])
     connection.ping()
@@ -223,6 +236,20 @@ export const MYSQLCLIENT_CHANGE: RealClient = {
   async change(from, to) {
     const env = { ...environment(from), THEN: to.user, THEN_PASSWORD: to.password };
     return (await run('/usr/bin/python3', ['-c', MYSQLCLIENT], env)).output;
+  },
+};
+
+/** The same from 11.4 on: wants TLS and checks certificates unless told otherwise. Its password is not in the environment, as it would then expect none. */
+export const NEW_MARIADB: RealClient = {
+  name: 'mariadb (command line, 11.4 or newer)',
+  missing: async () =>
+    (await newMariadbClientCommand()) === null ? "MariaDB's newer command line (.ci/install)" : null,
+  async login(target) {
+    const command = await newMariadbClientCommand();
+    if (command === null) throw new Error('not there');
+    const [program, ...words] = command;
+    const args = [...words, ...cliArguments(target), `--password=${target.password}`];
+    return cliResult(await run(program, args));
   },
 };
 
