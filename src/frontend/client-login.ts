@@ -205,7 +205,9 @@ export class ClientLogin implements Expiring {
     socket.on('data', this.#onData);
     const context = { ...(this.#context as AuthContext), secure: true, fingerprint };
     this.#context = context;
-    this.#begin(context, { kind: 'established', certificateError });
+    // As without TLS: whoever may open a unix socket needs no certificate.
+    const asked = this.#remoteAddress().kind === 'tcp';
+    this.#begin(context, { kind: 'established', certificateError: asked ? certificateError : null });
   }
 
   readonly #onData = (chunk: Buffer): void => {

@@ -103,7 +103,10 @@ export class LoginMachine {
     if (tls.kind === 'required') return NO_TLS;
     // As MySQL has it for an account with REQUIRE X509: not told from a wrong password.
     if (tls.kind === 'established' && tls.certificateError !== null) {
-      const err = accessDenied(response.user, this.#context.host, response.authResponse.length > 0);
+      const [first] = response.authResponse;
+      // A NUL alone is the empty password.
+      const usingPassword = response.authResponse.length > 1 || (first !== undefined && first !== 0);
+      const err = accessDenied(response.user, this.#context.host, usingPassword);
       return { kind: 'denied', err, reason: 'certificate', held: null };
     }
     const canSwitch = (response.capabilities & Capability.PluginAuth) !== 0;

@@ -96,8 +96,8 @@ async function change(cell: Cell, station: Station): Promise<Outcome> {
     const outcome = await client.change(kind, attempt.source.user, attempt.password, attempt.schema);
     if (outcome.kind !== 'refused') return outcome;
     const { account } = first.source;
-    // As the servers have it: MariaDB leaves the client who it was, MySQL ends it.
-    if (cell.flavor === 'mysql') {
+    // As the servers have it: MariaDB leaves the client who it was, MySQL ends it; so does the proxy for a schema.
+    if (cell.flavor === 'mysql' || outcome.errno === 1044) {
       await client.ended();
       return outcome;
     }

@@ -63,6 +63,12 @@ function viaOf(cell: Cell): Via {
   return needsPassword === 'never' ? 'fast' : fullVia(cell);
 }
 
+/** What the server has taken from somebody else a moment ago is taken from this client, too. */
+const remembered = ({ attempt }: Cell): readonly Outcome[] =>
+  attempt.source.asksServer === true && attempt.isRight && attempt.password !== ''
+    ? [{ kind: 'in', as: attempt.source.account, via: 'fast' }]
+    : [];
+
 const isOld = ({ kind }: Cell): boolean =>
   kind.protocol === '4.0' || kind.protocol === '4.1 with the old hash';
 
@@ -127,7 +133,7 @@ export const RULES: readonly Rule[] = [
       viaOf(cell) === 'clear' &&
       cell.kind.sends === 'clear' &&
       !isGuarded(cell),
-    means: (cell) => denied(cell),
+    means: (cell) => [...denied(cell), ...remembered(cell)],
   },
   {
     name: 'a wrong password, or none',
@@ -137,17 +143,18 @@ export const RULES: readonly Rule[] = [
   {
     name: 'a schema that the user may not choose',
     fits: ({ attempt }) => attempt.schemaForbidden === true,
-    means: ({ attempt, host }) =>
+    // The servers name the account here, not where the client is.
+    means: ({ attempt }) =>
       refused(
         1044,
         '42000',
-        `Access denied for user '${attempt.source.user}'@'${host}' to database '${attempt.schema}'`,
+        `Access denied for user '${attempt.source.user}'@'%' to database '${attempt.schema}'`,
       ),
   },
   {
     name: 'the right password',
     fits: ({ attempt }) => attempt.isRight,
-    means: (cell) => [{ kind: 'in', as: cell.attempt.source.account, via: viaOf(cell) }],
+    means: (cell) => [{ kind: 'in', as: cell.attempt.source.account, via: viaOf(cell) }, ...remembered(cell)],
   },
 ];
 

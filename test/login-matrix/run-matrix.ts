@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { Test } from 'tap';
 import { TestAuthority } from '../support/certificates.js';
 import { type Flavor, forEachServer } from '../support/servers.js';
-import type { TlsRow } from './cells.js';
+import type { TlsRow, TransportName } from './cells.js';
 import { cellsOf, FreshNames, judge, type Result, runCells } from './matrix.js';
 import { reportLines } from './report.js';
 import { type Station, TRANSPORTS, World } from './world.js';
@@ -45,6 +45,8 @@ export interface MatrixPart {
   readonly byChange: boolean;
   readonly stations: (world: World, certificates: ClientCertificates) => Promise<readonly Station[]>;
   readonly tlsRows: (certificates: ClientCertificates) => readonly TlsRow[];
+  /** All that there are, unless given. */
+  readonly transports?: readonly TransportName[];
 }
 
 /** Where `npm run matrix` wants the tables to be written. */
@@ -65,7 +67,7 @@ export async function testMatrix(t: Test, part: MatrixPart): Promise<void> {
       const certificates = await clientCertificates(t);
       const rows = part.tlsRows(certificates);
       for (const station of await part.stations(world, certificates)) {
-        const cells = cellsOf(flavor, station, TRANSPORTS, rows, byChange);
+        const cells = cellsOf(flavor, station, part.transports ?? TRANSPORTS, rows, byChange);
         const results: readonly Result[] = await runCells(cells, station, new FreshNames());
         const title = `${flavor}, ${station.name}, ${byChange ? 'COM_CHANGE_USER' : 'login'}`;
         const lines = reportLines(title, results);

@@ -4,11 +4,6 @@ import { testMatrix, tlsRows } from './run-matrix.js';
 await testMatrix(t, {
   flavor: 'mysql',
   byChange: false,
-  stations: async (world, { ca }) => [
-    await world.plain('allow'),
-    await world.plain('disable'),
-    await world.plain('require'),
-    await world.plain('verify', { tls_client_ca: ca }),
-  ],
+  stations: async (world) => [await world.plain()],
   tlsRows: tlsRows,
 });

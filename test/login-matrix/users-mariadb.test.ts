@@ -1,9 +1,9 @@
 import t from 'tap';
-import { NO_TLS, TLS, testMatrix } from './run-matrix.js';
+import { NO_TLS, testMatrix } from './run-matrix.js';
 
 await testMatrix(t, {
   flavor: 'mariadb',
   byChange: false,
   stations: async (world) => [await world.users()],
-  tlsRows: () => [NO_TLS, TLS],
+  tlsRows: () => [NO_TLS],
 });

@@ -277,7 +277,7 @@ export class World {
       ...server,
     });
     const elsewhere = this.#source('allowed_addresses, from elsewhere', 'from_afar', { methods: null });
-    entries.push({ name: 'from_afar', password: fenced, allowed_addresses: ['192.0.2.0/24'], ...server });
+    entries.push({ name: 'from_afar', password: fenced, allowed_addresses: ['240.0.0.0/8'], ...server });
     also(elsewhere, 'right', fenced, { isRight: false });
     also(elsewhere, 'none', '', { isRight: false });
 
