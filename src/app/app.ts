@@ -1,12 +1,14 @@
 import { setTimeout } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { AdminConsole } from '../admin/console/admin-console.js';
+import { InvalidSetting } from '../admin/console/source.js';
 import { HttpServer } from '../admin/http-server.js';
 import { OWN_CONNECTIONS } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
 import { type ServerAccount, Upstream } from '../backend/upstream.js';
 import { formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
+import { LOG_LEVELS } from '../config/schema.js';
 import { VERSION } from '../config/version.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import { openForkGuard } from '../fork-guard/open-fork-guard.js';
@@ -48,7 +50,7 @@ import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
 import { ClientTls } from './client-tls.js';
 import { ConfiguredUsers } from './configured-users.js';
-import { consoleSource } from './console-source.js';
+import { consoleSource, type Setting } from './console-source.js';
 import { Guests, OWN_FOR_GUESTS } from './guests.js';
 import { metricsSource } from './metrics-source.js';
 import { clientPlaces, IDLE_TICK_MS, upstreamOptions } from './options.js';
@@ -195,6 +197,7 @@ class RunningProxy implements App {
           if (wait) void this.stop();
           else this.kill();
         },
+        settings: [logLevel(log)],
       }),
       config.adminUsers,
       (sql, error) =>
@@ -467,6 +470,19 @@ class RunningProxy implements App {
     killer.secondPassed();
     this.#guests?.sweep();
   }
+}
+
+/** `log_level`, of the whole process. */
+function logLevel(log: Logger): Setting {
+  return {
+    key: 'log_level',
+    read: () => log.level,
+    write: (text) => {
+      const level = LOG_LEVELS.find((one) => one === text);
+      if (level === undefined) throw new InvalidSetting(`log_level is one of ${LOG_LEVELS.join(', ')}`);
+      log.level = level;
+    },
+  };
 }
 
 const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LENGTH);

@@ -1,17 +1,28 @@
 import type { ClientRow, ConsoleSource, ServerRow } from '../admin/console/source.js';
 import type { Config } from '../config/load.js';
-import { KEY_NAMES, keyInfo } from '../config/schema.js';
+import { KEY_NAMES, type KeyName, keyInfo } from '../config/schema.js';
 import { valueText } from '../config/value-text.js';
 import { VERSION } from '../config/version.js';
 import type { MetricsSource } from '../observability/metrics.js';
 import type { PoolSizer } from '../relay/pool-sizer.js';
 import type { RelayServices } from '../relay/relay-services.js';
+import { CloseReason } from '../relay/session-cleaner.js';
 import { holdWords } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 
 /** What the admin console acts on, besides what it reads. */
 export interface ConsoleActions {
   shutdown(wait: boolean): void;
+  /** Keys that a running proxy takes new values of. */
+  readonly settings: readonly Setting[];
+}
+
+export interface Setting {
+  readonly key: KeyName;
+  /** As {@link valueText} would write it. */
+  read(): string;
+  /** @throws InvalidSetting */
+  write(text: string): void;
 }
 
 /** What the admin console shows: the same counts as the metrics, and who is behind them. */
@@ -20,7 +31,7 @@ export function consoleSource(
   services: RelayServices,
   sizer: PoolSizer | null,
   metrics: MetricsSource,
-  { shutdown }: ConsoleActions,
+  { shutdown, settings }: ConsoleActions,
 ): ConsoleSource {
   const { pools, clients, holds, upstream } = services;
   const listedClients = (): readonly ClientRow[] =>
@@ -110,12 +121,15 @@ export function consoleSource(
       }));
     },
     config: () =>
-      KEY_NAMES.map((key) => ({
-        key,
-        value: valueText(key, config),
-        default: keyInfo(key).defaultText,
-        changeable: 'no',
-      })),
+      KEY_NAMES.map((key) => {
+        const setting = settings.find((one) => one.key === key);
+        return {
+          key,
+          value: setting?.read() ?? valueText(key, config),
+          default: keyInfo(key).defaultText,
+          changeable: setting === undefined ? 'no' : 'yes',
+        };
+      }),
     profiles: () => profileRows(services),
     fleet: () => [
       {
@@ -130,6 +144,8 @@ export function consoleSource(
       client?.killConnection();
       return client !== undefined;
     },
+    reconnect: () => pools.retireAll(() => true, CloseReason.Reconnect),
+    settings: new Map(settings.map((setting) => [setting.key, (text: string) => setting.write(text)])),
     shutdown,
   };
 }

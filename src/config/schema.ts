@@ -72,7 +72,7 @@ function keyWithoutDefault<T>(schema: z.ZodType<T, unknown>, info: KeyInfo & { r
 /** The path of a file that may be left out; an empty one is none. */
 const path = () => parsed<string | null>((value) => (value === '' ? null : notEmpty(value))).default(null);
 
-const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const MIB = 1024 ** 2;
 
 /** Every key, in the order of the reference page. */
@@ -389,7 +389,7 @@ export const KEYS = {
     summary:
       'users that may use the admin console: who logs in as one of them with database mybouncer gets it',
     detail:
-      'Names of `users`, or of the upstream URL. The console answers SHOW POOLS, CLIENTS, SERVERS, HOLDS, WAITERS, STATS, USERS, CONFIG, PROFILES, FLEET and VERSION, and can close clients and stop the proxy; HELP lists it all. For everybody else, and with an empty list, `mybouncer` is a schema like any other.',
+      'Names of `users`, or of the upstream URL. The console answers SHOW POOLS, CLIENTS, SERVERS, HOLDS, WAITERS, STATS, USERS, CONFIG, PROFILES, FLEET and VERSION, and can close clients, replace the server sessions, change the log level and stop the proxy; HELP lists it all. For everybody else, and with an empty list, `mybouncer` is a schema like any other.',
     reloadable: true,
   }),
   pool_mode: key(oneOf(['transaction', 'session']), {

@@ -154,6 +154,8 @@ export const ServerError = {
   Parse: { errno: 1064, sqlState: '42000' },
   KillDenied: { errno: 1095, sqlState: 'HY000' },
   UnknownSystemVariable: { errno: 1193, sqlState: 'HY000' },
+  IncorrectGlobalLocalVar: { errno: 1238, sqlState: 'HY000' },
+  WrongValueForVariable: { errno: 1231, sqlState: '42000' },
   OptionPreventsStatement: { errno: 1290, sqlState: 'HY000' },
   QueryInterrupted: { errno: 1317, sqlState: '70100' },
   NoOpenCursor: { errno: 1421, sqlState: 'HY000' },

@@ -22,6 +22,8 @@ export const CloseReason = {
   PasswordChanged: 'password_changed',
   /** The user has gone, and its password is not remembered any more (pass-through). */
   UserGone: 'user_gone',
+  /** An admin has said RECONNECT. */
+  Reconnect: 'reconnect',
 } as const;
 export type CloseReason = (typeof CloseReason)[keyof typeof CloseReason];
 

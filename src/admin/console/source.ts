@@ -1,3 +1,4 @@
+import { BouncerError } from '../../errors.js';
 import type { Cell } from './table.js';
 
 type Row<Name extends string> = { readonly [K in Name]: Cell };
@@ -64,6 +65,15 @@ export interface ConsoleSource {
   fleet(): readonly FleetRow[];
   /** Closes the client's connection. @returns false where there is no such client */
   killClient(id: number): boolean;
+  /** Server sessions are closed, each as soon as nobody needs it, and opened anew when they are wanted. */
+  reconnect(): void;
+  /** The keys that SET may change, each with what makes a text its new value. @throws InvalidSetting */
+  readonly settings: ReadonlyMap<string, (text: string) => void>;
   /** `wait`: clients may finish, as after SIGTERM. */
   shutdown(wait: boolean): void;
+}
+
+/** A value that a key cannot have; the text says which ones it can. */
+export class InvalidSetting extends BouncerError {
+  readonly code = 'INVALID_SETTING';
 }

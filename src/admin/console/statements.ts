@@ -1,7 +1,7 @@
 import { ServerError } from '../../protocol/constants.js';
 import { type ClientQuestions, CONSOLE_SCHEMA, type Questioner } from './client-questions.js';
 import { ConsoleError, notUnderstood } from './errors.js';
-import type { ConsoleSource } from './source.js';
+import { type ConsoleSource, InvalidSetting } from './source.js';
 import { type Cell, type Table, tableOf } from './table.js';
 import { VIEWS } from './views.js';
 import { type Word, wordsOf } from './words.js';
@@ -29,6 +29,8 @@ const EMPTY_LISTS: Readonly<Record<string, readonly string[]>> = {
 
 const COMMANDS: Readonly<Record<string, string>> = {
   'KILL CLIENT id': "closes a client's connection; id as SHOW CLIENTS tells it",
+  RECONNECT: 'server sessions are closed as soon as nobody needs them, and opened anew when they are wanted',
+  'SET key = value': 'changes a key of the running proxy: those of SHOW CONFIG that are changeable',
   SHUTDOWN: 'stops at once',
   'SHUTDOWN WAIT_FOR_CLIENTS':
     'takes no new clients and stops when the present ones have finished (shutdown_timeout)',
@@ -54,11 +56,13 @@ export function runStatement(
     case 'select':
       return questions.select(sql, rest, who);
     case 'set':
-      return set(rest, questions);
+      return set(rest, source, questions);
     case 'use':
       return use(rest);
     case 'kill':
       return kill(rest, source);
+    case 'reconnect':
+      return reconnect(rest, source);
     case 'shutdown':
       return shutdown(rest, source);
     case 'help':
@@ -106,14 +110,41 @@ function list(column: string, values: readonly Cell[]): Table {
   return { columns: [{ name: column, type: 'text' }], rows: values.map((value) => [value]) };
 }
 
-function set(words: readonly Word[], questions: ClientQuestions): null {
-  const [first] = words;
+function set(words: readonly Word[], source: ConsoleSource, questions: ClientQuestions): null {
+  const [first, equals, value] = words;
   const name = first?.text.toLowerCase() ?? '';
   const isPlain = first?.kind === 'name' || first?.kind === 'quoted_name';
+  const change = isPlain ? source.settings.get(name) : undefined;
+  if (change !== undefined) {
+    if (equals?.text !== '=' || value === undefined || words.length > 3)
+      throw notUnderstood(`SET ${name} takes = and one value`);
+    return changeSetting(change, value.text);
+  }
+  if (isPlain && source.config().some(({ key }) => key === name)) {
+    const message = `${name} cannot be changed while the proxy runs: change the configuration and start it anew`;
+    throw new ConsoleError(ServerError.IncorrectGlobalLocalVar, message);
+  }
   if (isPlain && (SETTABLE.has(name) || questions.isVariable(name))) return null;
   if (first?.kind === 'variable' && questions.isVariable(name)) return null;
   if (first?.kind === 'user_variable') return null;
   throw new ConsoleError(ServerError.UnknownSystemVariable, `Unknown system variable '${first?.text ?? ''}'`);
+}
+
+function changeSetting(change: (text: string) => void, text: string): null {
+  try {
+    change(text);
+  } catch (error) {
+    if (error instanceof InvalidSetting)
+      throw new ConsoleError(ServerError.WrongValueForVariable, error.message);
+    throw error;
+  }
+  return null;
+}
+
+function reconnect(words: readonly Word[], source: ConsoleSource): null {
+  if (words.length > 0) throw notUnderstood('RECONNECT takes no words');
+  source.reconnect();
+  return null;
 }
 
 function use(words: readonly Word[]): null {

@@ -17,6 +17,8 @@ await forEachServer(t, async (t, server) => {
   await alone('what clients ask', questions);
   await alone('what it does not know', refusals);
   await alone('KILL CLIENT', killClient);
+  await alone('RECONNECT', reconnect);
+  await alone('SET', settings);
   await t.test('SHUTDOWN', (t) => shutdown(t, server));
 });
 
@@ -241,6 +243,52 @@ async function killClient(t: Test, world: ProxiedUser): Promise<void> {
   );
   await second.end();
   await other.end();
+  await console.end();
+}
+
+async function reconnect(t: Test, world: ProxiedUser): Promise<void> {
+  const console = await admin(world);
+  const [holder, other] = [await world.connect(), await world.connect()];
+  await holder.run('BEGIN');
+  const [held, idle] = [await sessionOf(holder), await sessionOf(other)];
+  await console.run('RECONNECT');
+  const after = await sessionOf(other);
+  t.not(after, idle, 'an idle one is closed at once');
+  t.equal(await sessionOf(holder), held, 'a transaction keeps its own');
+  await holder.run('COMMIT');
+  await eventually('it is closed, too', async () => {
+    const ids = (await console.rows('SHOW SERVERS')).map(({ id }) => id);
+    return !ids.includes(held) && !ids.includes(idle);
+  });
+  t.equal(await holder.value('SELECT 7'), 7);
+  t.equal(await other.value('SELECT 7'), 7);
+  t.equal(await world.proxy.metric('mybouncer_server_sessions_closed_total', 'reason="reconnect"'), 2);
+  for (const one of [console, holder, other]) await one.end();
+}
+
+async function settings(t: Test, world: ProxiedUser): Promise<void> {
+  const console = await admin(world);
+  const level = async (): Promise<unknown> =>
+    (await console.rows('SHOW CONFIG')).find((row) => row['key'] === 'log_level')?.['value'];
+  const before = String(await level());
+  const client = await world.connect();
+  await console.run("SET log_level = 'fatal'");
+  t.equal(await level(), 'fatal');
+  const lines = world.proxy.lines.length;
+  await console.run(`KILL CLIENT ${client.id}`);
+  t.equal(world.proxy.lines.length, lines, 'nothing is said of it');
+  await console.run(`SET log_level = ${before};`);
+  t.equal(await level(), before);
+  for (const [sql, errno, text] of [
+    ['SET log_level = loud', 1231, /^log_level is one of fatal, error, warn, /],
+    ['SET log_level', 1064, /^SET log_level takes = and one value: /],
+    ['SET pool_size = 5', 1238, /^pool_size cannot be changed while the proxy runs: /],
+    ['RECONNECT now', 1064, /^RECONNECT takes no words: /],
+  ] as const) {
+    const error = await console.error(sql);
+    t.match(error, { errno }, sql);
+    t.match(error.message, text, sql);
+  }
   await console.end();
 }
 
