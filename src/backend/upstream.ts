@@ -88,19 +88,15 @@ export class Upstream {
     const { maxPreparedStatements } = this.options;
     const session = new ServerSession(channel, info, connectionId, blank, maxPreparedStatements, this.#clock);
     session.account = account;
-    // A server that stands still meanwhile must not keep the pool from trying another one behind the same name.
-    const { connectTimeoutMs } = this.options;
-    const timer = setTimeout(
-      () => session.fail(`the server did not tell its state within ${connectTimeoutMs} ms`),
-      connectTimeoutMs,
-    );
+    const patience = new Patience(session);
+    patience.begin(this.options.connectTimeoutMs);
     try {
-      await this.#learn(session, account);
+      await this.#learn(session, account, patience);
     } catch (error) {
       session.close();
       throw this.#asRefusal(error);
     } finally {
-      clearTimeout(timer);
+      patience.end();
     }
     return session;
   }
@@ -239,7 +235,7 @@ export class Upstream {
   }
 
   /** First state of a new session; the first session of an account also finds out what a reset leaves. */
-  async #learn(session: ServerSession, account: ServerAccount): Promise<void> {
+  async #learn(session: ServerSession, account: ServerAccount, patience: Patience): Promise<void> {
     const [trackers] = await callInternal(session, [
       readVariables(session.info, ONLY_TRACKERS),
       ARM_TRACKERS,
@@ -248,7 +244,9 @@ export class Upstream {
     const known = this.facts;
     if (known === null || known.info.versionText !== session.info.versionText) {
       this.#baselines.clear();
+      patience.begin(Math.max(this.options.connectTimeoutMs, DISCOVERY_MS));
       this.facts = await ServerFacts.discover(session);
+      patience.begin(this.options.connectTimeoutMs);
     }
     const facts = this.facts as ServerFacts;
     if (account.resetBaseline === null) {
@@ -313,6 +311,32 @@ export class Upstream {
       this.#baselines.set(checksum, baseline);
       done(baseline, null);
     });
+  }
+}
+
+/** A server that nobody has asked yet is asked some hundred things, which takes longer than any login: at least this, in ms. */
+const DISCOVERY_MS = 10_000;
+
+/** A server that stands still while a session is opened must not keep the pool from trying another one behind the same name. */
+class Patience {
+  readonly #session: ServerSession;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(session: ServerSession) {
+    this.#session = session;
+  }
+
+  /** From now on, in place of what was left. */
+  begin(ms: number): void {
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(
+      () => this.#session.fail(`the server did not tell its state within ${ms} ms`),
+      ms,
+    );
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
   }
 }
 

@@ -42,17 +42,17 @@ t.test('without a server', async (t) => {
   const none = await doctor(...FREE);
   t.match(none, {
     code: 0,
-    stdout: /^ok {4}configuration {2}no mistakes; no upstream is set, so a sandbox/,
+    stdout: /^ok {4}configuration +no mistakes; no upstream is set, so a sandbox/,
     stderr: '',
   });
   const off = await doctor(...FREE, '--fork-guard', 'off');
-  t.match(off, { code: 0, stdout: /^warn {2}fork guard {5}fork_guard is off: /m, stderr: '' });
+  t.match(off, { code: 0, stdout: /^warn {2}fork guard +fork_guard is off: /m, stderr: '' });
 });
 
 t.test('a server that is not there', async (t) => {
   const { code, stdout, stderr } = await doctor(...FREE, 'mysql://app:hunter2@127.0.0.1:1/shop');
   t.same([code, stderr], [1, '']);
-  t.match(stdout, /^fail {2}server {9}Can't connect .*\. Is the server running/m);
+  t.match(stdout, /^fail {2}server +Can't connect .*\. Is the server running/m);
   t.notMatch(stdout, /hunter2/);
 });
 

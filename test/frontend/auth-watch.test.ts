@@ -1,5 +1,6 @@
 import t from 'tap';
 import { AuthWatch } from '../../src/frontend/auth-watch.js';
+import { eventually } from '../support/proxied.js';
 import { startHarness } from './support/harness.js';
 import { loginPayload, RawClient } from './support/raw-client.js';
 
@@ -79,13 +80,14 @@ t.test('a denial that waits keeps nobody else waiting', async (t) => {
     return packet.payload;
   });
   const gone = new RawClient({ path: socketPath });
-  gone.send(loginPayload(await gone.greeting(), 'nobody', 'wrong'), 1);
+  gone.send(loginPayload(await gone.greeting(), 'app', 'not right either'), 1);
   for (const place of [{ port }, { path: socketPath }]) {
     const right = new RawClient(place);
     right.send(loginPayload(await right.greeting(), 'app', 'secret'), 1);
     t.equal((await right.expect()).payload[0], 0, 'a right login is let in meanwhile');
   }
   t.notOk(told);
+  await eventually('both are denied', () => denied.length === 2);
   t.same(denied.sort(), ['127.0.0.1', 'localhost']);
   gone.socket.destroy();
   tell();

@@ -113,7 +113,8 @@ async function twoUsers(t: Test, server: PrivateTestServer): Promise<void> {
   const world = await proxiedUser(t, server, ['--config', file, '--pool-size', '3']);
   const use = async (options: { user?: string; password?: string }): Promise<void> => {
     const clients = await Promise.all(Array.from({ length: 3 }, () => world.connect(options)));
-    await Promise.all(clients.map((client) => client.value('SELECT SLEEP(0.1)')));
+    // Long enough for all three to be opened, one after the other.
+    await Promise.all(clients.map((client) => client.run('BEGIN')));
     for (const client of clients) await client.end();
   };
   for (let round = 0; round < 3; round++) {
