@@ -4,7 +4,7 @@ import { Capability, HEADER_SIZE, Reply } from '../protocol/constants.js';
 import { type ErrPacket, parseErr } from '../protocol/generic-response.js';
 import { MalformedPacketError, PayloadReader } from '../protocol/payload-reader.js';
 import type { ServerChannel } from './server-channel.js';
-import { type ServerTls, TlsFilesError, TlsNotOfferedError } from './server-tls.js';
+import { type ServerTls, ServerTlsFilesError, TlsNotOfferedError } from './server-tls.js';
 import { isTlsError } from './tls-failure.js';
 
 /**
@@ -238,7 +238,7 @@ class LoginStream extends EventEmitter {
         },
       );
     } catch (error) {
-      if (!(error instanceof TlsFilesError)) throw error;
+      if (!(error instanceof ServerTlsFilesError)) throw error;
       this.#fail({ tls: error });
     }
   }

@@ -44,8 +44,8 @@ export interface ServerTlsObserver {
 }
 
 /** A certificate, key or CA file cannot be used. */
-export class TlsFilesError extends BouncerError {
-  readonly code = 'TLS_FILES_UNUSABLE';
+export class ServerTlsFilesError extends BouncerError {
+  readonly code = 'SERVER_TLS_FILES_UNUSABLE';
 }
 
 /** The server does not offer what the mode demands. */
@@ -146,7 +146,7 @@ export class ServerTls {
     this.#demanding.delete(user);
   }
 
-  /** Begins the handshake on a socket whose peer waits for it. @throws TlsFilesError */
+  /** Begins the handshake on a socket whose peer waits for it. @throws ServerTlsFilesError */
   connect(socket: net.Socket): tls.TLSSocket {
     const context = this.#context();
     const { serverTlsMode: mode } = this.settings;
@@ -184,7 +184,7 @@ export class ServerTls {
       this.#troubleTold = null;
       return context;
     } catch (error) {
-      if (!(error instanceof TlsFilesError) || known === null) throw error;
+      if (!(error instanceof ServerTlsFilesError) || known === null) throw error;
       if (error.message !== this.#troubleTold) this.#observer.filesUnusable(error.message);
       this.#troubleTold = error.message;
       return known;
@@ -203,7 +203,7 @@ class ContextFiles {
     this.#settings = settings;
   }
 
-  /** @throws TlsFilesError */
+  /** @throws ServerTlsFilesError */
   read(): tls.SecureContext {
     const { serverTlsCa, serverTlsCert, serverTlsKey, serverTlsMinVersion, serverTlsMode } = this.#settings;
     const verifies = serverTlsMode === ServerTlsMode.VerifyCa || serverTlsMode === ServerTlsMode.VerifyFull;
@@ -221,7 +221,7 @@ class ContextFiles {
       });
     } catch (error) {
       const named = files.filter((path) => path !== null).join(', ');
-      throw new TlsFilesError(`${named} cannot be used: ${messageOf(error)}`, { cause: error });
+      throw new ServerTlsFilesError(`${named} cannot be used: ${messageOf(error)}`, { cause: error });
     }
     this.#stamp = stamp;
     return this.context;
@@ -245,7 +245,7 @@ function stampOf(path: string): string {
     const { dev, ino, size, mtimeMs } = statSync(path);
     return `${dev}.${ino}.${size}.${mtimeMs}`;
   } catch (error) {
-    throw new TlsFilesError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new ServerTlsFilesError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -253,7 +253,7 @@ function textOf(path: string): Buffer {
   try {
     return readFileSync(path);
   } catch (error) {
-    throw new TlsFilesError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
+    throw new ServerTlsFilesError(`${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
 }
 

@@ -1,11 +1,6 @@
-import { execFile } from 'node:child_process';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
+import { readFile } from 'node:fs/promises';
 import type { Test } from 'tap';
-
-const run = promisify(execFile);
+import { type Certificate, CertificateMaker } from './certificate-maker.js';
 
 /** A certificate and its key as files, and what is in them. */
 export interface IssuedCertificate {
@@ -15,60 +10,38 @@ export interface IssuedCertificate {
   readonly key: string;
 }
 
-/** A certificate authority of a test's own; made by OpenSSL's command line, and not by the code under test. */
+/** A certificate authority of a test's own, for what clients and the proxy show each other. */
 export class TestAuthority {
   readonly folder: string;
   readonly certPath: string;
   readonly cert: string;
-  readonly #keyPath: string;
-  #issued = 0;
+  readonly #maker: CertificateMaker;
+  readonly #own: Certificate;
 
-  private constructor(folder: string, certPath: string, keyPath: string, cert: string) {
-    this.folder = folder;
-    this.certPath = certPath;
+  private constructor(maker: CertificateMaker, own: Certificate, cert: string) {
+    this.folder = maker.folder;
+    this.certPath = own.cert;
     this.cert = cert;
-    this.#keyPath = keyPath;
+    this.#maker = maker;
+    this.#own = own;
   }
 
   static async make(t: Test, name = 'Test authority'): Promise<TestAuthority> {
-    const folder = await mkdtemp(join(tmpdir(), 'mybouncer-ca-'));
-    t.teardown(() => rm(folder, { recursive: true, force: true }));
-    const [certPath, keyPath] = [join(folder, 'ca.pem'), join(folder, 'ca.key')];
-    await openssl(
-      'req',
-      '-x509',
-      ...NEW_KEY,
-      keyPath,
-      '-out',
-      certPath,
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-    );
-    return new TestAuthority(folder, certPath, keyPath, await readFile(certPath, 'utf8'));
+    const maker = await CertificateMaker.start(t);
+    const own = await maker.ca(name);
+    return new TestAuthority(maker, own, await readFile(own.cert, 'utf8'));
   }
 
   /** @param days from now on; below 0: it has expired */
   async issue(name: string, days = 2): Promise<IssuedCertificate> {
-    const base = join(this.folder, `issued-${++this.#issued}`);
-    const [requestPath, certPath, keyPath, extPath] = [
-      `${base}.csr`,
-      `${base}.pem`,
-      `${base}.key`,
-      `${base}.ext`,
-    ];
-    await openssl('req', '-new', ...NEW_KEY, keyPath, '-out', requestPath, '-subj', `/CN=${name}`);
-    await writeFile(extPath, `subjectAltName=DNS:${name},IP:127.0.0.1\n`);
-    const by = ['-CA', this.certPath, '-CAkey', this.#keyPath, '-CAcreateserial', '-extfile', extPath];
-    await openssl('x509', '-req', '-in', requestPath, '-out', certPath, '-days', String(days), ...by);
+    const names = [`DNS:${name}`, 'IP:127.0.0.1'];
+    const { cert: certPath, key: keyPath } = await this.#maker.make({
+      commonName: name,
+      names,
+      issuer: this.#own,
+      days,
+    });
     const [cert, key] = [await readFile(certPath, 'utf8'), await readFile(keyPath, 'utf8')];
     return { certPath, keyPath, cert, key };
   }
-}
-
-const NEW_KEY = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout'] as const;
-
-async function openssl(...args: readonly string[]): Promise<void> {
-  await run('openssl', args);
 }
