@@ -16,6 +16,7 @@ import { AuthExchange } from '../frontend/auth-exchange.js';
 import { AuthWatch } from '../frontend/auth-watch.js';
 import { Frontend } from '../frontend/frontend.js';
 import { announcedPlugin } from '../frontend/greeter.js';
+import { LogBurst } from '../frontend/log.js';
 import { PasswordHasher } from '../frontend/password-hasher.js';
 import { RsaKeys } from '../frontend/rsa-keys.js';
 import { DialLog } from '../observability/dial-log.js';
@@ -91,6 +92,9 @@ const ROUTINE_CHECK_MS = 60_000;
 /** Short statements whose traits are remembered. */
 const REMEMBERED_STATEMENTS = 10_000;
 
+/** Refused changes of user in a row that are all told in the log. */
+const DENIALS_TOLD = 20;
+
 /** Characters of a statement's digest in logs and listings, at most. */
 const DIGEST_LENGTH = 512;
 
@@ -144,6 +148,7 @@ class RunningProxy implements App {
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
     this.#catalogueSessions = new CatalogueSessions(upstream);
+    const changeDenials = new LogBurst(DENIALS_TOLD);
     const holds = new HoldRegister(digest);
     const keys = new RsaKeys();
     this.#guests =
@@ -174,6 +179,10 @@ class RunningProxy implements App {
       observer: {
         limitReached: (reached) => log.warn(reached, 'a client reached a time limit'),
         clientClosed: (connectionId, reason) => log.debug({ client: connectionId, reason }, 'client closed'),
+        changeDenied: (denied) => {
+          const more = changeDenials.pass();
+          if (more !== null) log.warn({ ...denied, more }, 'change of user denied');
+        },
         socketShared: (shared) =>
           log.warn(shared, 'two processes use one client connection, opened before a fork: it was closed'),
       },
@@ -189,7 +198,13 @@ class RunningProxy implements App {
     this.#tls = new ClientTls(config, log);
     const first = this.#users.termsOf(config.upstream.user).account;
     this.#sizer = this.#newSizer(first);
-    const source = metricsSource(this.#services, this.#forks, this.#sizer, this.#tls.acceptor);
+    const source = metricsSource(
+      this.#services,
+      this.#forks,
+      this.#sizer,
+      this.#tls.acceptor,
+      () => this.#frontend.counts,
+    );
     this.#metrics = new Metrics(source);
     this.#console = new AdminConsole(
       consoleSource(config, this.#services, this.#sizer, source, {

@@ -1,5 +1,6 @@
 import { TlsVersion } from '../backend/server-tls.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
+import type { FrontendCounts } from '../frontend/frontend.js';
 import type { TlsAcceptor } from '../frontend/tls-acceptor.js';
 import type { MetricsSource } from '../observability/metrics.js';
 import type { PoolSizer } from '../relay/pool-sizer.js';
@@ -12,6 +13,7 @@ export function metricsSource(
   forks: ForkGuard | null,
   sizer: PoolSizer | null,
   tls: TlsAcceptor | null,
+  logins: () => FrontendCounts,
 ): MetricsSource {
   return {
     commands: () => counters.commands,
@@ -51,6 +53,10 @@ export function metricsSource(
     fleetShare: () => pools.size,
     serverMaxConnections: () => sizer?.maxConnections ?? 0,
     clients: () => clients.size,
+    logins: () => {
+      const counts = logins();
+      return new Map([...Object.entries(counts.logins), ['turned_away', counts.turnedAway]]);
+    },
     tlsConnections: () => tls?.counts.connections ?? new Map(),
     tlsFailures: () => tls?.counts.failures ?? 0,
     encryption: () => {

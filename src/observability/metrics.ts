@@ -19,6 +19,8 @@ export interface MetricsSource {
   /** 0 where it was not asked for. */
   serverMaxConnections(): number;
   clients(): number;
+  /** Since the start: logins of clients by how they ended. */
+  logins(): ReadonlyMap<string, number>;
   /** Since the start: TLS handshakes with clients, by version, and those that failed. */
   tlsConnections(): ReadonlyMap<string, number>;
   tlsFailures(): number;
@@ -258,6 +260,14 @@ export class Metrics {
       'Client connections on which TLS was established, by its version.',
       'version',
       source.tlsConnections,
+    );
+    countsOf(
+      'mybouncer_logins_total',
+      'Logins of clients by how they ended: accepted, denied (user, password, address, certificate), broken (no login at all), ' +
+        'timed_out (client_login_timeout), left, refused (no server could be reached), gave_way (unfinished, when all places were ' +
+        'taken), turned_away (max_client_conn).',
+      'outcome',
+      source.logins,
     );
     count(
       'mybouncer_client_tls_failures_total',

@@ -10,8 +10,13 @@ export type AuthenticationStep =
       /** Of the OK; may be empty. */
       readonly info: Buffer;
     }
-  /** The client is told once `held` is over. */
-  | { readonly kind: 'denied'; readonly err: ErrPacket; readonly held: Promise<void> | null };
+  /** The client is told once `held` is over. `reason` is for the log alone. */
+  | {
+      readonly kind: 'denied';
+      readonly err: ErrPacket;
+      readonly reason: string;
+      readonly held: Promise<void> | null;
+    };
 
 export interface AuthenticationRequest {
   readonly user: string;

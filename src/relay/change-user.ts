@@ -19,6 +19,8 @@ export interface ChangeUserHost {
   takePackets(): void;
   /** The client is who it says: it begins anew. */
   userChanged(command: ChangeUserCommand, userName: string, ok: LoginOk): void;
+  /** The client is not who it says; it is told now or a while later. */
+  userDenied(userName: string, err: ErrPacket, reason: string): void;
   /** The change of user failed; the client has been told. */
   userNotChanged(): void;
 }
@@ -102,6 +104,7 @@ export class ChangeUser {
           this.#host.send(encodeErrPacket(sequenceId, step.err));
           this.#host.userNotChanged();
         };
+        this.#host.userDenied(this.#command?.user ?? '', step.err, step.reason);
         if (step.held === null) {
           tell();
           return;

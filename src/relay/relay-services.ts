@@ -39,12 +39,23 @@ export interface ReachedLimit {
   readonly seconds: number;
 }
 
+/** For the log: a COM_CHANGE_USER that was refused. */
+export interface DeniedChange {
+  readonly client: number;
+  /** Who it said it is. */
+  readonly user: string;
+  readonly errno: number;
+  readonly reason: string;
+}
+
 /** For metrics and logs; called in the middle of things, so it must not throw. */
 export interface RelayObserver {
   /** A client ended; `reason` says why when it was not its own wish. */
   clientClosed?(connectionId: number, reason: string): void;
   /** A client reached a time limit. */
   limitReached?(reached: ReachedLimit): void;
+  /** A client that is logged in is not who it now says. */
+  changeDenied?(denied: DeniedChange): void;
   /** Two processes used a client's connection. */
   socketShared?(shared: SharedSocket): void;
 }

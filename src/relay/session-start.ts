@@ -138,6 +138,17 @@ export class SessionStart implements ChangeUserHost {
     this.#host.beginAnew(() => this.begin(ok));
   }
 
+  /** {@link ChangeUserHost} */
+  userDenied(userName: string, { errno }: ErrPacket, reason: string): void {
+    const { connectionId } = this.#client;
+    this.#services.observer.changeDenied?.({
+      client: connectionId,
+      user: userName.slice(0, 128),
+      errno,
+      reason,
+    });
+  }
+
   /** {@link ChangeUserHost}: MySQL ends the connection, MariaDB lets it go on as it was. */
   userNotChanged(): void {
     this.#changeUser = null;

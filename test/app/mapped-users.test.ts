@@ -51,9 +51,26 @@ users:
     const denied = (name: string): string =>
       `1045 28000 Access denied for user '${name}'@'127.0.0.1' (using password: YES)`;
     t.strictSame(wrong, [denied('second'), denied('second'), denied('nobody')]);
+    const said = world.proxy.lines.filter(({ msg }) => msg === 'change of user denied');
+    t.match(said, [
+      { user: 'second', errno: 1045, reason: 'wrong_password' },
+      { user: 'second', errno: 1045, reason: 'wrong_password' },
+      { user: 'nobody', errno: 1045, reason: 'unknown_user' },
+    ]);
     const right = await world.connect({ user: 'first', password: 'x' });
     await right.connection.changeUser({ user: 'second', password: 'y' });
     t.equal(await right.value('SELECT 42'), 42);
     await right.end();
+  });
+
+  await t.test('logins are counted by how they ended', async (t) => {
+    const logins = (outcome: string): Promise<number> =>
+      world.proxy.metric('mybouncer_logins_total', `outcome="${outcome}"`);
+    const [accepted, denied] = [await logins('accepted'), await logins('denied')];
+    t.equal(await world.tried('first', 'x'), 'in');
+    t.match(await world.tried('first', 'not x'), /^1045 /);
+    t.equal(await logins('accepted'), accepted + 1);
+    t.equal(await logins('denied'), denied + 1);
+    t.equal(await logins('turned_away'), 0);
   });
 });
