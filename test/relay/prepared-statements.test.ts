@@ -256,5 +256,6 @@ await forEachPrivateServer(t, async (t, server) => {
     for (const [i, rows] of answers.entries()) t.equal(rows[0]?.['n'], i + 1);
   }
   const more = (await server.status('Prepared_stmt_count')) - before;
-  t.ok(more >= 1 && more <= 2, `${more} statements for 20 clients on 2 sessions`);
+  // On each session one with its parameters resolved; and one that nobody has executed yet, if it was prepared in between.
+  t.ok(more >= 1 && more <= 4, `${more} statements for 20 clients on 2 sessions`);
 });
