@@ -4,7 +4,6 @@ import { AdminConsole } from '../admin/console/admin-console.js';
 import { InvalidSetting } from '../admin/console/source.js';
 import { HttpServer } from '../admin/http-server.js';
 import { OWN_CONNECTIONS } from '../backend/server-room.js';
-import type { ServerSession } from '../backend/server-session.js';
 import { type ServerAccount, Upstream } from '../backend/upstream.js';
 import { formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
@@ -19,11 +18,8 @@ import { announcedPlugin } from '../frontend/greeter.js';
 import { LogBurst } from '../frontend/log.js';
 import { PasswordHasher } from '../frontend/password-hasher.js';
 import { RsaKeys } from '../frontend/rsa-keys.js';
-import { DialLog } from '../observability/dial-log.js';
 import { Metrics } from '../observability/metrics.js';
 import { clientsThatFit, openFilesLimit, openFilesNeeded } from '../observability/open-files.js';
-import { RefusalLog } from '../observability/refusal-log.js';
-import { SessionPools } from '../pool/session-pools.js';
 import type { SessionState } from '../pool/session-slot.js';
 import type { PoolsSnapshot } from '../pool/snapshot.js';
 import { AppProcesses } from '../relay/app-processes.js';
@@ -37,15 +33,13 @@ import { Killer } from '../relay/killer.js';
 import { LearnedAnswers } from '../relay/learned-answers.js';
 import { OutputBuffer } from '../relay/output-buffer.js';
 import { PoolSizer } from '../relay/pool-sizer.js';
-import { profileDistance } from '../relay/profile-distance.js';
 import { RelayCounters } from '../relay/relay-counters.js';
 import { KnownSchemas, type RelayServices } from '../relay/relay-services.js';
 import { RoutineWatch } from '../relay/routine-watch.js';
 import { ServerContact } from '../relay/server-contact.js';
-import { type PoolTarget, type ServerPools, SessionCleaner } from '../relay/session-cleaner.js';
+import { type ServerPools, SessionCleaner } from '../relay/session-cleaner.js';
 import { UnsafePolicy } from '../relay/unsafe-policy.js';
 import { UserPlaces } from '../relay/user-places.js';
-import { holdWords } from '../session/hold-reason.js';
 import { ProfileRegistry } from '../session/profile.js';
 import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
@@ -55,6 +49,7 @@ import { consoleSource, type Setting } from './console-source.js';
 import { Guests, OWN_FOR_GUESTS } from './guests.js';
 import { metricsSource } from './metrics-source.js';
 import { clientPlaces, IDLE_TICK_MS, upstreamOptions } from './options.js';
+import { newServerPools } from './server-pools.js';
 
 /** A running proxy. */
 export interface App {
@@ -144,7 +139,10 @@ class RunningProxy implements App {
     this.#users = new ConfiguredUsers(config, new PasswordHasher(), log);
     const { local } = this.#users;
     const observer = new AuthWatch({ free: config.failedLoginLimit, log });
-    const pools = this.#newPools(upstream);
+    const pools = newServerPools(config, upstream, log, {
+      services: () => this.#services,
+      metrics: () => this.#metrics,
+    });
     const counters = new RelayCounters();
     const killer = new Killer(upstream, counters, config.serverLoginRetry, log);
     this.#catalogueSessions = new CatalogueSessions(upstream);
@@ -353,62 +351,6 @@ class RunningProxy implements App {
     return this.#guests?.termsOf(userName) ?? this.#users.termsOf(userName);
   }
 
-  #newPools(upstream: Upstream): ServerPools {
-    const log = this.#log;
-    const dialLog = new DialLog(log);
-    const refusalLog = new RefusalLog(log);
-    const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
-      // Where the size depends on the server, that has to be asked first.
-      limit: this.#config.poolSize === 'auto' || this.#config.fleet === 'on' ? 1 : this.#config.poolSize,
-      waitTimeoutMs: this.#config.queryWaitTimeout,
-      maxWaiting: this.#config.maxWaiting,
-      minSize: this.#config.minPoolSize,
-      idleTimeoutMs: this.#config.serverIdleTimeout,
-      lifetimeMs: this.#config.serverLifetime,
-      outlived: (session) => session.borrower?.sessionOutlived(),
-      dialRetryMs: this.#config.serverLoginRetry,
-      dial: async ({ account, capabilities, schemaless }) => {
-        const session = await upstream.open(account, null, capabilities);
-        session.schemaless = schemaless;
-        this.#services.learned.sessionOpened(session.connectionId, session.info.versionText);
-        session.onLost = (error) => {
-          if (pools.sessionDied(session))
-            log.debug({ serverSession: session.connectionId, error: error.message }, 'idle session died');
-        };
-        return session;
-      },
-      close: (session) => this.#services.cleaner.end(session),
-      fingerprint: (session) => session.profile,
-      distance: profileDistance,
-      heldReason: (session) => holdWords(session.borrower?.holds ?? 0)[0] ?? null,
-      observer: {
-        opened: (pool, session, tookMs) => {
-          this.#metrics.opened.inc();
-          dialLog.opened(pool.key);
-          const { connectionId: serverSession, channel } = session;
-          log.debug(
-            { pool: pool.key, serverSession, tls: channel.tlsVersion ?? 'none', tookMs },
-            'server session opened',
-          );
-        },
-        dialFailed: (pool, error, retryInMs) => {
-          this.#metrics.dialFailures.inc();
-          dialLog.failed(pool.key, messageOf(error), retryInMs);
-        },
-        refused: (pool, error) => {
-          this.#metrics.refusals.inc();
-          refusalLog.refused(pool.key, error.code, error.message);
-        },
-        waited: (_pool, waitedMs) => this.#metrics.waitSeconds.observe(waitedMs / 1000),
-        closed: (pool, session, reason) => {
-          this.#metrics.sessionClosed(reason);
-          log.debug({ pool: pool.key, serverSession: session.connectionId, reason }, 'server session closed');
-        },
-      },
-    });
-    return pools;
-  }
-
   #newSizer(account: ServerAccount): PoolSizer | null {
     const { poolSize: size, reserve, fleet } = this.#config;
     if (size !== 'auto' && fleet !== 'on') return null;
@@ -501,7 +443,3 @@ function logLevel(log: Logger): Setting {
 }
 
 const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LENGTH);
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}

@@ -192,9 +192,9 @@ function profileRows({ pools, clients }: RelayServices) {
   }));
 }
 
-/** Of a pool's key: what stands before the capabilities. */
+/** Of a pool's key: the account's name, which stands before the capabilities. */
 function userOf(key: string): string {
-  return key.replace(/\/[0-9a-f]+(\/schema)?$/, '');
+  return key.replace(/\/[0-9a-f]+(\/passthrough)?(\/schema)?$/, '');
 }
 
 function timeText(ms: number): string {

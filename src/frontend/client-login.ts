@@ -125,16 +125,15 @@ export class ClientLogin implements Expiring {
    */
   giveWay(err: ErrPacket): boolean {
     if (this.#state !== 'reading' && this.#state !== 'securing') return false;
-    if (this.#state === 'securing') {
-      this.#over('gave_way');
-      this.#raw.destroy();
-      this.#release();
-      return true;
-    }
+    const silent = this.#state === 'securing';
     this.#over('gave_way');
-    this.#socket.off('data', this.#onData);
-    this.#socket.end(encodeErrPacket(this.#sequenceId, err));
-    this.#socket.destroySoon();
+    if (silent) {
+      this.#raw.destroy();
+    } else {
+      this.#socket.off('data', this.#onData);
+      this.#socket.end(encodeErrPacket(this.#sequenceId, err));
+      this.#socket.destroySoon();
+    }
     this.#release();
     return true;
   }

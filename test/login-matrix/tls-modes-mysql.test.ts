@@ -1,15 +1,4 @@
 import t from 'tap';
-import { testMatrix, tlsRows } from './run-matrix.js';
+import { testTlsModes } from './tls-modes.js';
 
-await testMatrix(t, {
-  flavor: 'mysql',
-  byChange: false,
-  stations: async (world, { ca }) => [
-    await world.plain('disable'),
-    await world.plain('require'),
-    await world.plain('verify', { tls_client_ca: ca }),
-  ],
-  tlsRows: tlsRows,
-  // To TLS it makes no difference whether TCP is loopback.
-  transports: ['loopback', 'unix'],
-});
+await testTlsModes(t, 'mysql');
