@@ -1,19 +1,30 @@
 import type { Logger } from 'pino';
-import type { App } from './app/app.js';
+import type { AppOptions } from './app/app.js';
 import { parseListenAddress } from './config/address.js';
 import { type CommandName, type Invocation, parseArgv } from './config/argv.js';
 import {
   type Config,
   completeConfig,
   completeConfigWithUrl,
-  loadSettings,
+  type Loaded,
+  load as loadConfig,
   type Settings,
 } from './config/load.js';
-import { ConfigError } from './config/problem.js';
+import { ConfigError, InvalidValue } from './config/problem.js';
 import { exampleText, jsonSchemaText, referenceText } from './config/reference.js';
 import { maskUrlPasswords } from './config/secret.js';
+import { parseDuration } from './config/units.js';
 import { formatUrl } from './config/upstream.js';
 import { VERSION } from './config/version.js';
+import { healthCheck } from './lifecycle/health-check.js';
+import { HTTP_SOCKET, type InheritedSocket, inheritedSockets } from './lifecycle/inherited-sockets.js';
+import { lastClientLeft } from './lifecycle/last-client.js';
+import { LEADER } from './lifecycle/leader.js';
+import type { Order } from './lifecycle/messages.js';
+import { keepAlive, type ServiceManager, serviceManager } from './lifecycle/service-manager.js';
+import { StopMode, StopSignals } from './lifecycle/stop-signals.js';
+import { workerCount } from './lifecycle/worker-count.js';
+import { WorkerLink } from './lifecycle/worker-link.js';
 import { createLogger } from './observability/logger.js';
 import { hasNeedlessRights } from './observability/process-user.js';
 import type { Sandbox } from './sandbox/index.js';
@@ -29,40 +40,6 @@ const complain = (text: string): void => void process.stderr.write(`${text}\n`);
 function oneLine(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error);
   return maskUrlPasswords(text.replaceAll(/\s*\n\s*/g, ' ').trim());
-}
-
-/** Counts the signals that ask for an end: the first is a request, the second an order. */
-class StopSignals {
-  readonly first: Promise<void>;
-  /** Called for the second signal, before the process exits. */
-  onSecond: () => void = () => {};
-  #count = 0;
-
-  constructor(logger: Logger) {
-    let resolveFirst: () => void = () => {};
-    this.first = new Promise((resolve) => {
-      resolveFirst = resolve;
-    });
-    const onSignal = (signal: string): void => {
-      this.#count++;
-      if (this.#count === 1) {
-        logger.info({ signal }, 'stopping; a second signal stops at once');
-        resolveFirst();
-        return;
-      }
-      logger.warn({ signal }, 'stopped at once');
-      this.onSecond();
-      process.exit(EXIT.fault);
-    };
-    // The runtime would open its debugger, to whoever is on this machine: everything in memory could be read there.
-    process.on('SIGUSR1', () => logger.warn({ signal: 'SIGUSR1' }, 'a signal that means nothing here'));
-    process.on('SIGINT', onSignal);
-    process.on('SIGTERM', onSignal);
-  }
-
-  get requested(): boolean {
-    return this.#count > 0;
-  }
 }
 
 /** A sandbox where the settings name no server of their own. */
@@ -107,25 +84,110 @@ function sandboxNotice(sandbox: Sandbox, { upstream, tlsMode }: Config, listenin
   ].join('\n');
 }
 
+/** What a process that serves is part of. */
+interface Surroundings {
+  /** Where the configuration has been read, and how to read it again. */
+  readonly reading: { readonly sources: Loaded['sources']; readonly load: () => Loaded };
+  readonly logger: Logger;
+  readonly signals: StopSignals;
+  /** Null without a parent process (`master: on`, `workers`). */
+  readonly link: WorkerLink | null;
+  readonly order: ServeOrder | null;
+  readonly sockets: readonly InheritedSocket[];
+  readonly manager: ServiceManager;
+}
+
+type ServeOrder = Extract<Order, { kind: 'serve' }>;
+
+/** What a worker has from its parent. */
+function seatOf(
+  link: WorkerLink,
+  { worker, count, idSpace }: ServeOrder,
+): Required<Pick<AppOptions, 'bus' | 'seat'>> {
+  return { bus: link.bus(worker, count), seat: { idSpace, permits: count === 1 ? null : link.permits } };
+}
+
+/** What is to take over serves nobody until it has reached the server, which may take for ever: it has nothing to finish. */
+async function calledOff(signals: StopSignals, link: WorkerLink | null): Promise<null> {
+  await Promise.race(link === null ? [signals.first] : [signals.first, link.handedOver]);
+  return null;
+}
+
 /** Serves until told to stop. Resolves to whether it ended cleanly. */
-async function serveWith(
-  config: Config,
-  sandbox: Sandbox | null,
-  signals: StopSignals,
-  logger: Logger,
-): Promise<boolean> {
+async function serveWith(config: Config, sandbox: Sandbox | null, around: Surroundings): Promise<boolean> {
+  const { logger, signals, link, order, sockets, manager, reading } = around;
   const { startApp } = await import('./app/app.js');
-  const app: App = await startApp(config, { logger });
+  const http = sockets.find(({ name }) => name === HTTP_SOCKET)?.fd ?? null;
+  const listen = sockets.filter(({ name }) => name !== HTTP_SOCKET).map(({ fd }) => fd);
+  const seat = link === null || order === null ? {} : seatOf(link, order);
+  const takesOver = order?.takesOver ?? false;
+  const many = order !== null && order.count > 1 ? link : null;
+  const requestStop = (drains: boolean, why: object): void => {
+    // A parent has other processes to stop as well.
+    if (link === null) signals.request(drains ? StopMode.Drain : StopMode.Now, why);
+    else link.stop(drains, why);
+  };
+  const starting = startApp(config, {
+    logger,
+    ...reading,
+    inherited: { listen, http },
+    takesOver,
+    onReady: (facts) => {
+      // Of several, the parent says when all of them are.
+      if (many === null)
+        manager.notify(['READY=1', `MAINPID=${link === null ? process.pid : process.ppid}`, 'STATUS=Ready']);
+      link?.ready(facts);
+    },
+    requestStop: (drains, asked) => requestStop(drains, { asked }),
+    ...(link === null ? {} : { requestRestart: () => link.restart() }),
+    ...seat,
+  });
+  const app = await (takesOver ? Promise.race([starting, calledOff(signals, link)]) : starting);
+  if (app === null) return true;
+  keepAlive(manager);
   // A sandbox installs and starts a server, which is the root's business.
   if (sandbox === null && hasNeedlessRights()) {
     logger.warn(
       'running as root: an ordinary user is enough, unless fork_guard is to see the processes of other users',
     );
   }
-  signals.onSecond = () => app.kill();
+  signals.onHurry = () => app.kill();
+  // Whoever closes the terminal of a sandbox is done with it.
+  signals.onHangUp =
+    sandbox === null
+      ? () => {
+          manager.notify(['RELOADING=1']);
+          app.reload();
+          manager.notify(['READY=1']);
+        }
+      : () => process.kill(process.pid, 'SIGTERM');
+  let isLatest = true;
+  const handOver = (): void => {
+    isLatest = false;
+    void app.stop(true);
+  };
+  link?.follow({
+    handOver,
+    orphaned: () => {
+      logger.warn(
+        'the parent process has gone: what it would start in its place listens on the same addresses',
+      );
+      handOver();
+    },
+  });
   const [listening] = app.addresses.listen;
   if (sandbox !== null && listening !== undefined) print(sandboxNotice(sandbox, config, listening));
-  const stopped = signals.first.then(() => app.stop());
+  if (config.exitAfterLastClient && (order === null || order.worker === LEADER)) {
+    // Of processes that have been taken over from, clients leave in any case.
+    void lastClientLeft(() => app.allClientCounts()).then(() => {
+      if (isLatest) requestStop(true, { exit_after_last_client: 'on' });
+    });
+  }
+  const stopped = signals.first.then((mode) => {
+    manager.notify(['STOPPING=1', `STATUS=${mode === StopMode.Now ? 'Stopping' : 'Draining'}`]);
+    if (mode === StopMode.Now) app.kill();
+    return app.stop();
+  });
   const fault = await Promise.race([app.closed, stopped.then(() => app.closed)]);
   if (fault === null) return true;
   reportFault(fault, logger);
@@ -137,16 +199,35 @@ function reportFault(error: unknown, logger: Logger): void {
   complain(`mybouncer: ${oneLine(error)}`);
 }
 
-async function serve(settings: Settings): Promise<number> {
-  const logger = createLogger(settings.logLevel);
+async function serve(
+  { settings, sources }: Loaded,
+  load: () => Loaded,
+  words: readonly string[],
+  link: WorkerLink | null,
+): Promise<number> {
+  const order = link === null ? null : await link.order;
+  const serving = order?.kind === 'serve' ? order : null;
+  const isOneOfMany = serving !== null && serving.count > 1;
+  const root = createLogger(settings.logLevel);
+  const logger = isOneOfMany ? root.child({ worker: serving.worker }) : root;
   process.on('uncaughtExceptionMonitor', (error) => logger.fatal({ err: error }, oneLine(error)));
-  const signals = new StopSignals(logger);
+  const sockets = inheritedSockets(process.env, link === null ? [process.pid] : [process.ppid]);
+  const manager: ServiceManager =
+    link === null
+      ? serviceManager(process.env, logger)
+      : { notify: (state) => link.notify(state), watchdogMs: serving?.watchdogMs ?? null };
+  const hasParent = settings.master || workerCount(settings.workers) > 1;
+  if (hasParent && settings.upstream !== null && link === null)
+    return lead(settings, words, sockets, manager, logger);
+  const signals = new StopSignals(logger, () => process.exit(EXIT.fault));
+  link?.hearsSignals();
+  const around = { reading: { sources, load }, logger, signals, link, order: serving, sockets, manager };
   let sandbox: Sandbox | null = null;
   let clean = true;
   try {
     const server = await findServer(settings, logger);
     sandbox = server.sandbox;
-    if (!signals.requested) clean = await serveWith(server.config, sandbox, signals, logger);
+    if (!signals.requested) clean = await serveWith(server.config, sandbox, around);
   } catch (error) {
     reportFault(error, logger);
     clean = false;
@@ -160,9 +241,28 @@ async function serve(settings: Settings): Promise<number> {
   return clean ? EXIT.clean : EXIT.fault;
 }
 
-function load(invocation: Invocation, env: Env): Settings {
+/** `master: on`, `workers`: the parent of the processes that serve. */
+async function lead(
+  settings: Settings,
+  words: readonly string[],
+  inherited: readonly InheritedSocket[],
+  manager: ServiceManager,
+  log: Logger,
+): Promise<number> {
+  const { Master, planOf } = await import('./lifecycle/master.js');
+  const [, main = ''] = process.argv;
+  const program = { execPath: process.execPath, execArgv: process.execArgv, main, words, env: process.env };
+  try {
+    return await new Master({ program, plan: planOf(settings), inherited, manager, log }).run();
+  } catch (error) {
+    reportFault(error, log);
+    return EXIT.fault;
+  }
+}
+
+function load(invocation: Invocation, env: Env): Loaded {
   const { configFile, flags, problems, command } = invocation;
-  return loadSettings({ configFile, flags, problems, env, ignoreUpstream: command === 'sandbox' });
+  return loadConfig({ configFile, flags, problems, env, ignoreUpstream: command === 'sandbox' });
 }
 
 function printer(command: CommandName): (() => string) | null {
@@ -176,17 +276,56 @@ function printer(command: CommandName): (() => string) | null {
     case 'serve':
     case 'sandbox':
     case 'check':
+    case 'healthcheck':
     case 'doctor':
+    case 'advise':
     case 'hash':
       return null;
   }
 }
 
-async function diagnose(settings: Settings): Promise<number> {
+/** Why a text is no duration; null where it is one. */
+function durationMistake(text: string): string | null {
+  try {
+    parseDuration(text);
+    return null;
+  } catch (error) {
+    if (!(error instanceof InvalidValue)) throw error;
+    return error.message;
+  }
+}
+
+/** Asks the proxy that runs with these settings. */
+async function giveAdvice({ http }: Settings, { target, json }: Invocation): Promise<number> {
+  if (http === null || http.port === 0) {
+    complain(
+      `mybouncer: the running proxy is asked over HTTP, and http is ${http === null ? 'off' : 'any free port'} here: set http (its default is 127.0.0.1:6034), or connect to the admin console (admin_users) and use SHOW ADVICE`,
+    );
+    return EXIT.usage;
+  }
+  const mistake = target === null ? null : durationMistake(target);
+  if (mistake !== null) {
+    complain(`--target: ${mistake}`);
+    return EXIT.usage;
+  }
+  const { askAdvice, NoAdviceError } = await import('./app/ask-advice.js');
+  const { adviceLines, hasFailures } = await import('./advice/lines.js');
+  try {
+    const advice = await askAdvice(http, target);
+    print(json ? `${JSON.stringify(advice, null, 2)}\n` : adviceLines(advice));
+    return hasFailures(advice) ? EXIT.fault : EXIT.clean;
+  } catch (error) {
+    if (!(error instanceof NoAdviceError)) throw error;
+    complain(`mybouncer: ${oneLine(error)}`);
+    return EXIT.fault;
+  }
+}
+
+async function diagnose(settings: Settings, json: boolean): Promise<number> {
   const { examine } = await import('./doctor/doctor.js');
   const { findingLines, Level } = await import('./doctor/finding.js');
   const findings = await examine(settings);
-  print(findingLines(findings));
+  print(json ? `${JSON.stringify({ findings }, null, 2)}\n` : findingLines(findings));
   return findings.some(({ level }) => level === Level.Fail) ? EXIT.fault : EXIT.clean;
 }
 
@@ -203,7 +342,12 @@ async function printHash({ hashKind, problems }: Invocation): Promise<number> {
   return EXIT.clean;
 }
 
-async function dispatch(invocation: Invocation, env: Env): Promise<number> {
+async function dispatch(
+  invocation: Invocation,
+  env: Env,
+  words: readonly string[],
+  link: WorkerLink | null,
+): Promise<number> {
   const { command, problems } = invocation;
   const text = printer(command);
   if (text !== null) {
@@ -212,9 +356,26 @@ async function dispatch(invocation: Invocation, env: Env): Promise<number> {
     return EXIT.clean;
   }
   if (command === 'hash') return printHash(invocation);
-  const settings = load(invocation, env);
-  if (command === 'doctor') return diagnose(settings);
-  if (command !== 'check') return serve(settings);
+  const loaded = load(invocation, env);
+  const { settings } = loaded;
+  if (command === 'advise') return giveAdvice(settings, invocation);
+  if (command === 'doctor') return diagnose(settings, invocation.json);
+  if (command === 'healthcheck') {
+    const failure = await healthCheck(settings.http);
+    if (failure !== null) complain(`mybouncer: ${failure}`);
+    return failure === null ? EXIT.clean : EXIT.fault;
+  }
+  // There is no parent without a server: its address has gone since, and a sandbox in its place would get a part of the clients.
+  if (link !== null && settings.upstream === null) {
+    const message = 'is not set any more: a process of a proxy that serves needs it';
+    throw new ConfigError([{ source: 'configuration', key: 'upstream', message }]);
+  }
+  if (link !== null && (await link.order).kind === 'plan') {
+    const { planOf } = await import('./lifecycle/master.js');
+    await link.tell(planOf(settings));
+    return EXIT.clean;
+  }
+  if (command !== 'check') return serve(loaded, () => load(invocation, env), words, link);
   print(settings.upstream === null ? 'ok: no upstream is set, so a sandbox would be started\n' : 'ok\n');
   return EXIT.clean;
 }
@@ -229,8 +390,10 @@ export async function run(argv: readonly string[], env: Env): Promise<number> {
     if (error.code !== 'EPIPE') throw error;
   });
   try {
-    const invocation = parseArgv(argv, VERSION);
-    if (invocation.kind === 'run') return await dispatch(invocation, env);
+    const link = WorkerLink.of(argv);
+    const words = link === null ? argv : (await link.order).words;
+    const invocation = parseArgv(words, VERSION);
+    if (invocation.kind === 'run') return await dispatch(invocation, env, words, link);
     print(invocation.text);
     return EXIT.clean;
   } catch (error) {

@@ -306,11 +306,12 @@ t.test('hash: a password from the input becomes what users take', async (t) => {
   }
 });
 
-t.test('a sandbox is started, announced and taken down', { timeout: 120_000 }, async (t) => {
+t.test('a sandbox is started, announced and taken down', { timeout: 300_000 }, async (t) => {
   // DATABASE_URL is left aside where a sandbox is asked for, and without it a sandbox is the default.
   const ways: readonly (readonly [readonly string[], Env, NodeJS.Signals])[] = [
     [[], {}, 'SIGINT'],
-    [['sandbox'], { DATABASE_URL: URL_GIVEN }, 'SIGTERM'],
+    // Whoever closes the terminal is done with it: what reads the configuration anew elsewhere is a SIGTERM here.
+    [['sandbox'], { DATABASE_URL: URL_GIVEN }, 'SIGHUP'],
   ];
   for (const [args, env, signal] of ways) {
     const running = new Running([...args, ...ANYWHERE], env);
@@ -324,12 +325,13 @@ t.test('a sandbox is started, announced and taken down', { timeout: 120_000 }, a
     t.equal(await running.exit, 0, running.stderr);
     t.equal(running.stderr, '');
     t.equal(logLines(running.stdout).filter(({ msg }) => msg === 'ready').length, 1);
+    if (signal === 'SIGHUP') t.match(running.stdout, /"signal":"SIGTERM","msg":"stopping/);
     t.match(running.stdout, /-e 'SELECT \* FROM greetings'\n/, 'a line to try');
   }
 });
 
-t.test('signals while a client is at work', { timeout: 120_000 }, async (t) => {
-  const running = new Running([...ANYWHERE, '--shutdown-timeout', '1h']);
+t.test('signals while a client is at work', { timeout: 300_000 }, async (t) => {
+  const running = new Running([...ANYWHERE, '--drain-timeout', '1h']);
   const [, port] = await running.printed(NOTICE);
   const client = await connectTo(port);
   client.on('error', () => undefined);
@@ -340,11 +342,11 @@ t.test('signals while a client is at work', { timeout: 120_000 }, async (t) => {
   await client.query('SELECT 1');
   t.equal(running.child.exitCode, null, 'the first waits for the transaction');
   running.child.kill('SIGTERM');
-  t.equal(await running.exit, 1, 'the second does not');
+  t.equal(await running.exit, 0, 'the second does not');
   client.destroy();
 });
 
-t.test('a port that is in use', { timeout: 120_000 }, async (t) => {
+t.test('a port that is in use', { timeout: 300_000 }, async (t) => {
   const other = createServer().listen(0, '127.0.0.1');
   await once(other, 'listening');
   t.teardown(() => other.close());

@@ -13,6 +13,7 @@ import { type FileResult, FileRunner, type TestFile } from './support/run-file.j
 import { fileReport, summary } from './support/run-report.js';
 import { testProgram } from './support/server-programs.js';
 import { FLAVORS, type Flavor, MISSING, startMariadb, startMysql, URL_VARIABLE } from './support/servers.js';
+import { slowestFirst } from './support/slow-files.js';
 
 /** `dist/test` */
 const COMPILED = dirname(fileURLToPath(import.meta.url));
@@ -94,8 +95,9 @@ async function runAll(files: readonly TestFile[], runner: FileRunner): Promise<F
       say(fileReport(result));
     }
   };
-  const parallel = files.filter(({ name }) => !SERIAL.test(name));
-  const lanes = Math.max(2, availableParallelism());
+  const parallel = slowestFirst(files.filter(({ name }) => !SERIAL.test(name)));
+  // Tests mostly wait, for servers and for time limits: one lane more than there are cores keeps the cores busy.
+  const lanes = availableParallelism() + 1;
   await Promise.all(Array.from({ length: lanes }, () => work(parallel)));
   await work(files.filter(({ name }) => SERIAL.test(name)));
   return results.sort((a, b) => a.name.localeCompare(b.name));

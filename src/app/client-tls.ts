@@ -11,9 +11,11 @@ export class ClientTls {
   readonly acceptor: TlsAcceptor | null;
   /** Whether a login over TCP has to use it. */
   readonly required: boolean;
-  readonly #keys: TlsKeys;
+  #keys: TlsKeys;
   readonly #log: Logger;
-  readonly #watch: FileWatch | null;
+  #watch: FileWatch | null;
+  /** The certificate is none of a file's. */
+  #isMade = false;
 
   /** @throws TlsFilesError */
   constructor(config: Config, log: Logger) {
@@ -21,12 +23,24 @@ export class ClientTls {
     this.#keys = keys;
     this.#log = log;
     this.required = keys.mode === 'require' || keys.mode === 'verify';
-    const paths = tlsPaths(keys);
     this.acceptor =
       keys.mode === 'disable'
         ? null
         : new TlsAcceptor(this.#materialOf(loadTlsFiles(keys)), config.tlsMinVersion);
-    this.#watch = paths.length === 0 ? null : new FileWatch(paths, () => this.#reload());
+    this.#watch = this.#newWatch();
+  }
+
+  /** Other files are named; they have been found to fit. Connections that are open stay as they are. */
+  apply(config: Config): void {
+    this.#keys = { ...tlsKeysOf(config), mode: this.#keys.mode };
+    this.#watch?.close();
+    this.#watch = this.#newWatch();
+    this.#reload();
+  }
+
+  #newWatch(): FileWatch | null {
+    const paths = tlsPaths(this.#keys);
+    return paths.length === 0 ? null : new FileWatch(paths, () => this.#reload());
   }
 
   close(): void {
@@ -34,6 +48,7 @@ export class ClientTls {
   }
 
   #materialOf({ pair, ca }: TlsFiles): TlsMaterial {
+    this.#isMade = pair === null;
     if (pair === null) return { ...makeSelfSigned(), ca };
     const { cert, key, expires } = pair;
     if (expires.getTime() < Date.now())
@@ -51,7 +66,8 @@ export class ClientTls {
       const read = loadTlsFiles(this.#keys);
       const { material } = this.acceptor;
       // Where only the authorities are in files, the certificate that was made stays.
-      this.acceptor.replace(read.pair === null ? { ...material, ca: read.ca } : this.#materialOf(read));
+      const stays = read.pair === null && this.#isMade;
+      this.acceptor.replace(stays ? { ...material, ca: read.ca } : this.#materialOf(read));
       this.#log.info({ files }, 'TLS files have changed: read again');
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);

@@ -1,39 +1,48 @@
-import type { ClientRow, ConsoleSource, ServerRow } from '../admin/console/source.js';
+import { type Later, when } from '../admin/console/later.js';
+import type { AdviceRow, ClientRow, ConsoleSource, ServerRow, UpstreamRow } from '../admin/console/source.js';
+import { CommandRefused } from '../admin/console/source.js';
+import type { AdviceFinding } from '../advice/finding.js';
 import type { Config } from '../config/load.js';
 import { KEY_NAMES, type KeyName, keyInfo } from '../config/schema.js';
 import { valueText } from '../config/value-text.js';
 import { VERSION } from '../config/version.js';
 import type { MetricsSource } from '../observability/metrics.js';
-import type { PoolSizer } from '../relay/pool-sizer.js';
+import type { DigestRow } from '../relay/digest-table.js';
 import type { RelayServices } from '../relay/relay-services.js';
+import type { Server } from '../relay/server.js';
 import { CloseReason } from '../relay/session-cleaner.js';
 import { holdWords } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
+import type { OwnConsole } from '../views/all-console.js';
+import type { OwnPauses } from '../views/all-pauses.js';
+import type { PoolSizing } from './pool-sizing.js';
+import { topQueryRows } from './query-times.js';
 
 /** What the admin console acts on, besides what it reads. */
 export interface ConsoleActions {
   shutdown(wait: boolean): void;
-  /** Keys that a running proxy takes new values of. */
-  readonly settings: readonly Setting[];
-}
-
-export interface Setting {
-  readonly key: KeyName;
-  /** As {@link valueText} would write it. */
-  read(): string;
-  /** @throws InvalidSetting */
-  write(text: string): void;
+  readonly pauses: OwnPauses;
+  readonly live: Pick<ConsoleSource, 'reload' | 'settings'>;
+  /** Where the value of a key was given. */
+  sourceOf(key: KeyName): string;
+  advise(): Later<readonly AdviceFinding[]>;
+  topQueries(n: number): Later<readonly DigestRow[]>;
+  /** Processes that serve. */
+  readonly workers: number;
+  /** Null where there is no parent process that could do it. */
+  readonly restart: (() => void) | null;
 }
 
 /** What the admin console shows: the same counts as the metrics, and who is behind them. */
 export function consoleSource(
   config: Config,
   services: RelayServices,
-  sizer: PoolSizer | null,
+  sizer: Pick<PoolSizing, 'members' | 'maxConnections'>,
   metrics: MetricsSource,
-  { shutdown, settings }: ConsoleActions,
-): ConsoleSource {
-  const { pools, clients, holds, upstream } = services;
+  { shutdown, restart, pauses, live, sourceOf, advise, topQueries, workers }: ConsoleActions,
+): OwnConsole {
+  const { servers, pools, clients, holds, upstream } = services;
+  const router = services.routes?.router ?? null;
   const listedClients = (): readonly ClientRow[] =>
     [...clients].map((client) => {
       const {
@@ -63,13 +72,14 @@ export function consoleSource(
     });
   return {
     version: VERSION,
+    workers,
     get serverVersion() {
       return upstream.facts?.info.versionText ?? '';
     },
     pools: () =>
       pools.snapshot().pools.map((pool) => ({
         pool: pool.key,
-        user: userOf(pool.key),
+        user: pools.target(pool.key)?.account.user ?? '',
         cl_waiting: pool.waiting,
         sv_active: pool.active - pool.held,
         sv_held: pool.held,
@@ -78,6 +88,7 @@ export function consoleSource(
         sv_closing: pool.retiring,
         ...maxWaitOf(pool.oldestWaitMs),
         pool_mode: config.poolMode,
+        paused: pool.paused ? 1 : 0,
       })),
     clients: listedClients,
     servers: () => {
@@ -87,7 +98,7 @@ export function consoleSource(
         return {
           id: session.connectionId,
           pool: key,
-          user: userOf(key),
+          user: session.account?.user ?? '',
           state: state === 'active' && bits !== 0 && !session.busy ? 'held' : state,
           link: links.get(session.connectionId) ?? null,
           holds: holdWords(bits).join(','),
@@ -95,6 +106,7 @@ export function consoleSource(
         };
       });
     },
+    upstreams: () => servers.all.map((server) => upstreamRow(server, router?.getsWrites(server) ?? true)),
     holds: () =>
       holds.snapshot().flatMap(({ clientId, user, serverConnectionId, holds: reasons }) =>
         reasons.map(({ reason, since, statement }) => ({
@@ -121,33 +133,78 @@ export function consoleSource(
       }));
     },
     config: () =>
-      KEY_NAMES.map((key) => {
-        const setting = settings.find((one) => one.key === key);
-        return {
-          key,
-          value: setting?.read() ?? valueText(key, config),
-          default: keyInfo(key).defaultText,
-          changeable: setting === undefined ? 'no' : 'yes',
-        };
-      }),
+      KEY_NAMES.map((key) => ({
+        key,
+        value: valueText(key, config),
+        default: keyInfo(key).defaultText,
+        changeable: keyInfo(key).reloadable ? 'yes' : 'no',
+        source: sourceOf(key),
+      })),
     profiles: () => profileRows(services),
     fleet: () => [
       {
-        members: sizer?.members ?? 0,
+        members: sizer.members,
         share: pools.size,
         pool_size: pools.limit,
-        max_connections: sizer?.maxConnections ?? 0,
+        max_connections: sizer.maxConnections,
       },
     ],
+    topQueries: (n) => when(topQueries(n), topQueryRows),
+    advice: () => when(advise(), adviceRows),
     killClient: (id) => {
       const client = clients.get(id);
       client?.killConnection();
       return client !== undefined;
     },
-    reconnect: () => pools.retireAll(() => true, CloseReason.Reconnect),
-    settings: new Map(settings.map((setting) => [setting.key, (text: string) => setting.write(text)])),
+    reconnect: (name) => {
+      const named = servers.all.filter((server) => name === null || server.name === name);
+      if (named.length === 0) throw unknownServer(name, servers.all);
+      for (const server of named) server.pools.retireAll(() => true, CloseReason.Reconnect);
+    },
+    pauses,
+    ...live,
     shutdown,
+    restart,
   };
+}
+
+function unknownServer(name: string | null, all: readonly Server[]): CommandRefused {
+  return new CommandRefused(`Unknown server '${name}': there is ${all.map((one) => one.name).join(', ')}`);
+}
+
+/** One server alone is not asked: what is known of it is that it was reached. */
+function upstreamRow({ name, state, weight, pools, upstream }: Server, getsWrites: boolean): UpstreamRow {
+  const { status, role, lagSeconds, reasons, forMs } = state?.snapshot(performance.now()) ?? {
+    status: upstream.facts === null ? 'unknown' : 'up',
+    role: null,
+    lagSeconds: null,
+    reasons: [],
+    forMs: null,
+  };
+  return {
+    server: name,
+    state: status,
+    role,
+    gets_writes: getsWrites ? 'yes' : 'no',
+    lag: lagSeconds,
+    reasons: reasons.join(','),
+    seconds: forMs === null ? null : Math.floor(forMs / 1_000),
+    weight: weight ?? 1,
+    paused: pools.allPaused ? 1 : 0,
+    sv_lent: pools.lent,
+    cl_waiting: pools.waiting,
+    pool_size: pools.limit,
+  };
+}
+
+function adviceRows(findings: readonly AdviceFinding[]): readonly AdviceRow[] {
+  return findings.map(({ severity, about, what, why, toDo }) => ({
+    severity,
+    about,
+    what,
+    why,
+    to_do: toDo,
+  }));
 }
 
 /** One row for each number that only grows; 'kind' is the metric's label. */
@@ -164,6 +221,7 @@ function statRows(metrics: MetricsSource) {
     ...all('holds', metrics.holdsBegun()),
     ...all('kills', metrics.kills()),
     ...all('time_limits', metrics.timeLimits()),
+    ...all('errors', metrics.errors()),
     ...all('shared_sockets', metrics.sharedSockets()),
   ];
 }
@@ -190,11 +248,6 @@ function profileRows({ pools, clients }: RelayServices) {
     ...count,
     variables: [...profile.overrides].map(([name, value]) => `${name}=${value}`).join(', '),
   }));
-}
-
-/** Of a pool's key: the account's name, which stands before the capabilities. */
-function userOf(key: string): string {
-  return key.replace(/\/[0-9a-f]+(\/passthrough)?(\/schema)?$/, '');
 }
 
 function timeText(ms: number): string {

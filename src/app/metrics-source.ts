@@ -3,19 +3,28 @@ import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import type { FrontendCounts } from '../frontend/frontend.js';
 import type { TlsAcceptor } from '../frontend/tls-acceptor.js';
 import type { MetricsSource } from '../observability/metrics.js';
-import type { PoolSizer } from '../relay/pool-sizer.js';
+import type { ServerReading } from '../observability/server-metrics.js';
 import type { RelayServices } from '../relay/relay-services.js';
+import type { Server } from '../relay/server.js';
 import { HOLD_WORDS, holdWords } from '../session/hold-reason.js';
+import { clientStates } from './client-states.js';
+import type { PoolSizing } from './pool-sizing.js';
+import type { QueryTimes } from './query-times.js';
 
 /** Where the metrics' values stand. */
 export function metricsSource(
-  { pools, clients, holds, counters, cleaner, upstream }: RelayServices,
+  { servers, pools, clients, holds, counters, dryRun, ownWrites }: RelayServices,
   forks: ForkGuard | null,
-  sizer: PoolSizer | null,
+  sizer: Pick<PoolSizing, 'members' | 'maxConnections'>,
   tls: TlsAcceptor | null,
   logins: () => FrontendCounts,
+  draining: () => boolean,
+  { times, slow }: QueryTimes,
 ): MetricsSource {
   return {
+    times,
+    slowQueries: () => slow.count,
+    draining: () => (draining() ? 1 : 0),
     commands: () => counters.commands,
     holdsBegun: () => holds.begun(),
     longestHoldSeconds: () => {
@@ -26,7 +35,7 @@ export function metricsSource(
     reuseRatio: () => pools.checkouts.reuseRatio,
     restores: () => counters.restores,
     learnedAnswers: () => counters.learnedAnswers,
-    resets: () => cleaner.resets,
+    resets: () => servers.resets,
     forkLooks: () =>
       new Map([
         ['survey', forks?.surveys ?? 0],
@@ -36,6 +45,9 @@ export function metricsSource(
     unguardedClients: () => forks?.blindClients ?? clients.size,
     sharedSockets: () => counters.sharedSockets,
     timeLimits: () => counters.timeLimits,
+    errors: () => new Map(Object.entries(counters.errors)),
+    serverHints: () => counters.serverHints,
+    runAgain: () => counters.runAgain,
     kills: () =>
       new Map([
         ['query', counters.killsSent - counters.killsRepeated],
@@ -43,16 +55,43 @@ export function metricsSource(
         ['connection', counters.connectionsKilled],
         ['not_sent', counters.killsNotSent],
       ]),
+    ownWrites:
+      ownWrites === null
+        ? null
+        : {
+            outcomes: ownWrites.outcomes,
+            waited: times.ownWrites,
+            get processes() {
+              return ownWrites.processes;
+            },
+          },
+    servers: servers.all.length === 1 ? null : () => servers.all.map(readingOf),
+    dryRun:
+      dryRun === null
+        ? null
+        : () => ({
+            needed: dryRun.loans.lent,
+            peak: dryRun.loans.peak,
+            shared: dryRun.shared,
+            refused: dryRun.refusals.reduce((sum, { count }) => sum + count, 0),
+          }),
     sessions: () => {
       const { idle, active, dialing, held } = pools.snapshot();
       return { idle, active, dialing, held };
     },
+    pausedPools: () => {
+      const paused = pools.snapshot().pools.filter((pool) => pool.paused).length;
+      return pools.allPaused ? Math.max(1, paused) : paused;
+    },
     waiting: () => pools.snapshot().waiting,
+    longestWaitSeconds: () => pools.snapshot().oldestWaitMs / 1_000,
+    pools: () => pools.snapshot().pools.length,
     limit: () => pools.limit,
-    fleetMembers: () => sizer?.members ?? 0,
+    fleetMembers: () => sizer.members,
     fleetShare: () => pools.size,
-    serverMaxConnections: () => sizer?.maxConnections ?? 0,
+    serverMaxConnections: () => sizer.maxConnections,
     clients: () => clients.size,
+    clientsByState: () => clientStates(clients, logins().loggingIn),
     logins: () => {
       const counts = logins();
       return new Map([...Object.entries(counts.logins), ['turned_away', counts.turnedAway]]);
@@ -68,10 +107,10 @@ export function metricsSource(
       return counts;
     },
     tlsHandshakes: () => {
-      const { full, resumed } = upstream.options.tls?.handshakes ?? { full: 0, resumed: 0 };
+      const all = servers.all.map(({ upstream }) => upstream.options.tls?.handshakes);
       return new Map([
-        ['full', full],
-        ['resumed', resumed],
+        ['full', all.reduce((sum, handshakes) => sum + (handshakes?.full ?? 0), 0)],
+        ['resumed', all.reduce((sum, handshakes) => sum + (handshakes?.resumed ?? 0), 0)],
       ]);
     },
     holds: () => {
@@ -82,5 +121,15 @@ export function metricsSource(
       }
       return counts;
     },
+  };
+}
+
+function readingOf({ name, state, changes }: Server): ServerReading {
+  return {
+    name,
+    isUp: state?.isUp === true,
+    role: state?.role ?? null,
+    lagSeconds: state?.lagSeconds ?? null,
+    changes,
   };
 }

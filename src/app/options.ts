@@ -1,12 +1,14 @@
 import type { ServerAddress } from '../backend/server-channel.js';
 import { ServerTls } from '../backend/server-tls.js';
 import type { ServerAccount, UpstreamOptions } from '../backend/upstream.js';
+import type { Address } from '../config/address.js';
 import type { Config } from '../config/load.js';
-import type { ClientUser, UserGuards } from '../config/users.js';
+import type { ClientUser, UserGuards, UserLimits } from '../config/users.js';
 import { VERSION } from '../config/version.js';
 import { clientsThatFit, openFilesLimit } from '../observability/open-files.js';
 import type { UserTerms } from '../relay/client-identity.js';
 import type { GuardRails } from '../relay/guard-rails.js';
+import type { TimeLimits } from '../relay/time-limits.js';
 
 /* What the configuration says, as the parts of the proxy take it. */
 
@@ -16,14 +18,18 @@ export const IDLE_TICK_MS = 1_000;
 /** What servers have unless told otherwise: MySQL and MariaDB both. For the time before this one has told it. */
 const USUAL_MAX_CONNECTIONS = 151;
 
-export function upstreamOptions(config: Config, log: TlsLog): UpstreamOptions {
-  const { address: target } = config.upstream;
+export function upstreamOptions(config: Config, target: Address, log: TlsLog): UpstreamOptions {
   const address: ServerAddress =
     target.kind === 'tcp' ? { host: target.host, port: target.port } : { socketPath: target.path };
   return {
     address,
-    connectTimeoutMs: config.serverConnectTimeout,
-    maxPreparedStatements: config.maxPreparedStatements,
+    get connectTimeoutMs() {
+      return config.serverConnectTimeout;
+    },
+    tracksWrites: readsOwnWrites(config),
+    get maxPreparedStatements() {
+      return config.maxPreparedStatements;
+    },
     attributes: { program_name: 'mybouncer', program_version: VERSION, _pid: String(process.pid) },
     tls: ServerTls.of(config, address, {
       encrypted: (yes) => {
@@ -36,6 +42,11 @@ export function upstreamOptions(config: Config, log: TlsLog): UpstreamOptions {
   };
 }
 
+/** Whether any pool has `read_your_writes`. */
+export function readsOwnWrites({ pools }: Pick<Config, 'pools'>): boolean {
+  return pools.some(({ readYourWrites }) => readYourWrites);
+}
+
 const NOT_ENCRYPTED =
   'server sessions are not encrypted: the server does not offer TLS (server_tls_mode is prefer; disable says that this is right)';
 
@@ -44,14 +55,17 @@ interface TlsLog {
   warn(fields: object, message: string): void;
 }
 
+/** How many clients may be connected, and why no more. */
+export interface ClientPlaces {
+  maxClients: number;
+  maxClientsReason: string;
+}
+
 /**
  * `max_client_conn`, or what the limit of open files leaves room for: the runtime drops new connections without a word when
  * the system gives it no more descriptors, and the pool would get none either.
  */
-export function clientPlaces({ maxClientConn, poolSize }: Config): {
-  maxClients: number;
-  maxClientsReason: string;
-} {
+export function clientPlaces({ maxClientConn, poolSize }: Config): ClientPlaces {
   const limit = openFilesLimit();
   const sessions = poolSize === 'auto' ? USUAL_MAX_CONNECTIONS : poolSize;
   const fit = limit === null ? maxClientConn : clientsThatFit(limit, sessions);
@@ -68,19 +82,41 @@ function secondsOf(milliseconds: number): number {
   return Math.ceil(milliseconds / IDLE_TICK_MS);
 }
 
+/** The limits of a user, and of the configuration where it has none of its own: both may change, for its present clients, too. */
+export class LiveTimeLimits implements TimeLimits {
+  readonly #config: Config;
+  own: UserLimits;
+
+  constructor(config: Config, own: UserLimits) {
+    this.#config = config;
+    this.own = own;
+  }
+
+  get query(): number {
+    return secondsOf(this.own.queryTimeout ?? this.#config.queryTimeout);
+  }
+
+  get transaction(): number {
+    return secondsOf(this.own.transactionTimeout ?? this.#config.transactionTimeout);
+  }
+
+  get idleTransaction(): number {
+    return secondsOf(this.own.idleTransactionTimeout ?? this.#config.idleTransactionTimeout);
+  }
+
+  get clientIdle(): number {
+    return secondsOf(this.own.clientIdleTimeout ?? this.#config.clientIdleTimeout);
+  }
+}
+
 export function termsOf(
-  config: Config,
   { limits, guards }: Pick<ClientUser, 'limits' | 'guards'>,
   account: ServerAccount,
+  timeLimits: TimeLimits,
 ): UserTerms {
   return {
     account,
-    timeLimits: {
-      query: secondsOf(limits.queryTimeout ?? config.queryTimeout),
-      transaction: secondsOf(limits.transactionTimeout ?? config.transactionTimeout),
-      idleTransaction: secondsOf(limits.idleTransactionTimeout ?? config.idleTransactionTimeout),
-      clientIdle: secondsOf(limits.clientIdleTimeout ?? config.clientIdleTimeout),
-    },
+    timeLimits,
     maxClients: limits.maxClientConn ?? null,
     rails: railsOf(guards),
   };

@@ -1,20 +1,37 @@
 import type { Logger } from 'pino';
+import { partOf } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { Upstream } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
-import { DialLog } from '../observability/dial-log.js';
+import type { DialLog } from '../observability/dial-log.js';
 import type { Metrics } from '../observability/metrics.js';
-import { RefusalLog } from '../observability/refusal-log.js';
+import { RetireReason } from '../pool/observer.js';
 import { SessionPools } from '../pool/session-pools.js';
 import { profileDistance } from '../relay/profile-distance.js';
 import type { RelayServices } from '../relay/relay-services.js';
-import type { PoolTarget, ServerPools } from '../relay/session-cleaner.js';
+import {
+  CloseReason,
+  type PoolTarget,
+  type ServerPools,
+  type SessionCleaner,
+} from '../relay/session-cleaner.js';
 import { holdWords } from '../session/hold-reason.js';
+import type { Permits } from '../workers/permits.js';
 
 /** What the pools need and what needs the pools: asked for once sessions are opened. */
 export interface PoolUses {
+  /** Of several servers, the name of this one; empty for one alone. */
+  readonly server: string;
+  cleaner(): SessionCleaner;
+  /** Something has gone wrong that the server's end would explain. */
+  troubled(): void;
   services(): RelayServices;
   metrics(): Metrics;
+  /** Null where the pool is this process's alone. */
+  permits(): Pick<Permits, 'shortage' | 'placeFreed' | 'total' | 'sessionOpened' | 'sessionGone'> | null;
+  /** Of how many workers this is which, from 0: what is to be kept open is divided among them. */
+  readonly place: { readonly rank: number; readonly members: number };
+  readonly dialLog: DialLog;
 }
 
 /** The pools of server sessions: how sessions are opened and closed, and who hears of it. */
@@ -22,61 +39,102 @@ export function newServerPools(
   config: Config,
   upstream: Upstream,
   log: Logger,
-  { services, metrics }: PoolUses,
+  { server, cleaner, troubled, services, metrics, permits, place, dialLog }: PoolUses,
 ): ServerPools {
-  const dialLog = new DialLog(log);
-  const refusalLog = new RefusalLog(log);
+  const labelOf = ({ key }: { readonly key: string }): string => (server === '' ? key : `${key}@${server}`);
   const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
-    // Where the size depends on the server, that has to be asked first.
-    limit: config.poolSize === 'auto' || config.fleet === 'on' ? 1 : config.poolSize,
-    waitTimeoutMs: config.queryWaitTimeout,
-    maxWaiting: config.maxWaiting,
-    minSize: config.minPoolSize,
-    idleTimeoutMs: config.serverIdleTimeout,
-    lifetimeMs: config.serverLifetime,
+    limit: firstLimit(config, place, server !== ''),
+    whole: () => permits()?.total ?? null,
+    get waitTimeoutMs() {
+      return config.queryWaitTimeout;
+    },
+    get maxWaiting() {
+      return config.maxWaiting;
+    },
+    get minSize() {
+      return partOf(config.minPoolSize, place);
+    },
+    get idleTimeoutMs() {
+      return config.serverIdleTimeout;
+    },
+    get lifetimeMs() {
+      return config.serverLifetime;
+    },
     outlived: (session) => session.borrower?.sessionOutlived(),
-    dialRetryMs: config.serverLoginRetry,
-    dial: async ({ account, capabilities, schemaless }) => {
-      const session = await upstream.open(account, null, capabilities);
+    get dialRetryMs() {
+      return config.serverLoginRetry;
+    },
+    dial: async ({ account, capabilities, schemaless }, signal) => {
+      const session = await upstream.open(account, null, capabilities, signal);
       session.schemaless = schemaless;
-      services().learned.sessionOpened(session.connectionId, session.info.versionText);
+      services().learned.sessionOpened(session.connectionId, session.info.versionText, server);
       session.onLost = (error) => {
+        troubled();
         if (pools.sessionDied(session))
           log.debug({ serverSession: session.connectionId, error: error.message }, 'idle session died');
       };
       return session;
     },
-    close: (session) => services().cleaner.end(session),
+    close: (session) => cleaner().end(session),
     fingerprint: (session) => session.profile,
     distance: profileDistance,
     heldReason: (session) => holdWords(session.borrower?.holds ?? 0)[0] ?? null,
     observer: {
       opened: (pool, session, tookMs) => {
         metrics().opened.inc();
-        dialLog.opened(pool.key);
+        permits()?.sessionOpened(session.connectionId, session.account?.user ?? '');
+        dialLog.opened(labelOf(pool));
         const { connectionId: serverSession, channel } = session;
         log.debug(
-          { pool: pool.key, serverSession, tls: channel.tlsVersion ?? 'none', tookMs },
+          { pool: labelOf(pool), serverSession, tls: channel.tlsVersion ?? 'none', tookMs },
           'server session opened',
         );
       },
       dialFailed: (pool, error, retryInMs) => {
         metrics().dialFailures.inc();
-        dialLog.failed(pool.key, messageOf(error), retryInMs);
+        troubled();
+        dialLog.failed(labelOf(pool), messageOf(error), retryInMs);
       },
-      refused: (pool, error) => {
+      refused: (_pool, error) => {
         metrics().refusals.inc();
-        refusalLog.refused(pool.key, error.code, error.message);
+        services().counters.requestRefused(error.code);
       },
-      waited: (_pool, waitedMs) => metrics().waitSeconds.observe(waitedMs / 1000),
+      waits: () => permits()?.shortage(),
+      placeFreed: () => permits()?.placeFreed(),
+      waited: (_pool, waitedMs) => services().times.wait.record(waitedMs),
       closed: (pool, session, reason) => {
         metrics().sessionClosed(reason);
-        log.debug({ pool: pool.key, serverSession: session.connectionId, reason }, 'server session closed');
+        permits()?.sessionGone(session.connectionId);
+        if (MAY_BE_A_RESTART.has(reason)) services().learned.clear();
+        log.debug(
+          { pool: labelOf(pool), serverSession: session.connectionId, reason },
+          'server session closed',
+        );
       },
     },
   });
   return pools;
 }
+
+/** Where the size depends on the server, that has to be asked first; and where workers share it, their parent. */
+function firstLimit({ poolSize, fleet }: Config, place: PoolUses['place'], isOfSeveral: boolean): number {
+  if (place.members > 1) return isOfSeveral && poolSize !== 'auto' ? ownPart(poolSize, place) : 0;
+  return poolSize === 'auto' || fleet === true ? 1 : poolSize;
+}
+
+/** Of the sessions on one of several servers, what this worker may have: nobody hands them from one to another. */
+export function ownPart(size: number, place: PoolUses['place']): number {
+  return Math.max(1, partOf(size, place));
+}
+
+/** A session ended by the server may mean that another server process answers from now on. */
+const MAY_BE_A_RESTART: ReadonlySet<string> = new Set([
+  RetireReason.died,
+  CloseReason.Lost,
+  CloseReason.ServerShutdown,
+  CloseReason.OtherServer,
+  CloseReason.ServerDown,
+]);
 
 function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -2,8 +2,9 @@ import { BouncerError } from '../errors.js';
 import { Capability, ServerError } from '../protocol/constants.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import type { ServerInfo } from '../session/server-info.js';
-import { type LoginFailure, login, type ServerGreeting } from './mysql2-adapter.js';
+import { type LoginFailure, login, type Prove } from './mysql2-adapter.js';
 import { addressText, type ServerAddress, ServerChannel } from './server-channel.js';
+import type { ServerGreeting } from './server-greeting.js';
 import type { ServerTls } from './server-tls.js';
 import { tlsFailureText } from './tls-failure.js';
 
@@ -89,10 +90,12 @@ export class ServerConnectError extends BouncerError {
 export interface ServerConnectOptions {
   readonly address: ServerAddress;
   readonly user: string;
-  /** Either this or {@link passwordSha1}. */
+  /** This, {@link passwordSha1} or {@link prove}. */
   readonly password?: string;
   /** SHA1(password), for an account with mysql_native_password. */
   readonly passwordSha1?: Buffer;
+  /** Asked once, so that TLS is used wherever it is offered: a login that was refused without could not be repeated. */
+  readonly prove?: Prove;
   readonly schema: string | null;
   /** Semantic capability flags (FoundRows, IgnoreSpace, MultiStatements, ...), added to {@link BASE_CAPABILITIES}. */
   readonly capabilities: number;
@@ -218,12 +221,13 @@ function checkOptions(options: ServerConnectOptions): void {
 }
 
 function loginOptions(options: ServerConnectOptions): Parameters<typeof login>[1] {
-  const { user, password = '', passwordSha1 = null, schema, collation, attributes } = options;
+  const { user, password = '', passwordSha1 = null, prove = null, schema, collation, attributes } = options;
   const withDb = schema === null ? 0 : Capability.ConnectWithDb;
   return {
     user,
     password,
     passwordSha1,
+    prove,
     schema,
     capabilities: BASE_CAPABILITIES | (options.capabilities & SEMANTIC_CAPABILITIES) | withDb,
     collation,

@@ -2,8 +2,9 @@ import { EventEmitter } from 'node:events';
 import * as mysql2 from 'mysql2';
 import { Capability, HEADER_SIZE, Reply } from '../protocol/constants.js';
 import { type ErrPacket, parseErr } from '../protocol/generic-response.js';
-import { MalformedPacketError, PayloadReader } from '../protocol/payload-reader.js';
+import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { ServerChannel } from './server-channel.js';
+import { type ServerGreeting, scrambleOf, takeGreeting } from './server-greeting.js';
 import { type ServerTls, ServerTlsFilesError, TlsNotOfferedError } from './server-tls.js';
 import { isTlsError } from './tls-failure.js';
 
@@ -19,6 +20,8 @@ export interface LoginOptions {
   readonly password: string;
   /** SHA1(password) in place of it: only mysql_native_password can use it. */
   readonly passwordSha1: Buffer | null;
+  /** In place of both: whoever knows it answers the server's scramble as mysql_native_password has it, with 20 bytes. */
+  readonly prove?: Prove | null;
   readonly schema: string | null;
   /** Exactly the capability flags to negotiate, as far as the server has them. */
   readonly capabilities: number;
@@ -31,16 +34,8 @@ export interface LoginOptions {
   readonly tls: ServerTls | null;
 }
 
-/** The parts of `Protocol::HandshakeV10` that outlive the login. */
-export interface ServerGreeting {
-  readonly protocolVersion: number;
-  /** As sent; MariaDB up to 10.11 puts `5.5.5-` in front. */
-  readonly versionText: string;
-  readonly connectionId: number;
-  readonly capabilities: number;
-  readonly collation: number;
-  readonly status: number;
-}
+/** @param scramble - of the server's greeting, 20 bytes */
+export type Prove = (scramble: Buffer) => Promise<Buffer>;
 
 /**
  * Why a login failed: the server's ERR (`tlsLeftOut`: TLS would have been to be had); the connection could not be made or was lost (null: an orderly end), in the midst
@@ -65,7 +60,12 @@ export interface LoginCallbacks {
  */
 export function login(channel: ServerChannel, options: LoginOptions, callbacks: LoginCallbacks): void {
   const stream = new LoginStream(channel, options, callbacks);
-  stream.onSecure = () => allowClearPasswords(config, options.password);
+  const passwordSha1 = options.prove ? UNKNOWN_SHA1 : options.passwordSha1;
+  // It would answer other methods, with no password at all.
+  const mayBeClear = passwordSha1 === null;
+  stream.onSecure = () => {
+    if (mayBeClear) allowClearPasswords(config, options.password);
+  };
   // A fresh configuration each time: mysql2 writes into it.
   const config = new ConnectionConfig({
     user: options.user,
@@ -74,20 +74,21 @@ export function login(channel: ServerChannel, options: LoginOptions, callbacks: 
     charsetNumber: options.collation,
     connectAttributes: { ...options.attributes },
     stream: () => stream,
-    ...(options.passwordSha1 === null
-      ? {}
-      : { passwordSha1: options.passwordSha1, authPlugins: onlyNative(options.user) }),
+    ...(passwordSha1 === null ? {} : { passwordSha1, authPlugins: onlyNative(options.user) }),
     connectTimeout: 0,
     trace: false,
   });
   config.clientFlags = options.capabilities;
-  if (options.secureTransport) allowClearPasswords(config, options.password);
+  if (options.secureTransport && mayBeClear) allowClearPasswords(config, options.password);
   // Its defaults are merged in by the constructor; what we say about ourselves is ours alone.
   config.connectAttributes = { ...options.attributes };
   const connection = new Connection({ config });
   connection.once('connect', () => stream.succeed());
   connection.on('error', (error) => stream.fail(error));
 }
+
+/** Has mysql2 leave room for an answer of 20 bytes. */
+const UNKNOWN_SHA1 = Buffer.alloc(20);
 
 /** Every other method that mysql2 knows would log in with the empty password. */
 function onlyNative(user: string): Readonly<Record<string, unknown>> {
@@ -142,6 +143,9 @@ class LoginStream extends EventEmitter {
   onSecure: () => void = () => {};
   #pending: Buffer = Buffer.alloc(0);
   #greeting: ServerGreeting | null = null;
+  #scramble: Buffer = Buffer.alloc(0);
+  /** Null once it was asked. */
+  #prove: Prove | null;
   /** As on the wire. */
   #sequenceId = 0;
   #phase: TlsPhase = TlsPhase.None;
@@ -151,8 +155,9 @@ class LoginStream extends EventEmitter {
   /** The method that the server has asked for. */
   #method = '';
 
-  constructor(channel: ServerChannel, { tls, user }: LoginOptions, callbacks: LoginCallbacks) {
+  constructor(channel: ServerChannel, { tls, user, prove }: LoginOptions, callbacks: LoginCallbacks) {
     super();
+    this.#prove = prove ?? null;
     this.#channel = channel;
     this.#tls = tls;
     this.#user = user;
@@ -172,9 +177,26 @@ class LoginStream extends EventEmitter {
   /** mysql2's side: Writable. */
   write(bytes: Buffer): boolean {
     if (this.#settled || this.#parting !== null) return true;
+    if (this.#prove !== null) {
+      this.#askForProof(this.#prove, bytes);
+      return true;
+    }
     if (this.#phase === TlsPhase.Asked) this.#askForTls(this.#tls as ServerTls, bytes);
     else this.#send(bytes);
     return true;
+  }
+
+  /** `response`: of the whole login. It waits for what belongs into it. */
+  #askForProof(prove: Prove, response: Buffer): void {
+    this.#prove = null;
+    prove(this.#scramble).then(
+      (proof) => {
+        if (this.#settled) return;
+        putProof(response, proof);
+        this.write(response);
+      },
+      (error: unknown) => this.#fail({ cause: error instanceof Error ? error : new Error(String(error)) }),
+    );
   }
 
   /** mysql2 closes after a fatal error, which it also reports: the owner of the channel then ends it. */
@@ -193,7 +215,7 @@ class LoginStream extends EventEmitter {
 
   fail(cause: Error): void {
     if (this.#parting !== null || !hasNoMethod(cause)) this.#fail({ cause });
-    else this.#part(cause);
+    else this.#part(isOurs(cause) ? cause : new NoMethodError(this.#user, this.#method, cause));
   }
 
   /**
@@ -291,7 +313,10 @@ class LoginStream extends EventEmitter {
       // mysql2 would only print a warning, on the console.
       if (packet[3] !== this.#sequenceId) throw new MalformedPacketError('packets out of order');
       this.#sequenceId = nextSequence(packet);
-      if (this.#greeting === null) this.#onGreeting(takeGreeting(packet));
+      if (this.#greeting === null) {
+        this.#scramble = scrambleOf(packet);
+        this.#onGreeting(takeGreeting(packet));
+      }
       if (packet[HEADER_SIZE] === AUTH_SWITCH) this.#method = switchedMethod(packet);
       packet[3] = (packet[3] as number) - this.#shift;
     } catch (error) {
@@ -307,12 +332,21 @@ class LoginStream extends EventEmitter {
   #onGreeting(greeting: ServerGreeting): void {
     this.#greeting = greeting;
     const offers = (greeting.capabilities & Capability.Ssl) !== 0;
-    if (this.#tls?.isUsed(offers, this.#user) !== true) return;
+    // One that cannot be repeated does not wait to be told.
+    const isRelayed = this.#prove !== null && offers && this.#tls !== null;
+    if (this.#tls?.isUsed(offers, this.#user) !== true && !isRelayed) return;
     // Somebody on the way could have put them there, to be taken for what the server says under TLS.
     if (this.#pending.length > 0) throw new MalformedPacketError('bytes after the greeting, before TLS');
     this.#phase = TlsPhase.Asked;
     this.onSecure();
   }
+}
+
+/** Into a HandshakeResponse41, in place of an answer as long: behind 32 fixed bytes, the user, and its length. */
+function putProof(response: Buffer, proof: Buffer): void {
+  const at = response.indexOf(0, HEADER_SIZE + 32) + 1;
+  if (response[at] !== proof.length) throw new TypeError(`an answer of ${proof.length} bytes has no room`);
+  proof.copy(response, at + 1);
 }
 
 const AUTH_SWITCH = 0xfe;
@@ -332,6 +366,30 @@ function hasNoMethod(cause: Error): boolean {
   );
 }
 
+/** The server wants a method for an account that there is not, or that would give the password away. */
+class NoMethodError extends Error {
+  readonly code = 'AUTH_SWITCH_PLUGIN_ERROR';
+
+  constructor(user: string, method: string, cause: Error) {
+    const why = CLEAR_METHODS.has(method) ? 'sends passwords in clear and is not used' : 'is not known here';
+    super(
+      `the server wants ${method} for '${user}', which ${why}: let the account log in by mysql_native_password (MariaDB) or caching_sha2_password (MySQL), or its clients work as one that does (server_user)`,
+      { cause },
+    );
+  }
+}
+
+const CLEAR_METHODS: ReadonlySet<string> = new Set(['mysql_clear_password', 'dialog']);
+
+/** From {@link onlyNative}. */
+function isOurs(cause: Error): boolean {
+  return (
+    'code' in cause &&
+    cause.code === 'AUTH_SWITCH_PLUGIN_ERROR' &&
+    cause.message.startsWith('the server wants ')
+  );
+}
+
 function nextSequence(packet: Buffer): number {
   return ((packet[3] as number) + 1) & 0xff;
 }
@@ -341,32 +399,3 @@ const SSL_REQUEST_SIZE = 32;
 
 /** No packet of the login is near this: a greeting has some 100 bytes, an RSA key 450, an ERR at most 520. */
 const MAX_LOGIN_PACKET = 16 * 1024;
-
-/** Filler after the greeting's scramble length: 6 reserved bytes, then MariaDB's extended capabilities. */
-const EXTENDED_CAPABILITIES_OFFSET = 6;
-
-/**
- * Reads the greeting, and changes in place what mysql2 would negotiate unasked: MariaDB's extended capabilities
- * (extended metadata adds a field to column definitions that ordinary clients misread) and multi-factor authentication.
- * https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_handshake_v10.html
- */
-function takeGreeting(packet: Buffer): ServerGreeting {
-  const reader = new PayloadReader(packet, HEADER_SIZE);
-  const protocolVersion = reader.uint8();
-  if (protocolVersion !== 10)
-    throw new MalformedPacketError(`handshake version ${protocolVersion}: not a MySQL server's greeting`);
-  const versionText = reader.nulBytes().toString();
-  const connectionId = reader.uint32();
-  reader.skip(8 + 1);
-  const lower = reader.uint16();
-  const collation = reader.uint8();
-  const status = reader.uint16();
-  const upperAt = reader.position;
-  const capabilities = (lower | (reader.uint16() << 16)) >>> 0;
-  packet.writeUInt16LE((capabilities & ~Capability.MultiFactorAuth) >>> 16, upperAt);
-  reader.skip(1 + EXTENDED_CAPABILITIES_OFFSET);
-  const extendedAt = reader.position;
-  reader.skip(4);
-  if ((capabilities & Capability.LongPassword) === 0) packet.fill(0, extendedAt, reader.position);
-  return { protocolVersion, versionText, connectionId, capabilities, collation, status };
-}

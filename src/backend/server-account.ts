@@ -7,8 +7,15 @@ export type ServerPassword = { readonly password: string } | { readonly password
 /** A password that the server has refused is tried again after this time, in ms: servers lock accounts for such attempts. */
 const TRY_AGAIN_MS = 60_000;
 
+/** It is not tried again before `until`, on the scale of performance.now(). */
+export interface RefusedPassword {
+  readonly password: ServerPassword;
+  readonly error: ServerConnectError;
+  readonly until: number;
+}
+
 /** Told how the proxy's own logins as a user end: error null where the server has taken the password. */
-export type OnServerLogin = (password: string, error: ServerConnectError | null) => void;
+export type OnServerLogin = (password: ServerPassword, error: ServerConnectError | null) => void;
 
 /** A user of the server on whose sessions clients run. */
 export class ServerAccount {
@@ -18,12 +25,16 @@ export class ServerAccount {
    * There may be thousands, so nothing is kept open for each of them, or looked at every so often.
    */
   readonly onLogin: OnServerLogin | null;
-  /** A guest's password that the server does not take: it is not tried again until then, on the scale of performance.now(). */
-  refusal: { readonly password: string; readonly error: ServerConnectError; readonly until: number } | null =
-    null;
+  /** By the server: a guest's password that it does not take. */
+  readonly refusals = new Map<object, RefusedPassword>();
   /** Names its pools: a session of one account is never lent to another's client, also where both log in as the same user. */
   readonly poolName: string;
   readonly #passwords: () => string | readonly ServerPassword[];
+  /**
+   * Of several servers, the one that {@link loginBaseline} and {@link resetBaseline} are of: what clients begin with must not depend
+   * on which of them was asked last. Null until one was.
+   */
+  baselinesOf: object | null = null;
   /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
   loginBaseline: Baseline | null = null;
   /** Variables after COM_RESET_CONNECTION: the globals, without what the login brought. */
@@ -82,7 +93,7 @@ export class ServerAccount {
   }
 }
 
-function samePassword(one: ServerPassword, other: ServerPassword): boolean {
+export function samePassword(one: ServerPassword, other: ServerPassword): boolean {
   if ('password' in one) return 'password' in other && one.password === other.password;
   return 'passwordSha1' in other && one.passwordSha1.equals(other.passwordSha1);
 }

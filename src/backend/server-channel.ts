@@ -1,5 +1,7 @@
 import net from 'node:net';
 import type tls from 'node:tls';
+import { readDirectly } from '../streams/direct-reads.js';
+import { DirectWrites, handleOf } from '../streams/direct-writes.js';
 
 /** Where a server listens. */
 export type ServerAddress =
@@ -52,6 +54,8 @@ export class ServerChannel {
   #socket: net.Socket;
   /** Bytes that may wait in user space before {@link write} answers false; at this mark the socket arms 'drain'. */
   readonly #highWater: number;
+  /** Null while it connects, and where it is encrypted. */
+  #writes: DirectWrites | null = null;
   #readBuffer: Buffer = newReadBuffer();
   #reading = false;
   #congested = false;
@@ -89,6 +93,7 @@ export class ServerChannel {
     this.#socket = net.connect(options);
     this.#highWater = this.#socket.writableHighWaterMark;
     this.#listen(this.#socket);
+    this.#socket.once('connect', () => this.#goDirectly());
   }
 
   /**
@@ -97,6 +102,7 @@ export class ServerChannel {
    * What came before and has not been passed on yet is lost, and what comes from now on must be TLS.
    */
   secure(wrap: (socket: net.Socket) => tls.TLSSocket, done: () => void): void {
+    this.#writes = null;
     const secure = wrap(this.#socket);
     this.#socket = secure;
     this.#listen(secure);
@@ -127,7 +133,7 @@ export class ServerChannel {
 
   /** Bytes handed to {@link write} that the kernel has not taken yet. At 0 every written buffer may be reused. */
   get pendingBytes(): number {
-    return this.#socket.writableLength;
+    return this.#writes === null ? this.#socket.writableLength : this.#writes.pending;
   }
 
   /**
@@ -136,8 +142,12 @@ export class ServerChannel {
    */
   write(buf: Buffer): boolean {
     if (this.#closed) return true;
-    this.#socket.write(buf);
-    if (this.#socket.writableLength < this.#highWater) return true;
+    if (this.#writes !== null) {
+      if (this.#writes.write(buf)) return true;
+    } else {
+      this.#socket.write(buf);
+      if (this.#socket.writableLength < this.#highWater) return true;
+    }
     this.#congested = true;
     return false;
   }
@@ -190,7 +200,8 @@ export class ServerChannel {
       clearTimeout(impatient);
       gone();
     });
-    this.#socket.write(QUIT_PACKET);
+    if (this.#writes === null) this.#socket.write(QUIT_PACKET);
+    else this.#writes.write(QUIT_PACKET);
     // Bytes that were on their way are read past, else the end behind them would not be seen.
     this.#socket.resume();
   }
@@ -209,6 +220,19 @@ export class ServerChannel {
     socket.on('end', () => onEnd(null));
     socket.on('close', () => onEnd(null));
     socket.on('drain', () => this.#onDrain());
+  }
+
+  /** Past the streams, where the runtime is one in which that is known to work. */
+  #goDirectly(): void {
+    const socket = this.#socket;
+    const handle = handleOf(socket);
+    if (handle === null || socket.writableLength > 0 || this.tlsVersion !== null) return;
+    this.#writes = new DirectWrites(socket, handle, () => this.#onDrain());
+    readDirectly(handle, (length) => {
+      const buffer = this.#readBuffer;
+      this.#onRead(length);
+      return this.#readBuffer === buffer ? undefined : this.#readBuffer;
+    });
   }
 
   #onRead(length: number): void {

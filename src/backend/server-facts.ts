@@ -1,7 +1,9 @@
 import type { CollationNames, CollationTable } from '../session/initial-profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import {
+  GTID_TRACKER,
   isTrackerVariable,
+  OWN_GTIDS,
   RESULTS_COLLATION,
   resultsCollationOf,
   treatmentOf,
@@ -21,6 +23,9 @@ export const ARM_TRACKERS: InternalCommand = queryCommand(
   "SET SESSION session_track_system_variables='*', SESSION session_track_schema=ON, " +
     "SESSION session_track_state_change=ON, SESSION session_track_transaction_info='CHARACTERISTICS'",
 );
+
+/** Has MySQL tell of what a session writes. By itself: in a transaction the server takes it not (1766), and the others. */
+export const ARM_GTIDS: InternalCommand = queryCommand(`SET SESSION ${GTID_TRACKER}=${OWN_GTIDS}`);
 
 /**
  * Makes MariaDB tell what a statement that failed had changed before: it does so only with the OK of a statement that
@@ -60,7 +65,8 @@ export class ServerFacts {
   readonly collations: CollationTable;
   /**
    * One statement whose first value changes when any carried variable has another value; the second is the role, the
-   * third which server it is ({@link ServerSession.server}).
+   * third which server it is ({@link ServerSession.server}), the fourth how long a command may be
+   * ({@link ServerSession.maxPayload}).
    */
   readonly checksum: InternalCommand;
 
@@ -71,7 +77,7 @@ export class ServerFacts {
     const values = [...variableNames].map((name) => `IFNULL(@@session.${name},'<null>')`);
     // MySQL 9 has no MD5() any more.
     this.checksum = queryCommand(
-      `SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256), CURRENT_ROLE(), ${IDENTITY[info.flavor]} LIMIT 1`,
+      `SELECT SHA2(CONCAT_WS('\\n',${values.join(',')}),256), CURRENT_ROLE(), ${IDENTITY[info.flavor]}, GREATEST(@@max_allowed_packet,@@net_buffer_length) LIMIT 1`,
     );
   }
 

@@ -50,7 +50,7 @@ export function poolSizeFor(room: ServerRoom, rules: RoomRules, place: FleetPlac
 }
 
 /** The first ones get what cannot be divided. */
-function partOf(whole: number, { members, rank }: FleetPlace): number {
+export function partOf(whole: number, { members, rank }: FleetPlace): number {
   return Math.floor(whole / members) + (rank < whole % members ? 1 : 0);
 }
 

@@ -95,6 +95,8 @@ export class ServerSession {
   borrower: Borrower | null = null;
   /** False while the trackers are as a client set its own: nothing is to be relied on then. */
   trackersArmed = true;
+  /** The same of the tracker of GTIDs, where the proxy has one of its own. */
+  gtidsArmed = true;
   /** What tells the server from others that the same address may lead to; null before it was asked. */
   server: string | null = null;
   /** CURRENT_ROLE() when it was opened, which no reset brings back. */
@@ -103,6 +105,11 @@ export class ServerSession {
   lastBorrower: object | null = null;
   /** Until they can do no more harm, the session must not get new work. */
   kills: AimedKills | null = null;
+  /**
+   * The server ends the session for a command of so many bytes or more: its max_allowed_packet when the session was opened.
+   * What the variable says changes with a reset; this does not.
+   */
+  maxPayload = UNKNOWN_LIMIT;
   /** It was ended by us in the midst of a command: the server may not be rid of it for some time yet. */
   cutOff = false;
   /** It is lent only to clients without a schema: it must never get one, since that can't be taken away again. */
@@ -205,6 +212,14 @@ export class ServerSession {
     this.#lose(why, null);
   }
 
+  /**
+   * Its server is taken for dead: as {@link fail}, but nothing that was under way was meant to be ended, and nobody is there who
+   * could end it.
+   */
+  desert(why: string): void {
+    this.#lose(why, null);
+  }
+
   /** Ends an idle session in order (COM_QUIT); resolves when the server is rid of it. */
   quit(): Promise<void> {
     this.#closed = true;
@@ -283,6 +298,9 @@ export class ServerSession {
     for (const exchange of exchanges) exchange.lost(error);
   }
 }
+
+/** More than any server accepts. */
+const UNKNOWN_LIMIT = 0x7fffffff;
 
 /** An ERR with sequence id 0: the server says goodbye, to whatever comes next as well. */
 function isOwnAccord(buf: Buffer, start: number, end: number): boolean {

@@ -132,7 +132,9 @@ export class ServerTls {
    * if it fails. Not often for the same user: servers count failures.
    */
   refusedInClear(user: string): boolean {
-    if (this.settings.serverTlsMode !== ServerTlsMode.Prefer || this.#demanding.has(user)) return false;
+    if (this.settings.serverTlsMode !== ServerTlsMode.Prefer) return false;
+    // Another login of this user has found out while this one was under way.
+    if (this.#demanding.has(user)) return true;
     const now = performance.now();
     if (now - (this.#triedAt.get(user) ?? Number.NEGATIVE_INFINITY) < TRY_AGAIN_MS) return false;
     if (this.#triedAt.size >= MAX_TRIED) this.#triedAt.clear();

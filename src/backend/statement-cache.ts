@@ -9,15 +9,18 @@ export interface ServerStatement {
    * executed yet. An execute without types means these, whoever sent them.
    */
   boundTypes: Buffer | null;
+  /** The cache's: a number that grows with each use. */
+  usedAt?: number;
 }
 
 /**
- * Statements prepared on one server session, least recently used first. The caller sends COM_STMT_CLOSE for those
- * that {@link add} pushes out.
+ * Statements prepared on one server session. The caller sends COM_STMT_CLOSE for those that {@link add} pushes out: the least
+ * recently used, which is looked for only then. (To keep the map in that order cost each execute 0.4 us.)
  */
 export class StatementCache {
   readonly #limit: number;
   readonly #byKey = new Map<string, ServerStatement>();
+  #uses = 0;
 
   /** @param limit - how many statements may stay prepared, at least 1 */
   constructor(limit: number) {
@@ -35,10 +38,7 @@ export class StatementCache {
   /** The statement with this key, now the most recently used. */
   get(key: string): ServerStatement | undefined {
     const statement = this.#byKey.get(key);
-    if (statement !== undefined) {
-      this.#byKey.delete(key);
-      this.#byKey.set(key, statement);
-    }
+    if (statement !== undefined) statement.usedAt = ++this.#uses;
     return statement;
   }
 
@@ -50,13 +50,21 @@ export class StatementCache {
       this.#byKey.delete(statement.key);
       superseded.push(same);
     }
+    statement.usedAt = ++this.#uses;
     this.#byKey.set(statement.key, statement);
-    for (const oldest of this.#byKey.values()) {
-      if (this.#byKey.size <= this.#limit) break;
+    while (this.#byKey.size > this.#limit) {
+      const oldest = this.#oldest(statement);
       this.#byKey.delete(oldest.key);
       superseded.push(oldest);
     }
     return superseded;
+  }
+
+  #oldest(newest: ServerStatement): ServerStatement {
+    let oldest = newest;
+    for (const statement of this.#byKey.values())
+      if ((statement.usedAt ?? 0) < (oldest.usedAt ?? 0)) oldest = statement;
+    return oldest;
   }
 
   /** Whether there is a statement with this key which was not executed yet. */
@@ -71,6 +79,7 @@ export class StatementCache {
     if (this.#byKey.has(to)) throw new RangeError('two statements would have one key');
     this.#byKey.delete(from);
     statement.key = to;
+    statement.usedAt = ++this.#uses;
     this.#byKey.set(to, statement);
     return true;
   }

@@ -26,6 +26,12 @@ export class AddressList {
     this.#networks.addSubnet(address, prefix, version === 4 ? 'ipv4' : 'ipv6');
   }
 
+  /** What {@link add} was told, in one form. */
+  get rules(): readonly string[] {
+    const networks = this.#networks.rules.map((rule) => rule.replace(/^.* /, ''));
+    return [...networks, ...(this.#unix ? ['unix'] : [])];
+  }
+
   /** @param host - an address, IPv4 rather than IPv6-mapped; `localhost` for the unix socket */
   allows(host: string): boolean {
     if (host === 'localhost') return this.#unix;

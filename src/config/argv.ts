@@ -1,23 +1,18 @@
 import { Command, CommanderError, Option } from 'commander';
+import { GROUPS, type Group } from './keys/key.js';
 import type { FlagValue } from './load.js';
 import { type Problem, quoteValue } from './problem.js';
-import {
-  ENV_PREFIX,
-  envNames,
-  flagName,
-  GROUPS,
-  type Group,
-  KEY_NAMES,
-  type KeyName,
-  keyInfo,
-} from './schema.js';
+import { ENV_PREFIX, envNames, flagName, KEY_NAMES, type KeyName, keyInfo } from './schema.js';
 import { suggest } from './suggest.js';
 
 /** The commands shown by `--help`, and those that print what the package ships in `deploy/`. */
 const COMMANDS = {
   sandbox: 'start a throwaway database server, with the proxy in front of it',
   check: 'check the configuration, print ok or every mistake, and exit',
+  healthcheck: 'ask the proxy that runs with this configuration whether it serves clients: exit code 0 or 1',
   doctor: 'look whether it will work here: the server, its accounts, this machine; and exit',
+  advise:
+    'ask the running proxy (at its http address) what to do: pool size, holds, idle transactions; and exit',
   hash: 'read a password from standard input and print a hash of it for users: sha256 (default), native or caching_sha2',
 } as const;
 const PRINTERS = {
@@ -40,6 +35,10 @@ export interface Invocation {
   readonly problems: readonly Problem[];
   /** Of the command hash. */
   readonly hashKind: HashKind;
+  /** Of the command advise; null where it is not given. */
+  readonly target: string | null;
+  /** Print JSON. */
+  readonly json: boolean;
 }
 
 /** `--help` or `--version`: nothing but a text to print. */
@@ -48,12 +47,44 @@ export interface Shown {
   readonly text: string;
 }
 
+/** Flags of some commands that are no keys. */
+const COMMAND_FLAGS: readonly CommandFlag[] = [
+  {
+    flag: '--target',
+    placeholder: 'DURATION',
+    commands: ['advise'],
+    description: 'wait for a server session at p99 that the advised pool size keeps within (default: 10ms)',
+  },
+  {
+    flag: '--json',
+    placeholder: null,
+    commands: ['advise', 'doctor'],
+    description: 'print JSON, for programs',
+  },
+];
+
+interface CommandFlag {
+  readonly flag: string;
+  /** Null where it takes no value. */
+  readonly placeholder: string | null;
+  readonly commands: readonly CommandName[];
+  readonly description: string;
+}
+
 const CONFIG_FLAG = '--config';
 const KEY_OF_FLAG = new Map(
   KEY_NAMES.filter((name) => keyInfo(name).fileOnly !== true).map((name) => [flagName(name), name]),
 );
-const VALUE_FLAGS: readonly string[] = [CONFIG_FLAG, ...KEY_OF_FLAG.keys()];
-const PLAIN_FLAGS: readonly string[] = ['-h', '--help', '-V', '--version'];
+const ownFlags = (withValue: boolean): string[] =>
+  COMMAND_FLAGS.filter(({ placeholder }) => (placeholder !== null) === withValue).map(({ flag }) => flag);
+const VALUE_FLAGS: readonly string[] = [CONFIG_FLAG, ...KEY_OF_FLAG.keys(), ...ownFlags(true)];
+/** Those that can be given without a value, which is `on` then. */
+const SWITCHES: readonly string[] = KEY_NAMES.filter((name) => keyInfo(name).placeholder === 'on|off').map(
+  flagName,
+);
+/** What can only be the value of one of them. */
+const IS_SWITCHED = /^(on|off|true|false|yes|no)$/i;
+const PLAIN_FLAGS: readonly string[] = ['-h', '--help', '-V', '--version', ...ownFlags(false)];
 const ALL_COMMANDS: readonly string[] = [...Object.keys(COMMANDS), ...Object.keys(PRINTERS), 'help'];
 
 function unknownFlag(name: string): Problem {
@@ -92,6 +123,8 @@ function sift(argv: readonly string[]): { clean: string[]; problems: Problem[] }
       if (isValue && !next.includes('://') && !ALL_COMMANDS.includes(next)) i++;
     } else if (equals > 0) {
       clean.push(word);
+    } else if (SWITCHES.includes(name) && !IS_SWITCHED.test(next ?? '')) {
+      clean.push(`${name}=on`);
     } else if (next === undefined || isFlag(next)) {
       problems.push({ source: name, key: KEY_OF_FLAG.get(name) ?? null, message: 'needs a value' });
     } else {
@@ -141,13 +174,19 @@ Examples:
   mybouncer --config mybouncer.yaml             everything from a file
   DATABASE_URL=mysql://... mybouncer            beside an app that has the variable already
   mybouncer doctor mysql://app:secret@db/shop   look at everything that matters, and say what to do about it
+  mybouncer advise --config mybouncer.yaml      how large the pool should be, what holds sessions, what idles
 
-Exit code: 0 after a clean stop, 1 after a fault (of doctor: something fails), 2 for bad usage or configuration.
+Exit code: 0 after a clean stop, 1 after a fault (of doctor: something fails; of advise: clients got errors), 2 for bad usage or configuration.
 `;
+
+interface OwnOptions {
+  readonly target?: string;
+  readonly json?: boolean;
+}
 
 function buildProgram(
   version: string,
-  chosen: (name: CommandName, args: readonly string[]) => void,
+  chosen: (name: CommandName, args: readonly string[], own?: OwnOptions) => void,
 ): Command {
   const program = new Command('mybouncer');
   program
@@ -162,12 +201,15 @@ function buildProgram(
     .action((_upstream, _options, command: Command) => chosen('serve', command.args));
   addOptions(program);
   const add = (name: CommandName, text: string, hidden: boolean): void => {
-    program
-      .command(name, { hidden })
-      .description(text)
+    const one = program.command(name, { hidden }).description(text);
+    for (const { flag, placeholder, commands, description } of COMMAND_FLAGS) {
+      if (commands.includes(name))
+        one.option(placeholder === null ? flag : `${flag} <${placeholder}>`, description);
+    }
+    one
       .allowExcessArguments(true)
       .helpOption('-h, --help', 'print this help')
-      .action((_options, command: Command) => chosen(name, command.args));
+      .action((own: OwnOptions, command: Command) => chosen(name, command.args, own));
   };
   for (const [name, text] of Object.entries(COMMANDS)) add(name as CommandName, text, false);
   for (const [name, text] of Object.entries(PRINTERS)) add(name as CommandName, text, true);
@@ -219,9 +261,16 @@ function readFlags(program: Command): Map<KeyName, FlagValue> {
 /** @param argv - the words behind the program's own name */
 export function parseArgv(argv: readonly string[], version: string): Invocation | Shown {
   const { clean, problems } = sift(argv);
-  const chosen: { command: CommandName; words: readonly string[] } = { command: 'serve', words: [] };
+  const chosen: { command: CommandName; words: readonly string[]; own: OwnOptions } = {
+    command: 'serve',
+    words: [],
+    own: {},
+  };
   const printed: string[] = [];
-  const program = buildProgram(version, (command, words) => void Object.assign(chosen, { command, words }));
+  const program = buildProgram(
+    version,
+    (command, words, own = {}) => void Object.assign(chosen, { command, words, own }),
+  );
   for (const one of [program, ...program.commands]) {
     one.exitOverride().configureOutput({ writeOut: (text) => void printed.push(text), writeErr: () => {} });
   }
@@ -236,7 +285,7 @@ export function parseArgv(argv: readonly string[], version: string): Invocation 
       problems.push({ source: 'argument', key: null, message });
     }
   }
-  const { command, words } = chosen;
+  const { command, words, own } = chosen;
   const flags = readFlags(program);
   const hashKind = readHashKind(command === 'hash' ? words : [], problems);
   const upstream = command === 'hash' ? null : readArguments(command, words, problems);
@@ -250,5 +299,6 @@ export function parseArgv(argv: readonly string[], version: string): Invocation 
   }
   if (upstream !== null) flags.set('upstream', { source: 'argument', values: [upstream] });
   const configFile = program.opts<{ config?: readonly string[] }>().config?.at(-1) ?? null;
-  return { kind: 'run', command, configFile, flags, problems, hashKind };
+  const { target = null, json = false } = own;
+  return { kind: 'run', command, configFile, flags, problems, hashKind, target, json };
 }

@@ -2,6 +2,7 @@ import { dirname, isAbsolute, join } from 'node:path';
 import type * as z from 'zod';
 import { formatAddress } from './address.js';
 import { type PasswordSource, readPasswordFile, readTextFile } from './password-file.js';
+import { POOL_ENTRY_KEYS, poolsMistakes } from './pools.js';
 import { ConfigError, InvalidValue, type Problem } from './problem.js';
 import {
   camelCase,
@@ -13,6 +14,7 @@ import {
   keyInfo,
 } from './schema.js';
 import { serverTlsProblems, urlTlsProblems, withUpstreamTls } from './server-tls.js';
+import { SERVER_ENTRY_KEYS, type ServerEntry, serversMistakes } from './servers.js';
 import { suggest } from './suggest.js';
 import { tlsMistakes } from './tls-files.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
@@ -21,7 +23,9 @@ import { type ClientUser, resolveUser, userMistakes, withUpstreamUser } from './
 import { labelOf, readYaml, type YamlFile } from './yaml-file.js';
 
 /** The configuration before it is known which server there is. Durations are milliseconds, sizes bytes. */
-export type Settings = Omit<KeyValues, 'users' | 'upstreamPasswordFile'> & {
+export type Settings = Omit<KeyValues, 'users' | 'upstreamPasswordFile' | 'servers'> & {
+  /** Empty where there is one server alone, which is the upstream: else that is the first of them. */
+  readonly servers: readonly ServerEntry[];
   /** Those of the file; the upstream's own joins them in `completeConfig`. */
   readonly users: readonly ClientUser[];
   /** Absolute path of the file that the upstream's password was read from; null where the URL has it. */
@@ -32,6 +36,12 @@ export type Settings = Omit<KeyValues, 'users' | 'upstreamPasswordFile'> & {
 export type Config = Settings & {
   readonly upstream: UpstreamTarget;
 };
+
+/** Settings, and where the value of each key stands that was given at all. */
+export interface Loaded {
+  readonly settings: Settings;
+  readonly sources: ReadonlyMap<KeyName, string>;
+}
 
 /** A value from the command line, as text; several for a repeated list. */
 export interface FlagValue {
@@ -85,7 +95,11 @@ function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Gi
     const value = keyInfo(key).list === true ? flag.values : flag.values.at(-1);
     found.push({ value, locate: () => flag.source });
   }
-  if (input.ignoreUpstream === true && (key === 'upstream' || key.startsWith('server_tls_'))) return found;
+  if (
+    input.ignoreUpstream === true &&
+    (key === 'upstream' || key === 'servers' || key.startsWith('server_tls_'))
+  )
+    return found;
   const [ours = '', ...shared] = envNames(key);
   const own = fromEnvironment(input, key, ours);
   if (own !== null) found.push(own);
@@ -109,6 +123,11 @@ function unknownKeyMessage(name: string, known: readonly string[]): string {
   return near === null ? 'is not a known key' : `is not a known key (did you mean ${near}?)`;
 }
 
+function entryKeys(key: KeyName): readonly string[] {
+  if (key === 'servers') return SERVER_ENTRY_KEYS;
+  return key === 'pools' ? POOL_ENTRY_KEYS : USER_KEYS;
+}
+
 /** The problems of one value. Only messages of our own schemas get here, and those quote no secrets. */
 function* problemsOf(key: KeyName, given: Given, error: z.ZodError): Generator<Problem> {
   for (const issue of error.issues) {
@@ -118,7 +137,7 @@ function* problemsOf(key: KeyName, given: Given, error: z.ZodError): Generator<P
         yield {
           source: given.locate(issue.path, name),
           key: label,
-          message: unknownKeyMessage(name, USER_KEYS),
+          message: unknownKeyMessage(name, entryKeys(key)),
         };
       }
     } else {
@@ -152,7 +171,12 @@ function parseKey(input: ConfigInput, key: KeyName, file: LoadedFile | null, pro
 }
 
 /** Reads the users of the file one by one: a mistake in one does not hide that another's password file is missing. */
-function loadUsers(input: ConfigInput, file: LoadedFile | null, problems: Problem[]): ClientUser[] {
+function loadUsers(
+  input: ConfigInput,
+  file: LoadedFile | null,
+  { tlsMode }: Partial<KeyValues>,
+  problems: Problem[],
+): ClientUser[] {
   const users: ClientUser[] = [];
   const seen = new Map<string, string>();
   const [given] = givenFor(input, 'users', file);
@@ -165,6 +189,8 @@ function loadUsers(input: ConfigInput, file: LoadedFile | null, problems: Proble
     for (const { path, message } of mistakes) complain(path, message);
     const { data: entry } = userSchema.safeParse(raw);
     if (entry === undefined) continue;
+    if (entry.certificate !== undefined && tlsMode !== undefined && tlsMode !== 'verify')
+      complain(['certificate'], 'needs tls_mode: verify, or nobody can log in as this user');
     const first = seen.get(entry.name);
     if (first !== undefined) complain(['name'], `is the same name as at ${first}`);
     else seen.set(entry.name, given?.locate([index, 'name']) ?? 'users');
@@ -176,13 +202,20 @@ function loadUsers(input: ConfigInput, file: LoadedFile | null, problems: Proble
   return users;
 }
 
+/** The one server, or the first of several; undefined where what is said of it is wrong. */
+function upstreamOf({ upstream, servers }: Partial<KeyValues>): UpstreamTarget | null | undefined {
+  return upstream === null ? servers?.upstream : upstream;
+}
+
 /** Null where no file is named, or where it cannot be read, which is noted. */
 function loadUpstreamPassword(
-  { upstream, upstreamPasswordFile: path }: Partial<KeyValues>,
+  values: Partial<KeyValues>,
   input: ConfigInput,
   file: LoadedFile | null,
   problems: Problem[],
 ): PasswordSource | null {
+  const { upstreamPasswordFile: path } = values;
+  const upstream = upstreamOf(values);
   const [given] = givenFor(input, 'upstream_password_file', file);
   if (path === undefined || path === null || given === undefined || input.ignoreUpstream === true)
     return null;
@@ -256,6 +289,48 @@ function clash(values: Partial<KeyValues>, input: ConfigInput, file: LoadedFile 
   ];
 }
 
+/** A dry run is of the other mode; told at the key that asks for it. */
+function dryRunMistakes(
+  { dryRun, poolMode }: Partial<KeyValues>,
+  input: ConfigInput,
+  file: LoadedFile | null,
+): Problem[] {
+  if (dryRun !== true || poolMode !== 'transaction') return [];
+  const [given] = givenFor(input, 'dry_run', file);
+  const message =
+    'finds out what pool_mode transaction would do, while clients have sessions of their own: it needs pool_mode session';
+  return [{ source: given?.locate([]) ?? 'default', key: 'dry_run', message }];
+}
+
+/** {@link poolsMistakes} */
+function* poolsProblems(
+  values: Partial<KeyValues>,
+  input: ConfigInput,
+  file: LoadedFile | null,
+): Generator<Problem> {
+  const { pools, servers, listen, workers } = values;
+  if (pools === undefined || servers === undefined || listen === undefined || workers === undefined) return;
+  const schema = upstreamOf(values)?.schema ?? null;
+  const [given] = givenFor(input, 'pools', file);
+  for (const { path, message } of poolsMistakes({ pools, servers: servers.entries, schema, listen, workers }))
+    yield { source: given?.locate(path) ?? 'default', key: labelOf(['pools', ...path]), message };
+}
+
+/** {@link serversMistakes}, told at the key that was set. */
+function* serversProblems(
+  { servers, upstream, workers, poolSize, fleet }: Partial<KeyValues>,
+  input: ConfigInput,
+  file: LoadedFile | null,
+): Generator<Problem> {
+  // What is wrong in itself has been told.
+  if (servers === undefined || upstream === undefined) return;
+  if (workers === undefined || poolSize === undefined || fleet === undefined) return;
+  for (const { key, message } of serversMistakes({ servers, upstream, workers, poolSize, fleet })) {
+    const [given] = givenFor(input, key, file);
+    yield { source: given?.locate([]) ?? 'default', key, message };
+  }
+}
+
 /** What is wrong with the files for TLS, told at the key that was set. */
 function* tlsProblems(
   values: Partial<KeyValues>,
@@ -275,8 +350,9 @@ function* serverTlsMistakes(
   values: KeyValues,
   sourceOf: (key: KeyName) => string | null,
 ): Generator<Problem> {
-  yield* urlTlsProblems(values, values.upstream, sourceOf);
-  yield* serverTlsProblems(withUpstreamTls(values, values.upstream), sourceOf);
+  const upstream = upstreamOf(values) ?? null;
+  yield* urlTlsProblems(values, upstream, sourceOf);
+  yield* serverTlsProblems(withUpstreamTls(values, upstream), sourceOf);
 }
 
 /**
@@ -285,23 +361,47 @@ function* serverTlsMistakes(
  * @throws ConfigError with every mistake
  */
 export function loadSettings(input: ConfigInput): Settings {
+  return load(input).settings;
+}
+
+/** As {@link loadSettings}. @throws ConfigError with every mistake */
+export function load(input: ConfigInput): Loaded {
   const problems: Problem[] = [...(input.problems ?? [])];
   const file = readConfigFile(input, problems);
   // Each entry is the output of its key's schema, or undefined with a problem noted.
   const values = Object.fromEntries(
     KEY_NAMES.map((key) => [camelCase(key), parseKey(input, key, file, problems)]),
   ) as Partial<KeyValues>;
-  const users = loadUsers(input, file, problems);
-  problems.push(...clash(values, input, file), ...tlsProblems(values, input, file));
+  const users = loadUsers(input, file, values, problems);
+  problems.push(
+    ...clash(values, input, file),
+    ...dryRunMistakes(values, input, file),
+    ...serversProblems(values, input, file),
+    ...poolsProblems(values, input, file),
+    ...tlsProblems(values, input, file),
+  );
   const password = loadUpstreamPassword(values, input, file, problems);
   problems.push(...unknownVariables(input.env));
   const sourceOf = (key: KeyName): string | null => givenFor(input, key, file)[0]?.locate([]) ?? null;
   // What files hold is only looked at where all else is right: a value that is none would be taken for its default.
   if (problems.length === 0) problems.push(...serverTlsMistakes(values as KeyValues, sourceOf));
   if (problems.length > 0) throw new ConfigError(problems);
-  const settings = { ...(values as KeyValues), users, upstreamPasswordFile: password?.file ?? null };
-  if (settings.upstream === null || password === null) return settings;
-  return { ...settings, upstream: { ...settings.upstream, password: password.password } };
+  const settings = {
+    ...(values as KeyValues),
+    upstream: upstreamOf(values) ?? null,
+    servers: values.servers?.entries ?? [],
+    users,
+    upstreamPasswordFile: password?.file ?? null,
+  };
+  const sources = new Map(
+    KEY_NAMES.flatMap((key): [KeyName, string][] => {
+      const source = sourceOf(key);
+      return source === null ? [] : [[key, source]];
+    }),
+  );
+  if (settings.upstream === null || password === null) return { settings, sources };
+  const upstream = { ...settings.upstream, password: password.password };
+  return { settings: { ...settings, upstream }, sources };
 }
 
 /** The configuration for a server: the settings' own upstream, or the one of a sandbox. */

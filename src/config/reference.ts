@@ -1,5 +1,8 @@
 import * as z from 'zod';
-import { envNames, flagName, GROUPS, KEY_NAMES, type KeyName, keyInfo } from './schema.js';
+import { GROUPS } from './keys/key.js';
+import { poolEntrySchema } from './pools.js';
+import { envNames, flagName, KEY_NAMES, type KeyName, keyInfo } from './schema.js';
+import { serverEntrySchema } from './servers.js';
 import { userSchema } from './user-schema.js';
 
 /*
@@ -8,8 +11,8 @@ import { userSchema } from './user-schema.js';
 
 const SCHEMA_FILE = 'mybouncer.schema.json';
 
-/** The schema of one entry of `users:` as JSON, where its descriptions are. */
-const userJsonSchema = z.object({
+/** The schema of one entry of a list as JSON, where its descriptions are. */
+const entryJsonSchema = z.object({
   properties: z.record(z.string(), z.object({ description: z.string() })),
 });
 
@@ -42,7 +45,7 @@ export function jsonSchemaText(): string {
 }
 
 function keySection(name: KeyName): string {
-  const { summary, detail, defaultText, list, fileOnly } = keyInfo(name);
+  const { summary, detail, defaultText, list, fileOnly, reloadable } = keyInfo(name);
   const facts = [`Default: ${defaultText === null ? 'none' : `\`${defaultText}\``}`];
   if (fileOnly === true) facts.push('only in the file');
   else {
@@ -53,20 +56,14 @@ function keySection(name: KeyName): string {
         .join(', else ')}`,
     );
   }
+  facts.push(reloadable ? 'changes while the proxy runs' : 'needs a restart');
   const text = detail === '' ? sentence(summary) : `${sentence(summary)} ${detail}`;
   return lines(`### \`${name}\``, '', text, '', facts.join(' · '), '');
 }
 
 function usersTable(): string {
-  const { properties } = userJsonSchema.parse(z.toJSONSchema(userSchema, { io: 'input' }));
-  const rows = Object.entries(properties).map(
-    ([name, { description }]) => `| \`${name}\` | ${description} |`,
-  );
   return lines(
-    '| key | meaning |',
-    '|---|---|',
-    ...rows,
-    '',
+    ...entryTable(userSchema),
     'A hash needs `server_user` and its password, unless it is one of `mysql_native_password`: from a hash the proxy can tell whether a password is right, but it cannot log in with it.',
     '',
     '`allowed_addresses`, `schemas` and `read_only` are guard rails, not walls: they keep an honest client from a mistake. What somebody who means harm may do is decided by the privileges of the server account.',
@@ -90,6 +87,41 @@ const USERS_EXAMPLE = [
   '    schemas: [shop]',
 ];
 
+const SERVERS_EXAMPLE = [
+  'servers:',
+  '  - url: mysql://app:secret@db1:3306/shop',
+  '  - url: mysql://db2:3306',
+  '  - url: mysql://db3:3306',
+  '    role: replica',
+];
+
+const POOLS_EXAMPLE = [
+  'pools:',
+  '  shop: {}',
+  '  shop_ro:',
+  '    role: replica',
+  '    databases: [shop_ro]',
+  '    users: [report]',
+  '    max_lag: 5s',
+];
+
+/** A table of what the entries of a list may have. */
+function entryTable(schema: z.ZodType): readonly string[] {
+  const { properties } = entryJsonSchema.parse(z.toJSONSchema(schema, { io: 'input' }));
+  const rows = Object.entries(properties).map(
+    ([name, { description }]) => `| \`${name}\` | ${description} |`,
+  );
+  return ['| key | meaning |', '|---|---|', ...rows, ''];
+}
+
+function poolsTable(): string {
+  return lines(...entryTable(poolEntrySchema), '```yaml', ...POOLS_EXAMPLE, '```', '');
+}
+
+function serversTable(): string {
+  return lines(...entryTable(serverEntrySchema), '```yaml', ...SERVERS_EXAMPLE, '```', '');
+}
+
 const INTRODUCTION = lines(
   '# Configuration',
   '',
@@ -111,6 +143,8 @@ const INTRODUCTION = lines(
   '',
   'Durations and sizes have a unit: `250ms`, `5s`, `1.5h`, `1m30s` (ms, s, m, h, d; at most 24d), and `512B`, `64KiB`, `16MiB`, `1GiB`. `16M` is `16MiB`, as in MySQL, while `16MB` is 16,000,000 bytes.',
   '',
+  'SIGHUP, or RELOAD in the admin console, reads file, environment and flags anew. Where there is a mistake, nothing changes; else keys that say `changes while the proxy runs` have their new value, for present clients too unless it says otherwise, and the answer tells what has changed and what needs a restart. `SET key = value` in the console changes one of them until the next RELOAD or restart.',
+  '',
   "A URL given as an argument or flag is taken out of the process list at the start, yet not out of the shell's history, nor out of the process list where another program (`npx`, a shell) was started with it: prefer the environment or the file for passwords.",
   '',
 );
@@ -124,6 +158,8 @@ export function referenceText(): string {
       if (keyInfo(name).group !== group) continue;
       parts.push(keySection(name));
       if (name === 'users') parts.push(usersTable());
+      if (name === 'servers') parts.push(serversTable());
+      if (name === 'pools') parts.push(poolsTable());
     }
   }
   return `${parts.join('\n').trimEnd()}\n`;
@@ -144,6 +180,8 @@ export function exampleText(): string {
       if (own !== group) continue;
       parts.push(`# ${sentence(summary)}`);
       if (name === 'users') parts.push(USERS_EXAMPLE.map((line) => `#${line}`).join('\n'));
+      else if (name === 'servers') parts.push(SERVERS_EXAMPLE.map((line) => `#${line}`).join('\n'));
+      else if (name === 'pools') parts.push(POOLS_EXAMPLE.map((line) => `#${line}`).join('\n'));
       else if (list === true) parts.push(`#${name}:\n#  - ${example ?? defaultText}`);
       else if (example !== undefined) parts.push(`${name}: ${example}`);
       else parts.push(`#${name}:${defaultText === null ? '' : ` ${defaultText}`}`);

@@ -70,6 +70,11 @@ export class SecretFiles {
     return file;
   }
 
+  /** The others are not looked at any more. */
+  keepOnly(paths: ReadonlySet<string>): void {
+    for (const path of this.#files.keys()) if (!paths.has(path)) this.#files.delete(path);
+  }
+
   /** To be called every second: what a file says is taken in once it has said so twice, never half written. */
   secondPassed(): void {
     if (this.#looking || this.#files.size === 0) return;

@@ -13,6 +13,9 @@ export interface UpstreamTarget {
   readonly tls?: UpstreamTls;
 }
 
+/** As a URL says it that need not name an account. */
+export type ServerUrl = Omit<UpstreamTarget, 'user'> & { readonly user: string | null };
+
 /** Paths start at the working directory. */
 export interface UpstreamTls {
   readonly serverTlsMode?: ServerTlsMode;
@@ -102,8 +105,13 @@ function split(rest: string): Parts {
   if (path !== '' && !path.startsWith('/'))
     throw new InvalidValue('has something between the socket and the /SCHEMA');
   if (form !== null) return { userinfo: form[1] ?? '', host: null, socket: form[2] ?? '', path, query };
-  if (at < 0) throw new InvalidValue(`names no user; write ${FORM}`);
-  return { userinfo: authority.slice(0, at), host: authority.slice(at + 1), socket: null, path, query };
+  return {
+    userinfo: authority.slice(0, Math.max(0, at)),
+    host: authority.slice(at + 1),
+    socket: null,
+    path,
+    query,
+  };
 }
 
 interface Query {
@@ -186,17 +194,32 @@ function addressOf(parts: Parts, parameter: string | null): Address {
  */
 export function parseUpstream(text: string): UpstreamTarget {
   const parts = split(checkScheme(text.trim()));
+  const user = userOf(parts);
+  if (user === null) throw new InvalidValue(`names no user; write ${FORM}`);
+  return { ...urlOf(parts), user };
+}
+
+/** As {@link parseUpstream}, of a URL that may leave out the account. @throws InvalidValue, likewise */
+export function parseServerUrl(text: string): ServerUrl {
+  const parts = split(checkScheme(text.trim()));
+  return { ...urlOf(parts), user: userOf(parts) };
+}
+
+function userOf({ userinfo }: Parts): string | null {
+  const colon = userinfo.indexOf(':');
+  const user = decode(colon < 0 ? userinfo : userinfo.slice(0, colon), 'user');
+  return user === '' ? null : user;
+}
+
+function urlOf(parts: Parts): Omit<ServerUrl, 'user'> {
   const colon = parts.userinfo.indexOf(':');
-  const user = decode(colon < 0 ? parts.userinfo : parts.userinfo.slice(0, colon), 'user');
   const password = decode(colon < 0 ? '' : parts.userinfo.slice(colon + 1), 'password');
-  if (user === '') throw new InvalidValue(`names no user; write ${FORM}`);
   const { socket, tls } = readQuery(parts.query);
   const address = addressOf(parts, socket);
   const schema = decode(parts.path.slice(1), 'schema');
   if (schema.includes('/'))
     throw new InvalidValue('has more than one / behind the host; write %2F for a / in the name of a schema');
   return {
-    user,
     password: new Secret(password),
     address,
     schema: schema === '' ? null : schema,

@@ -63,6 +63,11 @@ export const userSchema = z
         .describe(
           'Where clients of this user may come from: a list of addresses (`10.1.2.3`, `::1`), networks (`10.0.0.0/8`, `fd00::/8`) and `unix` for the unix socket. Others get error 1045, as for a wrong password, or 1130 where no user may come from there.',
         ),
+      certificate: parsed(notEmpty)
+        .optional()
+        .describe(
+          'The common name (CN) of a client certificate: only over TLS, and with a certificate of exactly this name that `tls_client_ca` vouches for, may clients log in as this user, or change to it, besides its password. Others get error 1045, as for a wrong password, over a unix socket, too. Needs `tls_mode: verify`.',
+        ),
       schemas: listOf(notEmpty)
         .optional()
         .describe(

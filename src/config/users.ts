@@ -33,12 +33,14 @@ export interface UserLimits {
 export interface UserGuards {
   /** Null: from anywhere. */
   readonly addresses: AddressList | null;
+  /** Name of the certificate that its clients have to show; null: any that will do for everybody. */
+  readonly certificate: string | null;
   /** Null: any. */
   readonly schemas: readonly string[] | null;
   readonly readOnly: boolean;
 }
 
-export const NO_GUARDS: UserGuards = { addresses: null, schemas: null, readOnly: false };
+export const NO_GUARDS: UserGuards = { addresses: null, certificate: null, schemas: null, readOnly: false };
 
 /** A user that clients may log in as, and the account that they then work as. */
 export interface ClientUser {
@@ -149,6 +151,7 @@ export function resolveUser(entry: UserEntry, directory: string): ClientUser | r
   };
   const guards: UserGuards = {
     addresses: entry.allowed_addresses ?? null,
+    certificate: entry.certificate ?? null,
     schemas: entry.schemas ?? null,
     readOnly: entry.read_only ?? false,
   };

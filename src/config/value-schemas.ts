@@ -205,20 +205,33 @@ export function notEmpty(value: string): string {
 
 export const secret = () => parsed((value) => new Secret(noNul(value)));
 
-/** `true` or `false`; the words that YAML 1.1 has for them, too. */
+const ON = /^(on|true|yes)$/i;
+const OFF = /^(off|false|no)$/i;
+
+/** `on` or `off`; as YAML users write it, `true` or `false`, `yes` or `no`, too. */
 export function flag() {
   const read = (value: string): boolean => {
-    if (/^(true|yes|on)$/i.test(value)) return true;
-    if (/^(false|no|off)$/i.test(value)) return false;
-    throw new InvalidValue(`${quoteValue(value)} is neither true nor false`);
+    if (ON.test(value)) return true;
+    if (OFF.test(value)) return false;
+    throw new InvalidValue(`${quoteValue(value)} is neither on nor off`);
   };
-  const input = z.union([z.boolean(), text().meta({ pattern: '^(true|yes|on|false|no|off)$' })], {
-    error: (issue) => notText(issue.input),
-  });
-  return parsed(
-    read,
-    input.transform((value) => String(value)),
-  );
+  return parsed(read, switchInput('^(true|yes|on|false|no|off)$'));
+}
+
+/** As {@link flag}, or the word. */
+export function flagOr<const W extends string>(word: W) {
+  const read = (value: string): boolean | W => {
+    if (value === word) return word;
+    if (ON.test(value)) return true;
+    if (OFF.test(value)) return false;
+    throw new InvalidValue(`${quoteValue(value)} is not one of ${word}, on, off`);
+  };
+  return parsed(read, switchInput(`^(${word}|true|yes|on|false|no|off)$`));
+}
+
+function switchInput(pattern: string) {
+  const input = z.union([z.boolean(), text().meta({ pattern })], { error: (issue) => notText(issue.input) });
+  return input.transform((value) => String(value));
 }
 
 /** One text or a list of them, read one by one: each that cannot be read is its own issue. */

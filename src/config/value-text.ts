@@ -1,6 +1,7 @@
 import { type Address, formatAddress } from './address.js';
 import type { Config } from './load.js';
 import { camelCase, type KeyName, keyInfo } from './schema.js';
+import type { ServerEntry } from './servers.js';
 import { formatDuration, formatSize } from './units.js';
 import { formatUrl } from './upstream.js';
 
@@ -9,6 +10,10 @@ export function valueText(name: KeyName, config: Config): string {
   switch (name) {
     case 'upstream':
       return formatUrl(config.upstream).replace(/:\/\/([^:@/]*):[^@]*@/, '://$1:[secret]@');
+    case 'servers':
+      return config.servers.map(serverText).join(', ');
+    case 'pools':
+      return config.pools.map(({ name, role }) => `${name} (${role})`).join(', ');
     case 'users':
       return config.users.map((user) => user.name).join(', ');
     case 'unix_socket_mode':
@@ -26,7 +31,14 @@ export function valueText(name: KeyName, config: Config): string {
   }
 }
 
+function serverText({ name, address, role, weight }: ServerEntry): string {
+  const at = formatAddress(address);
+  const more = [...(name === at ? [] : [at]), role, ...(weight === null ? [] : [`weight ${weight}`])];
+  return `${name} (${more.join(', ')})`;
+}
+
 function textOf(name: KeyName, value: unknown): string {
+  if (typeof value === 'boolean') return value ? 'on' : 'off';
   if (value === null) return keyInfo(name).defaultText === 'off' || name === 'http' ? 'off' : '';
   switch (keyInfo(name).placeholder) {
     case 'DURATION':

@@ -1,5 +1,4 @@
 import { get } from 'node:http';
-import type { Socket } from 'node:net';
 import { type Address, formatAddress, type TcpAddress } from '../config/address.js';
 import type { Settings } from '../config/load.js';
 import { ListenError } from '../frontend/errors.js';
@@ -60,7 +59,7 @@ async function tryToListen(address: Address, unixSocketOwner: SocketOwner): Prom
       unixSocketMode: 0,
       unixSocketOwner,
       // Whoever comes in the one moment is sent away.
-      onConnection: (socket: Socket) => void socket.destroy(),
+      onConnection: (socket) => void socket.destroy(),
       log: { debug: () => {}, warn: () => {}, error: () => {} },
     });
     listener.close();

@@ -17,7 +17,7 @@ export async function examine(settings: Settings): Promise<readonly Finding[]> {
   const site = upstream === null ? null : new ServerSite(completeConfig(settings, upstream));
   return [
     site === null ? sandboxFinding() : configurationFinding(site.config, site),
-    ...(site === null ? [] : await checkServer(site)),
+    ...(site === null ? [] : await checkServers(settings, site)),
     checkForkGuard(settings),
     checkOpenFiles(settings),
     checkClientTls(settings),
@@ -25,12 +25,26 @@ export async function examine(settings: Settings): Promise<readonly Finding[]> {
   ];
 }
 
+/** Of several servers each by itself: accounts and rights may have come to some of them only. */
+async function checkServers({ servers }: Settings, site: ServerSite): Promise<readonly Finding[]> {
+  if (servers.length < 2) return checkServer(site);
+  const findings: Finding[] = [];
+  for (const { name, address } of servers) {
+    const upstream = { ...site.config.upstream, address };
+    const found = await checkServer(new ServerSite({ ...site.config, upstream }));
+    findings.push(...found.map((one) => ({ ...one, about: `${name}: ${one.about}` })));
+  }
+  return findings;
+}
+
 function configurationFinding(config: Config, site: ServerSite): Finding {
   const { listen, users, poolSize } = config;
   const clients = `${count(users.length, 'user')} may log in at ${listen.map(formatAddress).join(', ')}`;
   const sessions =
     poolSize === 'auto' ? 'as many sessions as it has room for' : `${count(poolSize, 'session')} at most`;
-  const server = `${sessions} on ${site.address}, of ${count(site.accounts.length, 'account')}`;
+  const { servers } = config;
+  const where = servers.length < 2 ? site.address : `each of ${servers.map(({ name }) => name).join(', ')}`;
+  const server = `${sessions} on ${where}, of ${count(site.accounts.length, 'account')}`;
   return ok('configuration', `no mistakes: ${clients}; ${server}`);
 }
 

@@ -15,12 +15,12 @@ export function checkForkGuard(
   { forkGuard: mode }: Pick<Settings, 'forkGuard'>,
   { unable, limits }: ForkGuardCapabilities = describeForkGuard(),
 ): Finding {
-  if (mode === 'off') {
+  if (mode === false) {
     const advice = unable === null ? 'Set fork_guard to auto, unless no app server forks' : CAREFUL;
     return warn(ABOUT, `fork_guard is off: ${AFTERWARDS}`, advice);
   }
   if (unable !== null) {
-    if (mode === 'on')
+    if (mode === true)
       return fail(
         ABOUT,
         `fork_guard is on, but it cannot look here (${unable}): the proxy would not start`,

@@ -7,6 +7,13 @@ import { checkAccountLimit, checkMaxConnections, checkWaitTimeout } from './serv
 import { DefinitionRights } from './server-definitions.js';
 import { checkKill, checkProcessList } from './server-kill.js';
 import { checkLogins, loginRefused } from './server-login.js';
+import {
+  checkInitConnect,
+  checkPacketSize,
+  checkPlugin,
+  checkPreparedStatements,
+  checkServerLimits,
+} from './server-settings.js';
 import type { ServerSite } from './server-site.js';
 
 /** Two connections of one account, since the proxy always has more than one. */
@@ -26,11 +33,16 @@ const OF_SERVER: readonly Check[] = [
   { about: 'max_connections', run: ({ site, session }) => checkMaxConnections(site, session) },
   { about: 'process list', run: ({ session, control }) => checkProcessList(session, control) },
   { about: 'wait_timeout', run: ({ session }) => checkWaitTimeout(session) },
+  { about: 'prepared', run: ({ site, session }) => checkPreparedStatements(site, session) },
+  { about: 'server limits', run: ({ site, session }) => checkServerLimits(site, session) },
+  { about: 'max_allowed_packet', run: ({ site, session }) => checkPacketSize(site, session) },
+  { about: 'init_connect', run: ({ session }) => checkInitConnect(session) },
 ];
 
 function checksOfAccount(user: string, definitions: DefinitionRights): readonly Check[] {
   return [
     { about: `limits ${user}`, run: ({ site, control }) => checkAccountLimit(site, control) },
+    { about: `auth ${user}`, run: ({ session }) => checkPlugin(session) },
     { about: `definitions ${user}`, run: ({ session }) => definitions.read(session).then(() => null) },
     { about: `kill ${user}`, run: ({ session, control }) => checkKill(session, control) },
   ];

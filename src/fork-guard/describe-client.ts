@@ -1,11 +1,11 @@
-import type { Socket } from 'node:net';
+import type { GuardedSocket } from '../relay/fork-check.js';
 import { tcpEndpoint, unixEndpoint } from './endpoint.js';
 import { ownSocketInode } from './open-sockets.js';
 import type { WatchedClient } from './socket-watch.js';
 
 /** Null for a socket that has just been closed. */
 export function describeClient(
-  socket: Socket,
+  socket: GuardedSocket,
   attributes: ReadonlyMap<string, string>,
 ): WatchedClient | null {
   const { remoteAddress: address, remotePort, localPort } = socket;
@@ -21,7 +21,8 @@ export function describeClient(
 }
 
 /** Node tells the number of a descriptor only to those who look for it; -1 when it has none. */
-function descriptorOf(socket: Socket): number {
+function descriptorOf(socket: GuardedSocket): number {
+  if ('fd' in socket) return typeof socket.fd === 'number' ? socket.fd : -1;
   const handle: unknown = '_handle' in socket ? socket._handle : null;
   if (typeof handle !== 'object' || handle === null || !('fd' in handle)) return -1;
   return typeof handle.fd === 'number' ? handle.fd : -1;

@@ -6,15 +6,28 @@
 /** @param address As Node writes it: IPv4, IPv6 (with a zone, or IPv4 inside). Null when it is neither. */
 export function tcpEndpoint(address: string, port: number, serverPort: number): string | null {
   const hex = addressHex(address);
-  return hex === null ? null : `${hex}:${port}>${serverPort}`;
+  // Joined, it is one string; added up, it is a chain of them, for as long as the client is there.
+  return hex === null ? null : [hex, ':', port, '>', serverPort].join('');
 }
 
 export function unixEndpoint(inode: string): string {
   return `unix:${inode}`;
 }
 
+/** Most clients come from the same few hosts: of the last address it is known. */
+let lastAddress = '';
+let lastHex: string | null = null;
+
 /** 8 hex digits for IPv4 (also where it is written inside IPv6), 32 for IPv6. Null when it is neither. */
 export function addressHex(text: string): string | null {
+  if (text !== lastAddress) {
+    lastHex = hexOf(text);
+    lastAddress = text;
+  }
+  return lastHex;
+}
+
+function hexOf(text: string): string | null {
   const [address = ''] = text.split('%');
   const colon = address.lastIndexOf(':');
   if (colon < 0) return ipv4Hex(address);

@@ -1,5 +1,4 @@
-import type { Socket } from 'node:net';
-import type { ForkCheck, ForkFinding } from '../relay/fork-check.js';
+import type { ForkCheck, ForkFinding, GuardedSocket } from '../relay/fork-check.js';
 import { ClientPlaces, type OnBlind } from './client-places.js';
 import { describeClient } from './describe-client.js';
 import { Doubts } from './doubts.js';
@@ -120,7 +119,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
   }
 
   /** {@link ForkCheck} */
-  watch(socket: Socket, attributes: ReadonlyMap<string, string>): SocketWatch | null {
+  watch(socket: GuardedSocket, attributes: ReadonlyMap<string, string>): SocketWatch | null {
     if (this.#failed) return null;
     this.#inspector.start();
     const client = describeClient(socket, attributes);

@@ -10,8 +10,8 @@ export interface ForkGuardLog {
 }
 
 export interface OpenForkGuardOptions {
-  /** `auto`: look where it is possible. `on`: fail where nothing can be looked at. */
-  readonly mode: 'auto' | 'on' | 'off';
+  /** `auto`: look where it is possible. `true`: fail where nothing can be looked at. */
+  readonly mode: boolean | 'auto';
   /** TCP ports that the proxy listens on; asked for when the first client is looked at. */
   readonly ports: () => readonly number[];
   readonly log: ForkGuardLog;
@@ -19,12 +19,12 @@ export interface OpenForkGuardOptions {
 
 /** Null when it is off, or where nothing can be looked at; the latter is logged. @throws ForkGuardError */
 export function openForkGuard({ mode, ports, log }: OpenForkGuardOptions): ForkGuard | null {
-  if (mode === 'off') return null;
+  if (mode === false) return null;
   const { unable, limits } = describeForkGuard();
   const guard = unable === null ? open(ports, log) : null;
   if (guard === null) {
     const reason = unable ?? 'the last process id can no longer be read';
-    if (mode === 'on') throw new ForkGuardError(`fork_guard is on, but it cannot look: ${reason}`);
+    if (mode === true) throw new ForkGuardError(`fork_guard is on, but it cannot look: ${reason}`);
     log.info({ reason }, `fork guard cannot look: ${AFTERWARDS}`);
     return null;
   }

@@ -14,88 +14,11 @@ import {
   verifyCachingSha2,
   xorInto,
 } from '../protocol/auth-scramble.js';
-import type { ErrPacket } from '../protocol/generic-response.js';
-import type { Credential } from './credentials.js';
+import type { AuthContext, AuthRequest, AuthStep, DenialReason } from './auth-step.js';
+import type { Credential, RelayedProof } from './credentials.js';
 import { AUTH_MODE_NOT_SUPPORTED, accessDenied } from './errors.js';
-import { RSA_CIPHERTEXT_LENGTH, type RsaKeyPair, type RsaKeys } from './rsa-keys.js';
-import type { AuthCandidate, Authenticator, UserEntry } from './users.js';
-
-/** What an exchange has come to. Packets are complete, with header. */
-export type AuthStep =
-  /** Send this and hand the client's next packet to {@link AuthExchange.receive}. */
-  | { readonly kind: 'send'; readonly packet: Buffer }
-  /**
-   * The user is who it says. `preface`, when not null, goes out before the OK, whose sequence id is then one higher; `info` is
-   * the OK's info.
-   */
-  | {
-      readonly kind: 'accepted';
-      readonly user: UserEntry;
-      readonly preface: Buffer | null;
-      readonly info: Buffer;
-    }
-  /** Send this as ERR, but not before `held`; a login ends with it. `reason` is for us alone. */
-  | {
-      readonly kind: 'denied';
-      readonly err: ErrPacket;
-      readonly reason: DenialReason;
-      readonly held: Promise<void> | null;
-    };
-
-/**
- * `elsewhere`: the user exists, and may not log in from this address.
- * `not_encrypted`: a password was asked for, and what came is neither encrypted with our key nor allowed in clear.
- * `old_method`: the client knows no method that this user can use. `no_tls`: it has to, and did not ask for it.
- * `certificate`: the client has shown none, or one that is not good.
- */
-export type DenialReason =
-  | 'unknown_user'
-  | 'elsewhere'
-  | 'wrong_password'
-  | 'not_encrypted'
-  | 'old_method'
-  | 'no_tls'
-  | 'certificate';
-
-/** Told of how authentications end. */
-export interface AuthObserver {
-  /** @returns what the client's answer has to wait for; null: nothing */
-  denied(host: string): Promise<void> | null;
-  /** By the second of two passwords: see {@link AuthCandidate.former}. */
-  formerProven(user: string, host: string): void;
-}
-
-export interface AuthContext {
-  readonly users: Authenticator;
-  readonly keys: RsaKeys;
-  /** The 20 bytes of this connection's greeting; they stay the challenge for its whole life. */
-  readonly scramble: Buffer;
-  /** Method that the greeting named; preferred where a client names none that will do. */
-  readonly announced: AuthPlugin;
-  /** Nobody else can read what the client sends, so that a password may come in clear. */
-  readonly secure: boolean;
-  /** The client's host as errors name it: its address, or `localhost` over a unix socket. */
-  readonly host: string;
-  /** SHA-256 of the certificate that the client was shown; null without TLS. */
-  readonly fingerprint: Buffer | null;
-  readonly observer?: AuthObserver | undefined;
-}
-
-export interface AuthRequest {
-  readonly user: string;
-  /** Method of `response`; null: an old client without PLUGIN_AUTH, whose only method is mysql_native_password. */
-  readonly plugin: string | null;
-  readonly response: Buffer;
-  /** The client understands AuthSwitchRequest (PLUGIN_AUTH). */
-  readonly canSwitch: boolean;
-  /**
-   * Whether `response` answers our scramble for sure. At a login it does when the method is the announced one. A client
-   * whose own default is another method, and both C libraries in COM_CHANGE_USER, send an empty one that means "ask me".
-   */
-  readonly answersScramble: boolean;
-  /** What the client's library calls itself (`_client_name`), where it does. */
-  readonly clientName?: string | undefined;
-}
+import { RSA_CIPHERTEXT_LENGTH, type RsaKeyPair } from './rsa-keys.js';
+import type { AuthCandidate } from './users.js';
 
 type State = 'new' | 'switched' | 'full' | 'key_sent' | 'over';
 /** `ask`: for no password, where somebody else has to say whether that is right. */
@@ -108,6 +31,7 @@ type Verdict = 'right' | 'wrong' | 'unfit' | 'unknown' | 'ask';
  *     native:        response -> accepted | denied
  *     caching_sha2:  response -> accepted with 0x03 | 0x04 -> password in clear (secure) or 0x02 -> key -> RSA -> ...
  *     either:        [AuthSwitchRequest ->] response ...
+ *     relayed:       AuthSwitchRequest with the server's scramble -> response, judged by the server -> accepted | denied
  *     clear:         AuthSwitchRequest -> password in clear (secure) -> accepted | denied
  *
  * Unknown users go through all of it like known ones and are denied in its end.
@@ -125,6 +49,8 @@ export class AuthExchange {
   #credentials: readonly Credential[] = [];
   /** Which of them did. */
   #proven = 0;
+  /** The client answers the server's scramble in place of ours. */
+  #relayed: RelayedProof | null = null;
 
   constructor(context: AuthContext) {
     this.#context = context;
@@ -138,7 +64,9 @@ export class AuthExchange {
   /** A client that leaves now may have left because it does not know how to answer: it was asked for the password itself. */
   get awaitsPassword(): boolean {
     const asked = this.#credentials.some(({ asksElsewhere }) => asksElsewhere === true);
-    return asked && (this.#state === 'switched' || this.#state === 'full' || this.#state === 'key_sent');
+    const byProof = this.#plugin === AuthPlugin.Native && this.#clearMethod === null;
+    const waits = this.#state === 'switched' || this.#state === 'full' || this.#state === 'key_sent';
+    return asked && waits && !byProof;
   }
 
   /** The method in use. */
@@ -148,7 +76,8 @@ export class AuthExchange {
 
   /** @param sequenceId that of the packet to be sent, here and below */
   begin(request: AuthRequest, sequenceId: number): AuthStep | Promise<AuthStep> {
-    const candidate = this.#context.users.find(request.user, this.#context.host);
+    const { users, host, certificate = null } = this.#context;
+    const candidate = users.find(request.user, host, certificate);
     const { credential, former } = candidate;
     this.#candidate = candidate;
     this.#credentials = former ? [credential, former] : [credential];
@@ -158,11 +87,17 @@ export class AuthExchange {
     const wanted = request.plugin ?? AuthPlugin.Native;
     const plugin = this.#plugins.find((name) => name === wanted);
     if (plugin === undefined) {
-      return request.canSwitch ? this.#switch(this.#preferred(), sequenceId) : this.#tooOld();
+      if (!request.canSwitch) return this.#tooOld();
+      const preferred = this.#preferred();
+      return this.#isRelayed(preferred) ? this.#relay(sequenceId) : this.#switch(preferred, sequenceId);
     }
+    // Who cannot be sent another scramble proves its password to us alone.
+    if (this.#isRelayed(plugin) && !request.canSwitch) return this.#tooOld();
     this.#plugin = plugin;
     this.#usedPassword = !isEmpty(request.response, plugin);
     const verdict = this.#verify(request.response);
+    if (this.#isRelayed(plugin) && verdict !== 'right' && !(verdict === 'ask' && request.answersScramble))
+      return this.#relay(sequenceId);
     if (request.canSwitch) {
       const doubtful = !request.answersScramble && (verdict !== 'right' || !this.#usedPassword);
       if (doubtful || verdict === 'unfit') return this.#switch(plugin, sequenceId);
@@ -174,6 +109,7 @@ export class AuthExchange {
   receive(payload: Buffer, sequenceId: number): AuthStep | Promise<AuthStep> {
     switch (this.#state) {
       case 'switched':
+        if (this.#relayed !== null) return this.#checkRelayed(this.#relayed, payload);
         if (this.#clearMethod !== null) {
           this.#usedPassword = payload.length > 1;
           return this.#checkClear(payload.length === 0 ? NO_PASSWORD : payload);
@@ -256,7 +192,8 @@ export class AuthExchange {
   }
 
   /** For a client whose own way of caching_sha2_password would need what it may not have. */
-  #clearMethodFor({ canSwitch, clientName }: AuthRequest): ClearMethod | null {
+  #clearMethodFor({ canSwitch, clientName, plugin }: AuthRequest): ClearMethod | null {
+    if (plugin === AuthPlugin.Native && this.#isRelayed(plugin)) return null;
     const asked = this.#credentials.every(({ asksElsewhere }) => asksElsewhere === true);
     if (!asked || !canSwitch || !this.#context.secure || clientName === undefined) return null;
     return CLEAR_METHODS.get(clientName) ?? null;
@@ -266,6 +203,31 @@ export class AuthExchange {
     this.#clearMethod = method;
     this.#state = 'switched';
     return { kind: 'send', packet: encodeClearSwitchRequest(sequenceId, method) };
+  }
+
+  /** By this method the server itself judges the client's answer. */
+  #isRelayed(plugin: AuthPlugin): boolean {
+    const relay = this.#credentials[0]?.relay ?? null;
+    return relay !== null && plugin === AuthPlugin.Native;
+  }
+
+  async #relay(sequenceId: number): Promise<AuthStep> {
+    const relayed = (await this.#credentials[0]?.relay?.()) ?? null;
+    if (relayed === null) return this.#switch(AuthPlugin.CachingSha2, sequenceId);
+    if (relayed === 'known') return this.#switch(AuthPlugin.Native, sequenceId);
+    this.#relayed = relayed;
+    this.#plugin = AuthPlugin.Native;
+    this.#state = 'switched';
+    const packet = encodeAuthSwitchRequest(sequenceId, AuthPlugin.Native, relayed.scramble);
+    return { kind: 'send', packet };
+  }
+
+  async #checkRelayed(relayed: RelayedProof, response: Buffer): Promise<AuthStep> {
+    this.#usedPassword = response.length > 0;
+    if (response.length === ResponseLength.Native)
+      return (await relayed.prove(response)) ? this.#accept(null) : this.#deny('wrong_password');
+    relayed.cancel();
+    return this.#usedPassword ? this.#deny('wrong_password') : this.#checkPassword(response);
   }
 
   #switch(plugin: AuthPlugin, sequenceId: number): AuthStep {
@@ -324,7 +286,8 @@ export class AuthExchange {
 
   /** Where the client can check by its password whose certificate it was shown: else no client reads it. */
   #certificateProof(): Buffer {
-    const { fingerprint, scramble, announced } = this.#context;
+    const { fingerprint, announced } = this.#context;
+    const scramble = this.#relayed?.scramble ?? this.#context.scramble;
     const digest = this.#credentials[this.#proven]?.nativeDigest ?? null;
     const asked = this.#plugin === AuthPlugin.Native && announced === AuthPlugin.Native && this.#usedPassword;
     if (!asked || fingerprint === null || digest === null) return EMPTY;
@@ -333,9 +296,7 @@ export class AuthExchange {
 
   #deny(what: DenialReason): AuthStep {
     this.#state = 'over';
-    const candidate = this.#candidate;
-    const reason =
-      candidate?.elsewhere === true ? 'elsewhere' : candidate?.user === null ? 'unknown_user' : what;
+    const reason = this.#candidate === null ? what : (reasonOf(this.#candidate) ?? what);
     const { host, observer } = this.#context;
     const held = observer?.denied(host) ?? null;
     return { kind: 'denied', err: accessDenied(this.#user, host, this.#usedPassword), reason, held };
@@ -345,6 +306,13 @@ export class AuthExchange {
     this.#state = 'over';
     return { kind: 'denied', err: AUTH_MODE_NOT_SUPPORTED, reason: 'old_method', held: null };
   }
+}
+
+/** Why nobody is let in by this candidate; null: it is a user's. */
+function reasonOf({ elsewhere, lacksCertificate, user }: AuthCandidate): DenialReason | null {
+  if (elsewhere === true) return 'elsewhere';
+  if (lacksCertificate === true) return 'certificate';
+  return user === null ? 'unknown_user' : null;
 }
 
 const EMPTY = Buffer.alloc(0);

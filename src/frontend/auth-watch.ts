@@ -1,5 +1,5 @@
 import { isIPv6 } from 'node:net';
-import type { AuthObserver } from './auth-exchange.js';
+import type { AuthObserver } from './auth-step.js';
 import type { FrontendLog } from './log.js';
 
 export interface AuthWatchOptions {

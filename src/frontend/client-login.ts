@@ -1,57 +1,26 @@
-import type { Socket } from 'node:net';
+import { Socket } from 'node:net';
 import { ServerError } from '../protocol/constants.js';
-import { type ErrPacket, encodeErrPacket } from '../protocol/generic-response.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
 import { CLIENT_CAPABILITIES } from '../protocol/handshake-capabilities.js';
 import type { HandshakeResponse } from '../protocol/handshake-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
+import { clientError, encodeForClient } from '../relay/client-errors.js';
+import type { ListenerAddress } from '../relay/connected-client.js';
 import type { ServerInfo } from '../session/server-info.js';
-import type { AuthContext, AuthObserver, AuthStep } from './auth-exchange.js';
+import type { ClientSocket } from '../streams/client-socket.js';
+import { LeanSocket } from '../streams/lean-socket.js';
+import type { AuthContext, AuthStep } from './auth-step.js';
 import type { ReleaseSlot } from './client-slots.js';
-import type { DeadlineList, Expiring } from './deadline-list.js';
+import type { Expiring } from './deadline-list.js';
 import { badHandshake, HandshakeError, hasErrPacket } from './errors.js';
-import { announcedPlugin, type Greeter } from './greeter.js';
-import type { Lingering } from './lingering.js';
-import type { FrontendLog, LogBurst, LogThrottle } from './log.js';
-import { type LoginBudget, ORDINARY_LOGIN } from './login-budget.js';
+import { announcedPlugin } from './greeter.js';
+import { ORDINARY_LOGIN } from './login-budget.js';
 import { LoginMachine, type LoginStep, type LoginTls } from './login-machine.js';
 import { LoginPacketReader, MAX_LOGIN_BYTES } from './login-packet-reader.js';
-import type { LoginResult, RemoteAddress } from './login-result.js';
-import type { RsaKeys } from './rsa-keys.js';
-import type { ScrambleSource } from './scramble-source.js';
-import type { FailedHandshake, SecuredClient, TlsAcceptor } from './tls-acceptor.js';
-import type { Authenticator } from './users.js';
-
-/** How logins ended; the frontend counts them. */
-export type LoginOutcome = 'accepted' | 'denied' | 'broken' | 'timed_out' | 'left' | 'refused' | 'gave_way';
-
-/** What all logins of one frontend share. */
-export interface LoginServices {
-  readonly users: Authenticator;
-  readonly keys: RsaKeys;
-  readonly scrambles: ScrambleSource;
-  readonly greeter: Greeter;
-  readonly deadlines: DeadlineList<ClientLogin>;
-  readonly lingering: Lingering;
-  readonly budget: LoginBudget;
-  readonly log: FrontendLog;
-  /** null where TLS is not offered. */
-  readonly tls: TlsAcceptor | null;
-  /** Whether a login over TCP has to use it. */
-  readonly tlsRequired: boolean;
-  /** Of failed TLS handshakes. */
-  readonly tlsLog: LogThrottle;
-  /** Of denials. */
-  readonly denialLog: LogBurst;
-  readonly observer: AuthObserver | undefined;
-  /** null while no server session has been opened yet. The same object for as long as nothing changes. */
-  readonly serverInfo: () => ServerInfo | null;
-  /** Rejects, when the wait is given up, with an error that has `errno` and `sqlState`: clients get it for a greeting. */
-  readonly whenServerKnown: () => Promise<ServerInfo>;
-  /** A fresh (virtual) connection id, 32 bits. */
-  readonly nextConnectionId: () => number;
-  readonly onLogin: (login: LoginResult) => void;
-  readonly onOutcome: (outcome: LoginOutcome) => void;
-}
+import type { RemoteAddress } from './login-result.js';
+import type { LoginOutcome, LoginServices } from './login-services.js';
+import { addressText, hostName, isSecure, remoteOf } from './remote-address.js';
+import type { FailedHandshake, SecuredClient } from './tls-acceptor.js';
 
 type Accepted = Extract<AuthStep, { kind: 'accepted' }>;
 
@@ -67,10 +36,10 @@ type State = 'waiting' | 'reading' | 'checking' | 'securing' | 'over';
 /** One client from accept to the end of its login: drives a {@link LoginMachine} over its socket. */
 export class ClientLogin implements Expiring {
   /** As accepted; when TLS has begun, what is underneath. */
-  readonly #raw: Socket;
+  #raw: ClientSocket;
   /** What packets go over: the same, or TLS over it. */
-  #socket: Socket;
-  readonly #kind: RemoteAddress['kind'];
+  #socket: ClientSocket;
+  readonly #listener: ListenerAddress;
   readonly #release: ReleaseSlot;
   readonly #services: LoginServices;
   readonly #reader = new LoginPacketReader();
@@ -84,10 +53,15 @@ export class ClientLogin implements Expiring {
   /** Of the next packet in either direction. */
   #sequenceId = 0;
 
-  constructor(socket: Socket, kind: RemoteAddress['kind'], release: ReleaseSlot, services: LoginServices) {
+  constructor(
+    socket: ClientSocket,
+    listener: ListenerAddress,
+    release: ReleaseSlot,
+    services: LoginServices,
+  ) {
     this.#raw = socket;
     this.#socket = socket;
-    this.#kind = kind;
+    this.#listener = listener;
     this.#release = release;
     this.#services = services;
   }
@@ -95,7 +69,8 @@ export class ClientLogin implements Expiring {
   start(): void {
     const { serverInfo, whenServerKnown, deadlines } = this.#services;
     deadlines.add(this);
-    this.#socket.on('error', ignoreSocketError).on('data', this.#onData).on('close', this.#onClose);
+    this.#listen();
+    this.#socket.on('data', this.#onData).resume();
     const server = serverInfo();
     if (server !== null) {
       this.#greet(server);
@@ -131,20 +106,40 @@ export class ClientLogin implements Expiring {
       this.#raw.destroy();
     } else {
       this.#socket.off('data', this.#onData);
-      this.#socket.end(encodeErrPacket(this.#sequenceId, err));
+      this.#socket.end(encodeForClient(this.#sequenceId, err, this.#id));
       this.#socket.destroySoon();
     }
     this.#release();
     return true;
   }
 
+  /** Given with the greeting, or to whoever is told something before that. */
+  get #id(): number {
+    if (this.#connectionId === 0) this.#connectionId = this.#services.nextConnectionId();
+    return this.#connectionId;
+  }
+
+  #listen(): void {
+    // An error of the others without a listener would be thrown.
+    if (!(this.#raw instanceof LeanSocket)) this.#raw.on('error', ignoreSocketError);
+    this.#raw.on('close', this.#onClose);
+  }
+
+  /** TLS is put around the runtime's own sockets only. */
+  #surrendered(raw: ClientSocket): Socket {
+    if (!(raw instanceof LeanSocket)) throw new TypeError('not a socket that was accepted');
+    const bare = raw.surrender();
+    this.#raw = bare;
+    this.#listen();
+    return bare;
+  }
+
   #greet(server: ServerInfo): void {
     if (this.#state !== 'waiting') return;
-    const { scrambles, greeter, nextConnectionId, tls, tlsRequired } = this.#services;
+    const { scrambles, greeter, tls, tlsRequired } = this.#services;
     const scramble = scrambles.next();
-    this.#connectionId = nextConnectionId();
     this.#state = 'reading';
-    this.#socket.write(greeter.packet(server, this.#connectionId, scramble));
+    this.#socket.write(greeter.packet(server, this.#id, scramble));
     this.#sequenceId = 1;
     const remote = this.#remoteAddress();
     this.#context = {
@@ -175,10 +170,15 @@ export class ClientLogin implements Expiring {
   #startTls(): void {
     const raw = this.#raw;
     this.#state = 'securing';
+    // A greeting that nobody was there for has ended it; its 'close' comes.
+    if (raw.destroyed) return;
     raw.off('data', this.#onData).pause();
+    const held = raw.read() as Buffer | null;
+    if (held !== null) this.#reader.push(held);
     const rest = this.#reader.takeRest();
-    if (rest.length > 0) raw.unshift(rest);
-    this.#services.tls?.accept(raw, (result) => {
+    const bare = raw instanceof Socket ? raw : this.#surrendered(raw);
+    if (rest.length > 0) bare.unshift(rest);
+    this.#services.tls?.accept(bare, (result) => {
       if (this.#state !== 'securing') return;
       if (result.kind === 'failed') this.#tlsFailed(result);
       else this.#secured(result);
@@ -196,13 +196,13 @@ export class ClientLogin implements Expiring {
     if (more !== null) log.warn({ ...this.#logFields(), reason, more }, 'TLS with a client failed');
   }
 
-  #secured({ socket, fingerprint, certificateError }: SecuredClient): void {
+  #secured({ socket, fingerprint, certificateError, certificate }: SecuredClient): void {
     this.#socket = socket;
     this.#state = 'reading';
     // The runtime closes a TLS connection after a handshake that failed, but not after a record that did.
     socket.on('error', () => socket.destroy());
     socket.on('data', this.#onData);
-    const context = { ...(this.#context as AuthContext), secure: true, fingerprint };
+    const context = { ...(this.#context as AuthContext), secure: true, fingerprint, certificate };
     this.#context = context;
     // As without TLS: whoever may open a unix socket needs no certificate.
     const asked = this.#remoteAddress().kind === 'tcp';
@@ -347,8 +347,10 @@ export class ClientLogin implements Expiring {
       scramble: context.scramble,
       secure: context.secure,
       fingerprint: context.fingerprint,
+      certificate: context.certificate ?? null,
       info,
       remote: this.#remoteAddress(),
+      listener: this.#listener,
       preface: preface ?? EMPTY,
       sequenceId: preface === null ? this.#sequenceId : this.#sequenceId + 1,
       rest: this.#reader.takeRest(),
@@ -364,10 +366,8 @@ export class ClientLogin implements Expiring {
     else {
       // A fault of ours. One client's bytes must not end everybody else's connections.
       this.#services.log.error({ ...this.#logFields(), err: error }, 'login failed by an internal error');
-      this.#finish('broken', {
-        ...ServerError.UnknownError,
-        message: 'Internal error of the proxy during login',
-      });
+      const text = 'Internal error of the proxy during login; see its log';
+      this.#finish('broken', clientError(ServerError.UnknownError, text));
     }
   }
 
@@ -390,7 +390,7 @@ export class ClientLogin implements Expiring {
       return;
     }
     this.#socket.off('data', this.#onData);
-    this.#services.lingering.end(this.#socket, encodeErrPacket(this.#sequenceId, err));
+    this.#services.lingering.end(this.#socket, encodeForClient(this.#sequenceId, err, this.#id));
   }
 
   #over(outcome: LoginOutcome): void {
@@ -401,35 +401,13 @@ export class ClientLogin implements Expiring {
   }
 
   #remoteAddress(): RemoteAddress {
-    this.#remote ??= remoteOf(this.#socket, this.#kind);
+    this.#remote ??= remoteOf(this.#socket, this.#listener.kind);
     return this.#remote;
   }
 
   #logFields(): object {
-    return { client: this.#remoteAddress(), connectionId: this.#connectionId };
+    return { client: this.#id, address: addressText(this.#remoteAddress()) };
   }
 }
 
 const EMPTY = Buffer.alloc(0);
-const IPV4_MAPPED = '::ffff:';
-
-export function remoteOf(socket: Socket, kind: RemoteAddress['kind']): RemoteAddress {
-  if (kind === 'unix') return { kind };
-  // Gone already, when there is none.
-  const address = socket.remoteAddress ?? 'unknown';
-  const v4 = address.startsWith(IPV4_MAPPED) && address.includes('.');
-  return { kind, address: v4 ? address.slice(IPV4_MAPPED.length) : address, port: socket.remotePort ?? 0 };
-}
-
-/**
- * Whether a password may come in clear (full authentication only). MySQL takes it over a unix socket; over loopback it has been
- * read by nobody either, and MariaDB's library sends it so wherever TLS was wished for and not offered.
- */
-function isSecure(remote: RemoteAddress): boolean {
-  return remote.kind === 'unix' || remote.address.startsWith('127.') || remote.address === '::1';
-}
-
-/** As the servers name a client's host in errors when they don't resolve names. */
-export function hostName(remote: RemoteAddress): string {
-  return remote.kind === 'unix' ? 'localhost' : remote.address;
-}

@@ -3,12 +3,16 @@ export type ReleaseSlot = () => void;
 
 /** Places under max_client_conn: one per connected client, from accept to close. */
 export class ClientSlots {
-  readonly limit: number;
+  readonly #limit: () => number;
   #used = 0;
 
-  /** @param limit at least 1 */
-  constructor(limit: number) {
-    this.limit = limit;
+  /** @param limit at least 1; where it falls, nobody loses a place */
+  constructor(limit: () => number) {
+    this.#limit = limit;
+  }
+
+  get limit(): number {
+    return this.#limit();
   }
 
   get used(): number {

@@ -27,8 +27,22 @@ export interface Credential {
    * Somebody else is asked, by `checkPassword`: for the empty password as well, and however the password comes in clear.
    */
   readonly asksElsewhere?: true;
+  /**
+   * Begins a login on the server for a client that can prove its password by mysql_native_password alone. `known`: the digest is
+   * known by now. Null: the password itself has to be asked for.
+   */
+  readonly relay?: (() => Promise<RelayedProof | 'known' | null>) | null;
   /** Told SHA1(password) by each response that was right for `nativeDigest`: what a login on the server can be made of. */
   readonly nativeProven?: ((passwordSha1: Buffer) => void) | undefined;
+}
+
+/** A login on the server that waits for a client's answer. Either of the two is called, once. */
+export interface RelayedProof {
+  /** The server's own: what the client has to answer. */
+  readonly scramble: Buffer;
+  /** Whether the server takes it. Rejects as {@link Credential.checkPassword} does. */
+  prove(response: Buffer): Promise<boolean>;
+  cancel(): void;
 }
 
 /** A password that the proxy knows: every method works and none needs the password from the client. */

@@ -1,16 +1,9 @@
-import type { Socket } from 'node:net';
 import { ServerError } from '../protocol/constants.js';
 import { encodeErr } from '../protocol/generic-response.js';
 import type { ServerInfo } from '../session/server-info.js';
-import type { AuthObserver } from './auth-exchange.js';
-import {
-  ClientLogin,
-  hostName,
-  ignoreSocketError,
-  type LoginOutcome,
-  type LoginServices,
-  remoteOf,
-} from './client-login.js';
+import type { ClientSocket } from '../streams/client-socket.js';
+import type { AuthObserver } from './auth-step.js';
+import { ClientLogin, ignoreSocketError } from './client-login.js';
 import { ClientSlots, type ReleaseSlot } from './client-slots.js';
 import { DeadlineList } from './deadline-list.js';
 import { Greeter } from './greeter.js';
@@ -19,13 +12,17 @@ import { type ListenAddress, Listener, type SocketOwner } from './listener.js';
 import { type FrontendLog, LogBurst, LogThrottle } from './log.js';
 import { LoginBudget } from './login-budget.js';
 import type { LoginResult } from './login-result.js';
+import type { LoginOutcome, LoginServices } from './login-services.js';
+import { hostName, remoteOf } from './remote-address.js';
 import type { RsaKeys } from './rsa-keys.js';
 import { ScrambleSource } from './scramble-source.js';
 import type { TlsAcceptor } from './tls-acceptor.js';
 import type { Authenticator } from './users.js';
 
+/** Numbers may change: they are read when they are needed. */
 export interface FrontendOptions {
-  readonly listen: readonly ListenAddress[];
+  /** Addresses, and descriptors of sockets that somebody else has bound. */
+  readonly listen: readonly (ListenAddress | number)[];
   /** Permission bits of unix sockets. MySQL's own are 0o777. */
   readonly unixSocketMode: number;
   /** {@link SocketOwner}; the process's own unless given. */
@@ -82,14 +79,15 @@ export class Frontend {
   readonly #services: LoginServices;
   readonly #logins: Record<LoginOutcome, number>;
   #listeners: Listener[] = [];
+  #addresses: readonly ListenAddress[] = [];
   readonly #turnAwayLog = new LogThrottle();
   #turnedAway = 0;
   readonly #gaveWayLog = new LogThrottle();
 
   constructor(options: FrontendOptions) {
     this.#options = options;
-    this.#slots = new ClientSlots(options.maxClients);
-    this.#deadlines = new DeadlineList(options.loginTimeoutMs);
+    this.#slots = new ClientSlots(() => options.maxClients);
+    this.#deadlines = new DeadlineList(() => options.loginTimeoutMs);
     this.#logins = { accepted: 0, denied: 0, broken: 0, timed_out: 0, left: 0, refused: 0, gave_way: 0 };
     this.#services = {
       users: options.users,
@@ -127,11 +125,17 @@ export class Frontend {
       this.stopListening();
       throw error;
     }
+    this.#addresses = this.#listeners.map((listener) => listener.address);
   }
 
-  /** Where clients can connect to, with the real ports; in the order of the options. */
+  /** Where clients have connected to, with the real ports; in the order of the options. */
   get addresses(): readonly ListenAddress[] {
-    return this.#listeners.map((listener) => listener.address);
+    return this.#addresses;
+  }
+
+  /** Clients that are not logged in yet. */
+  get loggingIn(): number {
+    return this.#deadlines.size;
   }
 
   get counts(): FrontendCounts {
@@ -161,19 +165,19 @@ export class Frontend {
     this.#lingering.destroyAll();
   }
 
-  readonly #onConnection = (socket: Socket, kind: ListenAddress['kind']): void => {
-    const host = hostName(remoteOf(socket, kind));
+  readonly #onConnection = (socket: ClientSocket, address: ListenAddress): void => {
+    const host = hostName(remoteOf(socket, address.kind));
     if (this.#options.admits?.(host) === false) {
       this.#refuseHost(socket, host);
       return;
     }
     const release = this.#slots.take() ?? this.#placeOfUnfinished();
     if (release === null) this.#turnAway(socket);
-    else new ClientLogin(socket, kind, release, this.#services).start();
+    else new ClientLogin(socket, address, release, this.#services).start();
   };
 
   /** In place of a greeting, as the servers say it. */
-  #refuseHost(socket: Socket, host: string): void {
+  #refuseHost(socket: ClientSocket, host: string): void {
     const more = this.#turnAwayLog.pass();
     if (more !== null)
       this.#options.log.warn({ host, more }, 'client turned away: no user is allowed from there');
@@ -207,7 +211,7 @@ export class Frontend {
     return null;
   }
 
-  #turnAway(socket: Socket): void {
+  #turnAway(socket: ClientSocket): void {
     this.#turnedAway++;
     const { limit, used } = this.#slots;
     const more = this.#turnAwayLog.pass();

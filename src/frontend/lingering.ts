@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { ClientSocket } from '../streams/client-socket.js';
 import { DeadlineList, type Expiring } from './deadline-list.js';
 
 /** How long a client has to read its last packet, in milliseconds. */
@@ -11,14 +11,14 @@ const MAX_LINGERING = 1_024;
  * kernel send a reset, which can overtake that packet; so the client's bytes are read and dropped until it closes too.
  */
 export class Lingering {
-  readonly #deadlines = new DeadlineList<LingeringSocket>(LINGER_MS);
+  readonly #deadlines = new DeadlineList<LingeringSocket>(() => LINGER_MS);
 
   get size(): number {
     return this.#deadlines.size;
   }
 
   /** The socket must have an 'error' listener and no reader; it is this list's from here on. */
-  end(socket: Socket, lastPacket: Buffer): void {
+  end(socket: ClientSocket, lastPacket: Buffer): void {
     socket.end(lastPacket);
     if (socket.destroyed) return;
     if (this.#deadlines.size >= MAX_LINGERING) {
@@ -37,9 +37,9 @@ export class Lingering {
 }
 
 class LingeringSocket implements Expiring {
-  readonly #socket: Socket;
+  readonly #socket: ClientSocket;
 
-  constructor(socket: Socket) {
+  constructor(socket: ClientSocket) {
     this.#socket = socket;
   }
 

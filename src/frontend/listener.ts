@@ -1,6 +1,8 @@
-import { chmodSync, lchownSync } from 'node:fs';
+import { chmodSync, lchownSync, readFileSync, readlinkSync } from 'node:fs';
 import { lstat, unlink } from 'node:fs/promises';
-import { connect, createServer, type Server, type Socket } from 'node:net';
+import { connect, createServer, type Server } from 'node:net';
+import type { ClientSocket } from '../streams/client-socket.js';
+import { acceptLean } from '../streams/lean-accept.js';
 import { ListenError } from './errors.js';
 import { type FrontendLog, LogThrottle } from './log.js';
 
@@ -22,13 +24,19 @@ export interface SocketOwner {
 
 const OWN_SOCKETS: SocketOwner = { uid: null, gid: null };
 
-export interface ListenerOptions {
-  readonly address: ListenAddress;
+/** Who may connect to a unix socket. */
+export interface SocketAccess {
   /** Permission bits of a unix socket, such as 0o777: whoever may write to it may try to log in. */
   readonly unixSocketMode: number;
   /** The process's own unless given. */
   readonly unixSocketOwner?: SocketOwner;
-  readonly onConnection: (socket: Socket, kind: ListenAddress['kind']) => void;
+}
+
+export interface ListenerOptions extends SocketAccess {
+  /** Or the descriptor of a socket that somebody else has bound. */
+  readonly address: ListenAddress | number;
+  /** `socket` is paused, or flows as soon as somebody listens to its data. */
+  readonly onConnection: (socket: ClientSocket, address: ListenAddress) => void;
   readonly log: FrontendLog;
 }
 
@@ -53,26 +61,52 @@ export class Listener {
   /** @throws ListenError */
   static async open(options: ListenerOptions): Promise<Listener> {
     const { address } = options;
+    if (typeof address === 'number') return Listener.#inherit(address, options);
     // Node would cut the path off and listen somewhere else.
     if (address.kind === 'unix' && Buffer.byteLength(address.path) > MAX_SOCKET_PATH) {
       const reason = `the path has more than ${MAX_SOCKET_PATH} bytes`;
       throw new ListenError(`cannot listen on ${formatListenAddress(address)}: ${reason}`);
     }
-    const server = createServer({
-      noDelay: true,
-      keepAlive: true,
-      keepAliveInitialDelay: KEEPALIVE_DELAY_MS,
-    });
-    server.on('connection', (socket) => options.onConnection(socket, address.kind));
+    const server = newServer();
     try {
-      await listen(server, options);
+      await listen(server, address, options);
     } catch (error) {
       if (!(address.kind === 'unix' && codeOf(error) === 'EADDRINUSE')) throw listenError(address, error);
-      await removeStaleSocket(address.path);
-      await listen(server, options).catch((again: unknown) => {
+      await clearTheWay(address.path);
+      await listen(server, address, options).catch((again: unknown) => {
         throw listenError(address, again);
       });
     }
+    return Listener.#listening(server, address, options);
+  }
+
+  static async #inherit(fd: number, options: ListenerOptions): Promise<Listener> {
+    const server = newServer();
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', (cause) =>
+        reject(new ListenError(`cannot listen on the inherited socket ${fd}: ${cause.message}`, { cause })),
+      );
+      server.listen({ fd }, BACKLOG, resolve);
+    });
+    server.removeAllListeners('error');
+    const bound = server.address();
+    const address: ListenAddress =
+      bound !== null && typeof bound === 'object'
+        ? { kind: 'tcp', host: bound.address, port: bound.port }
+        : { kind: 'unix', path: pathOf(fd) };
+    return Listener.#listening(server, address, options, true);
+  }
+
+  static #listening(
+    server: Server,
+    address: ListenAddress,
+    options: ListenerOptions,
+    inherited = false,
+  ): Listener {
+    // None is accepted before the next turn of the event loop.
+    const accept = (socket: ClientSocket): void => options.onConnection(socket, address);
+    server.on('connection', accept);
+    acceptLean(server, accept, KEEPALIVE_DELAY_MS, inherited);
     const throttle = new LogThrottle();
     // The server goes on listening after an error. (Out of file descriptors is none: libuv then closes new clients unheard.)
     server.on('error', (err) => {
@@ -94,14 +128,34 @@ export class Listener {
       : this.#address;
   }
 
-  /** No more clients are accepted and a unix socket's file is gone; clients already accepted are not touched. */
+  /**
+   * No more clients are accepted, and the file of a unix socket that was bound here is gone; clients already accepted are not
+   * touched.
+   */
   close(): void {
     this.#server.close();
   }
 }
 
-function listen(server: Server, options: ListenerOptions): Promise<void> {
-  const { address } = options;
+function newServer(): Server {
+  return createServer({ noDelay: true, keepAlive: true, keepAliveInitialDelay: KEEPALIVE_DELAY_MS });
+}
+
+/** Of an inherited unix socket, as far as the system tells. */
+function pathOf(fd: number): string {
+  try {
+    const inode = /^socket:\[(\d+)\]$/.exec(readlinkSync(`/proc/self/fd/${fd}`))?.[1];
+    for (const line of readFileSync('/proc/self/net/unix', 'utf8').split('\n')) {
+      const [, , , , , , own, ...path] = line.trim().split(' ').filter(Boolean);
+      if (own !== undefined && own === inode) return path.join(' ');
+    }
+  } catch {
+    // No /proc: only what is shown of the address suffers.
+  }
+  return `(descriptor ${fd})`;
+}
+
+function listen(server: Server, address: ListenAddress, access: SocketAccess): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     const done = (): void => {
@@ -113,7 +167,7 @@ function listen(server: Server, options: ListenerOptions): Promise<void> {
       return;
     }
     try {
-      listenOnPath(server, address.path, options, done);
+      listenOnPath(server, address.path, access, done);
     } catch (error) {
       server.close();
       reject(error);
@@ -122,19 +176,37 @@ function listen(server: Server, options: ListenerOptions): Promise<void> {
 }
 
 /** Whoever could connect before the file has the owner, group and mode it is to have would stay connected. */
-function listenOnPath(server: Server, path: string, options: ListenerOptions, done: () => void): void {
-  const { unixSocketMode: mode, unixSocketOwner: owner = OWN_SOCKETS } = options;
-  const kept = owner.uid === null && owner.gid === null;
+function listenOnPath(server: Server, path: string, access: SocketAccess, done: () => void): void {
+  withUmask(access, () => server.listen({ path, backlog: BACKLOG }, done));
+  // Where it could not be made, an 'error' follows.
+  if (server.listening) giveTo(path, access);
+}
+
+function keeps({ uid, gid }: SocketOwner): boolean {
+  return uid === null && gid === null;
+}
+
+/** Runs what makes a unix socket's file. */
+export function withUmask<T>(
+  { unixSocketMode: mode, unixSocketOwner: owner = OWN_SOCKETS }: SocketAccess,
+  make: () => T,
+): T {
   // The file is made within the call, with these permissions from its first moment: chmod alone would come too late. One that
   // changes hands is nobody's until it has.
-  const umask = process.umask(kept ? ~mode & 0o777 : 0o777);
+  const umask = process.umask(keeps(owner) ? ~mode & 0o777 : 0o777);
   try {
-    server.listen({ path, backlog: BACKLOG }, done);
+    return make();
   } finally {
     process.umask(umask);
   }
-  // Where it could not be made, an 'error' follows.
-  if (kept || !server.listening) return;
+}
+
+/** After {@link withUmask}. @throws ListenError */
+export function giveTo(
+  path: string,
+  { unixSocketMode: mode, unixSocketOwner: owner = OWN_SOCKETS }: SocketAccess,
+): void {
+  if (keeps(owner)) return;
   handOver(path, owner);
   chmodSync(path, mode);
 }
@@ -159,7 +231,7 @@ function handOver(path: string, { uid, gid }: SocketOwner): void {
  * A socket file stays behind when its process is killed. It is removed only if it is a socket and nobody answers on it. (Two
  * processes that start in the same instant could both find it dead; the later one then wins.)
  */
-async function removeStaleSocket(path: string): Promise<void> {
+export async function clearTheWay(path: string): Promise<void> {
   const address: ListenAddress = { kind: 'unix', path };
   const stat = await lstat(path).catch((error: unknown) => {
     if (codeOf(error) === 'ENOENT') return null;
@@ -194,7 +266,7 @@ function answers(path: string): Promise<boolean> {
   });
 }
 
-function codeOf(error: unknown): string | null {
+export function codeOf(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : null;
 }
 
@@ -208,7 +280,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EAI_AGAIN: 'the host name cannot be looked up',
 };
 
-function listenError(address: ListenAddress, cause: unknown): ListenError {
+export function listenError(address: ListenAddress, cause: unknown): ListenError {
   if (cause instanceof ListenError) return cause;
   const code = codeOf(cause);
   const text = cause instanceof Error ? cause.message : String(cause);

@@ -4,7 +4,8 @@ import {
   decodeHandshakeResponse,
   type HandshakeResponse,
 } from '../protocol/handshake-response.js';
-import { type AuthContext, AuthExchange, type AuthStep } from './auth-exchange.js';
+import { AuthExchange } from './auth-exchange.js';
+import type { AuthContext, AuthStep } from './auth-step.js';
 import {
   AUTH_MODE_NOT_SUPPORTED,
   accessDenied,

@@ -1,5 +1,6 @@
-import type { Socket } from 'node:net';
 import type { ConnectAttributes } from '../protocol/handshake-text.js';
+import type { ListenerAddress } from '../relay/connected-client.js';
+import type { ClientSocket } from '../streams/client-socket.js';
 import type { UserEntry } from './users.js';
 
 /** Where a client connects from. */
@@ -26,7 +27,11 @@ export interface LoginResult {
   readonly secure: boolean;
   /** SHA-256 of the certificate that the client was shown; null without TLS. */
   readonly fingerprint: Buffer | null;
+  /** The name in the certificate that the client has shown, which is a good one; null without. */
+  readonly certificate: string | null;
   readonly remote: RemoteAddress;
+  /** Where it has connected to: one object for each listener. */
+  readonly listener: ListenerAddress;
   /** Packet to be sent before the OK or ERR, best in the same write; empty when there is none. */
   readonly preface: Buffer;
   /** The info of the OK; empty when there is none. */
@@ -36,10 +41,10 @@ export interface LoginResult {
   /** Bytes that the client sent behind its login. */
   readonly rest: Buffer;
   /**
-   * Paused, with no listener but one that ignores 'error' (so that none is thrown before the new owner has its own). Everything
+   * Paused, with no listener but one that ignores 'error' where it would be thrown (before the new owner has its own). Everything
    * read so far is in `rest`; what comes later waits in the socket until it is resumed. Over TLS an 'error' need not close it.
    */
-  readonly socket: Socket;
+  readonly socket: ClientSocket;
   /** Gives back this client's place under max_client_conn. To be called when the connection has ended; again is harmless. */
   readonly release: () => void;
 }

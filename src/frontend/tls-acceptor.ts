@@ -20,6 +20,8 @@ export interface SecuredClient {
   readonly fingerprint: Buffer;
   /** What is wrong with the certificate that the client was asked for; null where nothing is, or nobody asked. */
   readonly certificateError: string | null;
+  /** The common name in the certificate that it has shown; null where it has shown no good one, or that has no such name. */
+  readonly certificate: string | null;
 }
 
 /** The TLS handshake failed, and the connection is closed. `left`: the client has gone, without a word. */
@@ -131,7 +133,10 @@ export class TlsAcceptor {
       return;
     }
     const { fingerprint, done } = waiting;
-    done({ kind: 'secured', socket, fingerprint, certificateError: this.#certificateError(socket) });
+    const certificateError = this.#certificateError(socket);
+    const isGood = this.#material.ca !== null && certificateError === null;
+    const certificate = isGood ? commonName(socket) : null;
+    done({ kind: 'secured', socket, fingerprint, certificateError, certificate });
   }
 
   #failed(error: Error, socket: TLSSocket): void {
@@ -159,6 +164,14 @@ export class TlsAcceptor {
       ? 'not verified'
       : String(authorizationError);
   }
+}
+
+/** Null also for one with several. */
+function commonName(socket: TLSSocket): string | null {
+  const subject: unknown = socket.getPeerX509Certificate()?.toLegacyObject().subject;
+  const name: unknown =
+    typeof subject === 'object' && subject !== null && 'CN' in subject ? subject.CN : null;
+  return typeof name === 'string' ? name : null;
 }
 
 /** SHA-256 of a certificate in PEM, or of the first of several. */

@@ -30,12 +30,17 @@ export interface AuthCandidate {
   readonly user: UserEntry | null;
   /** There is such a user, but it may not log in from where this client is. For the log: the client is told nothing of it. */
   readonly elsewhere?: boolean;
+  /** As {@link elsewhere}: it has to show a certificate of another name. */
+  readonly lacksCertificate?: boolean;
 }
 
 /** A source of users. It answers for every name: an unknown one gets a candidate that can't be told from a known one. */
 export interface Authenticator {
-  /** @param host - the client's address, IPv4 or IPv6; `localhost` over a unix socket */
-  find(name: string, host: string): AuthCandidate;
+  /**
+   * @param host - the client's address, IPv4 or IPv6; `localhost` over a unix socket
+   * @param certificate - the name in the client's certificate, which is a good one; null without
+   */
+  find(name: string, host: string, certificate?: string | null): AuthCandidate;
 }
 
 /** A password, or what is known of it. */
@@ -54,11 +59,14 @@ export interface LocalUser extends UserEntry {
   readonly former?: LocalSecret | null;
   /** Whether it may log in from an address; without it: from anywhere. */
   readonly admits?: ((host: string) => boolean) | null;
+  /** The name that has to be in its certificate; without it: it needs none. */
+  readonly certificate?: string | null;
 }
 
 interface Known {
   readonly candidate: AuthCandidate;
   readonly admits: ((host: string) => boolean) | null;
+  readonly certificate: string | null;
 }
 
 /** The users of the configuration: looked up and checked without asking anyone. */
@@ -67,31 +75,48 @@ export class LocalUsers implements Authenticator {
   readonly #known = new Map<string, Known>();
   /**
    * Decoys in the mixture of the real users, chosen by name under a key of this process: an unknown name always meets the same
-   * kind of exchange, which tells nothing, even where the kinds differ.
+   * kind of exchange, which tells nothing, even where the kinds differ. Where they do not, one will do, and no name has to be
+   * hashed for its choice.
    */
-  readonly #decoys: readonly AuthCandidate[];
+  #decoys: readonly AuthCandidate[] = [];
   readonly #decoyKey = randomBytes(16);
 
   constructor(users: readonly LocalUser[], hasher: PasswordHasher) {
     this.#hasher = hasher;
-    for (const user of users) this.replace(user);
+    this.replaceAll(users);
+  }
+
+  /** There are these and no others; the same object is the same user. Logins under way are not touched. */
+  replaceAll(users: readonly LocalUser[]): void {
+    const before = new Map(this.#known);
+    this.#known.clear();
+    for (const user of users) {
+      const known = before.get(user.name);
+      // Of a hash it may know by now what makes logins fast.
+      if (known !== undefined && known.candidate.user === user) this.#known.set(user.name, known);
+      else this.replace(user);
+    }
     const decoys = users.map((user) => this.#decoyOf(user));
     this.#decoys = decoys.length === 0 ? [{ credential: decoyPassword(), user: null }] : decoys;
+    if (new Set(users.map(kindOf)).size === 1) this.#decoys = this.#decoys.slice(0, 1);
   }
 
   /** Takes the place of the user of this name, whose credentials are of the same kind: logins under way are not touched. */
   replace(user: LocalUser): void {
     const credential = this.#credentialOf(user.secret);
     const former = user.former ? this.#credentialOf(user.former) : null;
-    this.#known.set(user.name, { candidate: { credential, former, user }, admits: user.admits ?? null });
+    const { name, admits = null, certificate = null } = user;
+    this.#known.set(name, { candidate: { credential, former, user }, admits, certificate });
   }
 
-  find(name: string, host: string): AuthCandidate {
+  find(name: string, host: string, certificate: string | null = null): AuthCandidate {
     const known = this.#known.get(name);
     // Worked out for known names, too: it takes as long for both.
     const decoy = this.#decoyFor(name);
     if (known === undefined) return decoy;
-    return known.admits === null || known.admits(host) ? known.candidate : { ...decoy, elsewhere: true };
+    if (known.admits !== null && !known.admits(host)) return { ...decoy, elsewhere: true };
+    const lacksCertificate = known.certificate !== null && known.certificate !== certificate;
+    return lacksCertificate ? { ...decoy, lacksCertificate } : known.candidate;
   }
 
   has(name: string): boolean {
@@ -121,7 +146,18 @@ export class LocalUsers implements Authenticator {
   }
 
   #decoyFor(name: string): AuthCandidate {
+    if (this.#decoys.length === 1) return this.#decoys[0] as AuthCandidate;
     const digest = hash('sha256', Buffer.concat([this.#decoyKey, Buffer.from(name)]), 'buffer');
     return this.#decoys[digest.readUInt32LE(0) % this.#decoys.length] as AuthCandidate;
   }
+}
+
+/** Users of one kind are asked for the same, and checked by the same work. */
+function kindOf({ secret, former }: LocalUser): string {
+  const kind = (of: LocalSecret): string => {
+    if ('password' in of) return 'password';
+    if ('hash' in of) return `hash ${of.hash.rounds}`;
+    return 'sha2Digest' in of ? 'sha2' : 'native';
+  };
+  return former ? `${kind(secret)}, ${kind(former)}` : kind(secret);
 }

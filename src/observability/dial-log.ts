@@ -1,6 +1,9 @@
 /** While the reason stays the same, it is told again this often, in ms: attempts come up to twenty times a second. */
 const REMIND_MS = 10_000;
 
+/** A failure longer ago than this is no trouble any more, in ms: nobody has wanted a session since. */
+const RECENT_MS = 30_000;
+
 /** Pools whose trouble is remembered. */
 const MAX_POOLS = 1_000;
 
@@ -14,6 +17,16 @@ interface Trouble {
   attempts: number;
   error: string;
   toldAt: number;
+  failedAt: number;
+}
+
+/** A pool whose sessions cannot be opened. */
+export interface DialTroubleNow {
+  readonly pool: string;
+  readonly error: string;
+  /** Since the first failure. */
+  readonly seconds: number;
+  readonly attempts: number;
 }
 
 /** Tells of pools whose sessions cannot be opened: at once, when the reason is another one, now and then, and when it is over. */
@@ -34,10 +47,11 @@ export class DialLog {
     if (trouble === undefined) {
       // Pools come and go with users, and some never open a session again.
       if (this.#troubles.size >= MAX_POOLS) this.#troubles.clear();
-      trouble = { since: now, attempts: 0, error, toldAt: Number.NEGATIVE_INFINITY };
+      trouble = { since: now, attempts: 0, error, toldAt: Number.NEGATIVE_INFINITY, failedAt: now };
       this.#troubles.set(pool, trouble);
     }
     trouble.attempts++;
+    trouble.failedAt = now;
     if (error === trouble.error && now - trouble.toldAt < REMIND_MS) return;
     trouble.error = error;
     trouble.toldAt = now;
@@ -50,6 +64,16 @@ export class DialLog {
       retryInMs: Math.round(retryInMs),
     };
     this.#log.warn(fields, 'cannot open a server session');
+  }
+
+  /** The one that has lasted longest of those that go on; null when there is none. */
+  get trouble(): DialTroubleNow | null {
+    const now = this.#now();
+    for (const [pool, { error, since, attempts, failedAt }] of this.#troubles) {
+      if (now - failedAt <= RECENT_MS)
+        return { pool, error, attempts, seconds: Math.floor((now - since) / 1_000) };
+    }
+    return null;
   }
 
   opened(pool: string): void {

@@ -1,7 +1,14 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { type Aggregator, Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import { type DryRunCounts, registerDryRun } from './dry-run-metrics.js';
+import { registerTimes, type TimeHistograms } from './latency-metric.js';
+import { type OwnWritesCounts, registerOwnWrites } from './own-writes-metrics.js';
+import { registerServers, type ServerReading } from './server-metrics.js';
 
 /** What the proxy knows at the moment of a scrape. */
 export interface MetricsSource {
+  readonly times: TimeHistograms;
+  /** Since the start: statements that took longer on the server than `slow_query_threshold`. */
+  slowQueries(): number;
   /** Since the start. */
   commands(): number;
   sessions(): {
@@ -11,6 +18,12 @@ export interface MetricsSource {
     readonly held: number;
   };
   waiting(): number;
+  /** 0 when nobody waits. */
+  longestWaitSeconds(): number;
+  /** Pools of interchangeable sessions. */
+  pools(): number;
+  /** Pools that are paused; at least 1 where all are. */
+  pausedPools(): number;
   limit(): number;
   /** Proxies that share the server, this one included; 0 where they are not counted. */
   fleetMembers(): number;
@@ -19,6 +32,10 @@ export interface MetricsSource {
   /** 0 where it was not asked for. */
   serverMaxConnections(): number;
   clients(): number;
+  /** By what they are doing, those that are logging in included. */
+  clientsByState(): Readonly<Record<'active' | 'waiting' | 'held' | 'idle' | 'login', number>>;
+  /** 1 once the proxy has been told to stop. */
+  draining(): number;
   /** Since the start: logins of clients by how they ended. */
   logins(): ReadonlyMap<string, number>;
   /** Since the start: TLS handshakes with clients, by version, and those that failed. */
@@ -44,6 +61,11 @@ export interface MetricsSource {
   sharedSockets(): ReadonlyMap<string, number>;
   /** Since the start: time limits that clients reached, by key. */
   timeLimits(): ReadonlyMap<string, number>;
+  /** Since the start: errors that clients got which are logged in, by whose they are. */
+  errors(): ReadonlyMap<string, number>;
+  /** Since the start: errors that told of the server's state, and refused commands that were run once more, both by hint. */
+  serverHints(): ReadonlyMap<string, number>;
+  runAgain(): ReadonlyMap<string, number>;
   /** Since the start: commands answered by what the server had answered before. */
   learnedAnswers(): number;
   /** Since the start: looks at processes for who has a client's connection, by kind. */
@@ -52,6 +74,12 @@ export interface MetricsSource {
   unguardedClients(): number;
   /** Since the start: KILLs sent to the server, by kind. */
   kills(): ReadonlyMap<string, number>;
+  /** Null unless it is one. */
+  readonly dryRun: (() => DryRunCounts) | null;
+  /** Null where no pool has `read_your_writes`. */
+  readonly ownWrites: OwnWritesCounts | null;
+  /** Null where there is one server alone. */
+  readonly servers: (() => readonly ServerReading[]) | null;
 }
 
 /**
@@ -63,12 +91,15 @@ export class Metrics {
   readonly opened: Counter.Internal;
   readonly dialFailures: Counter.Internal;
   readonly refusals: Counter.Internal;
-  readonly waitSeconds: Histogram;
   readonly #closed: Counter<'reason'>;
 
-  constructor(source: MetricsSource) {
+  /** @param workers - processes that serve; see {@link metricsOfAll} for how theirs become one */
+  constructor(source: MetricsSource, workers = 1) {
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
+    if (source.dryRun !== null) registerDryRun(registers, source.dryRun);
+    if (source.ownWrites !== null) registerOwnWrites(registers, source.ownWrites);
+    if (source.servers !== null) registerServers(registers, source.servers);
     const counter = (name: string, help: string): Counter.Internal =>
       new Counter({ name, help, registers }).labels({});
     this.opened = counter('mybouncer_server_sessions_opened_total', 'Server sessions opened.');
@@ -83,12 +114,7 @@ export class Metrics {
       labelNames: ['reason'],
       registers,
     });
-    this.waitSeconds = new Histogram({
-      name: 'mybouncer_session_wait_seconds',
-      help: 'Time that requests waited for a server session; those served at once are not counted.',
-      buckets: [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
-      registers,
-    });
+    registerTimes(this.registry, source.times);
     new Gauge({
       name: 'mybouncer_server_sessions',
       help: 'Server sessions by state.',
@@ -144,16 +170,23 @@ export class Metrics {
         },
       });
     };
-    const gauge = (name: string, help: string, read: () => number): void => {
+    /** `aggregator`: what becomes of the workers' values. */
+    const gauge = (name: string, help: string, read: () => number, aggregator: Aggregator = 'sum'): void => {
       new Gauge({
         name,
         help,
         registers,
+        aggregator,
         collect() {
           this.set(read());
         },
       });
     };
+    count(
+      'mybouncer_slow_queries_total',
+      'Statements that took longer on the server than slow_query_threshold.',
+      source.slowQueries,
+    );
     count('mybouncer_commands_total', 'Client commands completed.', source.commands);
     countsOf(
       'mybouncer_checkouts_total',
@@ -173,6 +206,7 @@ export class Metrics {
       'mybouncer_longest_hold_seconds',
       'How long the longest hold has lasted of those that do not end by themselves (a transaction does); 0 without one.',
       source.longestHoldSeconds,
+      'max',
     );
     countsOf(
       'mybouncer_holds_total',
@@ -237,7 +271,47 @@ export class Metrics {
       'limit',
       source.timeLimits,
     );
+    countsOf(
+      'mybouncer_errors_total',
+      "Errors that clients got which are logged in: server (the server's own, passed on), proxy (no session, a limit, a rule, a " +
+        'session that was lost), client (what it sent was against the protocol, or two processes sent it). Logins are in ' +
+        'mybouncer_logins_total.',
+      'source',
+      source.errors,
+    );
+    countsOf(
+      'mybouncer_server_hints_total',
+      "Replies of the server that told of its own state: read_only (it takes no writes), not_ready (Galera's 1047), leaving (it shuts " +
+        'down, or is out of its group).',
+      'hint',
+      source.serverHints,
+    );
+    countsOf(
+      'mybouncer_statements_rerun_total',
+      'Commands that the server refused for its state before they did anything, and that were run once more on another session, ' +
+        'by what the server told.',
+      'hint',
+      source.runAgain,
+    );
     gauge('mybouncer_waiting_requests', 'Requests that wait for a server session.', source.waiting);
+    gauge(
+      'mybouncer_longest_wait_seconds',
+      'How long the request has waited for a server session that has waited longest of those that wait now; 0 without one.',
+      source.longestWaitSeconds,
+      'max',
+    );
+    gauge(
+      'mybouncer_pools',
+      "Pools of interchangeable server sessions: one for each account and set of clients' capabilities.",
+      source.pools,
+      'max',
+    );
+    gauge(
+      'mybouncer_pool_paused',
+      'Pools that are paused (PAUSE): their requests wait until RESUME; 1 at least while all are.',
+      source.pausedPools,
+      'max',
+    );
     gauge('mybouncer_pool_size', 'Server sessions at most, at this moment.', source.limit);
     gauge(
       'mybouncer_pool_share',
@@ -249,11 +323,13 @@ export class Metrics {
       'mybouncer_fleet_members',
       'Proxies that share the server, this one included; 0 while that is not known, or where they are not counted.',
       source.fleetMembers,
+      'max',
     );
     gauge(
       'mybouncer_server_max_connections',
       'max_connections of the server, with pool_size auto or fleet on; 0 otherwise, and before it is known.',
       source.serverMaxConnections,
+      'max',
     );
     countsOf(
       'mybouncer_client_tls_connections_total',
@@ -274,7 +350,30 @@ export class Metrics {
       'Client connections that ended in the TLS handshake: no TLS at all, no version in common, the certificate not trusted, gone.',
       source.tlsFailures,
     );
+    gauge(
+      'mybouncer_draining',
+      '1 once the proxy has been told to stop, and lets its clients finish.',
+      source.draining,
+      'max',
+    );
     gauge('mybouncer_clients', 'Client connections that are logged in.', source.clients);
+    gauge('mybouncer_workers', 'Processes that serve clients (workers).', () => workers, 'max');
+    gauge(
+      'mybouncer_workers_answering',
+      'Processes whose numbers are in this answer: each one that had not died, and was not too busy for too long.',
+      () => 1,
+    );
+    new Gauge({
+      name: 'mybouncer_clients_by_state',
+      help:
+        'Client connections: active (a command under way), waiting (for a server session), held (idle, with a server session ' +
+        'that they keep), idle, and login (not logged in yet).',
+      labelNames: ['state'],
+      registers,
+      collect() {
+        for (const [state, count] of Object.entries(source.clientsByState())) this.set({ state }, count);
+      },
+    });
   }
 
   sessionClosed(reason: string): void {

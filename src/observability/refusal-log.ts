@@ -8,6 +8,15 @@ export interface RefusalLogger {
   warn(fields: object, message: string): void;
 }
 
+/** Whose it was, of which pool, and what it was told. */
+export interface RefusedRequest {
+  readonly client: number;
+  readonly user: string;
+  readonly pool: string;
+  readonly code: string;
+  readonly error: string;
+}
+
 /** Tells of requests that got no session: the first of its kind at once, further ones as a number with the next that is told. */
 export class RefusalLog {
   readonly #log: RefusalLogger;
@@ -20,7 +29,8 @@ export class RefusalLog {
     this.#now = now;
   }
 
-  refused(pool: string, code: string, error: string): void {
+  refused(request: RefusedRequest): void {
+    const { pool, code } = request;
     const now = this.#now();
     const name = `${code} ${pool}`;
     const kind = this.#kinds.get(name);
@@ -33,7 +43,7 @@ export class RefusalLog {
       return;
     }
     const untold = kind?.untold ?? 0;
-    this.#log.warn({ pool, code, error, ...(untold === 0 ? {} : { untold }) }, 'request refused');
+    this.#log.warn(untold === 0 ? request : { ...request, untold }, 'request refused');
     if (kind === undefined) return;
     kind.toldAt = now;
     kind.untold = 0;

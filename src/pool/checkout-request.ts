@@ -28,6 +28,11 @@ export abstract class CheckoutRequest<S extends object> {
 
   /** Clock time in ms at which the request began to wait; meaningful while it is pending. */
   enqueuedAt = 0;
+  /** And at which it was granted; meaningful inside {@link granted}. */
+  grantedAt = 0;
+
+  /** Its number in the loan log; 0 before its first session. */
+  client = 0;
 
   // The rest belongs to the pool. A request is in at most one queue (its lane of its pool's waiters, or the deliveries),
   // and `queue` says in which, so that leaving is O(1).
@@ -88,4 +93,7 @@ export abstract class CheckoutRequest<S extends object> {
   /** The session is the caller's until it is checked in or retired. */
   abstract granted(session: S): void;
   abstract refused(error: PoolError): void;
+
+  /** The pools serve nobody for now: the request has been taken out of its line and is free again, and neither of the others is called. */
+  turnedAway(): void {}
 }

@@ -1,3 +1,5 @@
+import { performance } from 'node:perf_hooks';
+
 /** Ends a ticker; calling it twice does nothing. */
 export type StopTicking = () => void;
 
@@ -12,6 +14,7 @@ export interface PoolClock {
 }
 
 export const systemClock: PoolClock = {
+  // Imported: the global of that name is looked up anew by each call.
   now: () => performance.now(),
   every(periodMs, tick) {
     const timer = setInterval(tick, periodMs);

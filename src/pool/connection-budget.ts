@@ -44,15 +44,15 @@ export class ConnectionBudget<Holder extends object> {
     this.size = size;
   }
 
-  /** What it may have by its own rules, at least 1. */
+  /** What it may have by its own rules; 0 where others share the budget, and have all of it now. */
   get size(): number {
     return this.#size;
   }
 
   /** May fall below `used`: then places are given up as soon as their sessions come back. */
   set size(size: number) {
-    if (!Number.isSafeInteger(size) || size < 1) {
-      throw new PoolMisuseError(`a connection budget must be an integer of at least 1, not ${size}`);
+    if (!Number.isSafeInteger(size) || size < 0) {
+      throw new PoolMisuseError(`a connection budget must be an integer of at least 0, not ${size}`);
     }
     this.#size = size;
     if (this.#ceiling !== null && this.#ceiling.sessions >= size) this.#ceiling = null;

@@ -1,4 +1,4 @@
-import { type CheckoutCounts, CheckoutKind } from './checkout-counts.js';
+import type { CheckoutCounts } from './checkout-counts.js';
 import type { CheckoutRequest } from './checkout-request.js';
 import type { PoolClock } from './clock.js';
 import type { PoolError } from './errors.js';
@@ -17,14 +17,21 @@ export class Deliveries<S extends object> {
   readonly #clock: PoolClock;
   readonly #observer: PoolObserver<S>;
   readonly #counts: CheckoutCounts;
+  readonly #lent: (slot: SessionSlot<S>, request: CheckoutRequest<S>, askedAt: number) => void;
   readonly #queue = new RequestQueue<S>();
   #running = false;
   #scheduled = false;
 
-  constructor(clock: PoolClock, observer: PoolObserver<S>, counts: CheckoutCounts) {
+  constructor(
+    clock: PoolClock,
+    observer: PoolObserver<S>,
+    counts: CheckoutCounts,
+    lent: (slot: SessionSlot<S>, request: CheckoutRequest<S>, askedAt: number) => void,
+  ) {
     this.#clock = clock;
     this.#observer = observer;
     this.#counts = counts;
+    this.#lent = lent;
   }
 
   /** The session is active and promised to the request from here on. `opened`: it has just been. */
@@ -90,8 +97,12 @@ export class Deliveries<S extends object> {
   }
 
   /** Not before: what was promised may die, or whom it was promised to may leave. */
-  #count({ pool }: SessionSlot<S>, { isNew, enqueuedAt }: CheckoutRequest<S>): void {
-    this.#counts[isNew ? CheckoutKind.new : CheckoutKind.waited]++;
-    if (this.#observer.waited !== undefined) this.#observer.waited(pool, this.#clock.now() - enqueuedAt);
+  #count(slot: SessionSlot<S>, request: CheckoutRequest<S>): void {
+    const { isNew, enqueuedAt } = request;
+    request.grantedAt = this.#clock.now();
+    this.#lent(slot, request, enqueuedAt);
+    if (isNew) this.#counts.new++;
+    else this.#counts.waited++;
+    this.#observer.waited?.(slot.pool, request.grantedAt - enqueuedAt);
   }
 }

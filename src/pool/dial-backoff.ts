@@ -25,7 +25,7 @@ export interface DialTrouble {
 
 /** Exponential pauses with jitter between failing dials: many proxies must not knock in step. */
 export class DialBackoff {
-  readonly #longestMs: number;
+  readonly #longestMs: () => number;
   readonly #random: () => number;
   /** In a row. */
   #failures = 0;
@@ -40,7 +40,7 @@ export class DialBackoff {
    * @param longestMs cap on a pause, but after a refusal
    * @param random uniform in [0, 1)
    */
-  constructor(longestMs: number, random: () => number) {
+  constructor(longestMs: () => number, random: () => number) {
     this.#longestMs = longestMs;
     this.#random = random;
   }
@@ -59,8 +59,9 @@ export class DialBackoff {
     if (nobodyThere !== this.#nobodyThere) this.#alike = 0;
     this.#nobodyThere = nobodyThere;
     const probes = nobodyThere && someoneWaits;
-    const usual = isRefusal(error) ? Math.max(REFUSED_PAUSE_MS, this.#longestMs) : this.#longestMs;
-    const longest = probes ? Math.min(PROBE_PAUSE_MS, this.#longestMs) : usual;
+    const longestMs = this.#longestMs();
+    const usual = isRefusal(error) ? Math.max(REFUSED_PAUSE_MS, longestMs) : longestMs;
+    const longest = probes ? Math.min(PROBE_PAUSE_MS, longestMs) : usual;
     // 2 ** 1024 is Infinity, which min() survives: the counter needs no cap.
     const whole = Math.min(longest, FIRST_PAUSE_MS * 2 ** this.#alike);
     this.#alike++;
@@ -74,7 +75,7 @@ export class DialBackoff {
 
   /** What the next dial would only hear again, where that is so far away that nobody should wait for it; else null. */
   standingRefusal(now: number): unknown {
-    return this.#retryAt - now > this.#longestMs ? this.#error : null;
+    return this.#retryAt - now > this.#longestMs() ? this.#error : null;
   }
 
   succeeded(): void {

@@ -7,6 +7,8 @@ import type { SessionPool } from './session-pool.js';
 export class Dial<S extends object> {
   readonly pool: SessionPool<S>;
   readonly startedAt: number;
+  /** Why its session is to serve nobody; empty where it may. */
+  doomed = '';
 
   constructor(pool: SessionPool<S>, startedAt: number) {
     this.pool = pool;

@@ -8,6 +8,8 @@ export interface PoolFigures {
   readonly key: string;
   /** Hard cap on server sessions over all pools of this server. */
   readonly limit: number;
+  /** What that is this worker process's part of. */
+  readonly whole?: number;
   /** Sessions lent out by all pools of this server, and by this pool alone. */
   readonly active: number;
   readonly poolActive: number;
@@ -20,6 +22,8 @@ export interface PoolFigures {
   readonly retiring: number;
   /** Requests waiting in this pool, the refused one included. */
   readonly waiting: number;
+  /** Lends nothing until it is resumed. */
+  readonly paused: boolean;
 }
 
 /** Why a checkout got no session. Delivered through `CheckoutRequest.refused`, never thrown. */
@@ -79,6 +83,11 @@ export class PoolClosedError extends PoolError {
   }
 }
 
+/** A pool cannot be paused or resumed as it was asked for, or a pause has been taken back. Thrown or called back. */
+export class PoolPauseError extends BouncerError {
+  readonly code = 'POOL_PAUSE';
+}
+
 /** A freshly opened session died before it could be lent. */
 export class PoolStillbornSessionError extends BouncerError {
   readonly code = 'POOL_STILLBORN_SESSION';
@@ -101,8 +110,10 @@ export class PoolContractError extends BouncerError {
 
 function describe(figures: PoolFigures): string {
   const held = figures.heldReason === null ? '' : `, mostly ${figures.heldReason}`;
+  const paused = figures.paused ? 'the pool is paused, ' : '';
+  const part = figures.whole === undefined ? '' : `, which is this worker's part of ${figures.whole},`;
   return (
-    `${figures.active} of ${figures.limit} sessions in use ` +
+    `${paused}${figures.active} of ${figures.limit} sessions${part} in use ` +
     `(${figures.poolActive} by this pool, ${figures.held} held${held}), ` +
     `${figures.idle} idle, ${figures.dialing} opening, ${figures.retiring} closing, ${figures.waiting} waiting`
   );

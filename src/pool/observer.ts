@@ -15,6 +15,8 @@ export const RetireReason = {
   lifetime: 'lifetime',
   /** Was idle for `idleTimeoutMs`. */
   idleTimeout: 'idle_timeout',
+  /** Its pool is paused. */
+  paused: 'paused',
   /** The pools are closing. */
   closing: 'closing',
 } as const;
@@ -32,6 +34,10 @@ export interface PoolObserver<S extends object> {
   dialFailed?(pool: SessionPool<S>, error: unknown, retryInMs: number): void;
   retiring?(pool: SessionPool<S>, session: S, reason: string): void;
   closed?(pool: SessionPool<S>, session: S, reason: string): void;
+  /** A request has to wait. */
+  waits?(): void;
+  /** A place in the budget has come free: a session is closed for good, or could not be opened. */
+  placeFreed?(): void;
   /** Closing a session failed or took too long; its place has been freed all the same. */
   closeFailed?(pool: SessionPool<S>, error: unknown): void;
 }

@@ -3,10 +3,15 @@ import type { PoolObserver } from './observer.js';
 import type { AgeLimits } from './session-ages.js';
 import type { Distance } from './session-pool.js';
 
-/** `K` is what a dial needs to know: one value per pool key, opaque to the pool. */
+/**
+ * `K` is what a dial needs to know: one value per pool key, opaque to the pool. Numbers, but for `limit`, may change: they are read
+ * when they are needed.
+ */
 export interface SessionPoolsOptions<S extends object, K> extends AgeLimits {
-  /** Cap on sessions over all pools, those being opened and closed included. At least 1. */
+  /** Cap on sessions over all pools, those being opened and closed included. */
   readonly limit: number;
+  /** What the limit is a part of, where others have the rest; null where that is not known. */
+  readonly whole?: () => number | null;
   /** Longest wait for a session in ms, observed to within a tick; 0 means no end. */
   readonly waitTimeoutMs: number;
   /**

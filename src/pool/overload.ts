@@ -7,20 +7,21 @@ const FIGURES_MS = 50;
 
 /** Decides when too many wait, and says so. */
 export class Overload {
-  readonly #maxWaiting: number;
+  readonly #maxWaiting: () => number;
   readonly #snapshot: () => PoolsSnapshot;
   #counted: PoolsSnapshot | null = null;
   #countedAt = 0;
 
   /** @param maxWaiting 0 is no limit */
-  constructor(maxWaiting: number, snapshot: () => PoolsSnapshot) {
-    this.#maxWaiting = maxWaiting === 0 ? Number.POSITIVE_INFINITY : maxWaiting;
+  constructor(maxWaiting: () => number, snapshot: () => PoolsSnapshot) {
+    this.#maxWaiting = maxWaiting;
     this.#snapshot = snapshot;
   }
 
   /** Whether one more is too many. `unopened`: sessions that can still be opened, each of which one waiter will get. */
   isReached(waiting: number, unopened: number): boolean {
-    return waiting - Math.max(0, unopened) >= this.#maxWaiting;
+    const most = this.#maxWaiting();
+    return most > 0 && waiting - Math.max(0, unopened) >= most;
   }
 
   error<S extends object>(request: CheckoutRequest<S>, waiting: number, now: number): PoolOverloadedError {

@@ -17,28 +17,32 @@ export interface AgeLimits {
 
 /** Which sessions have become too old, and how many are to be kept. */
 export class SessionAges<S extends object> {
-  readonly minSize: number;
-  readonly #lifetimeMs: number;
-  readonly #idleTimeoutMs: number;
+  readonly #limits: AgeLimits;
   readonly #random: () => number;
 
-  constructor({ lifetimeMs = 0, idleTimeoutMs = 0, minSize = 0, random = Math.random }: AgeLimits) {
-    this.minSize = minSize;
-    this.#lifetimeMs = lifetimeMs === 0 ? Number.POSITIVE_INFINITY : lifetimeMs;
-    this.#idleTimeoutMs = idleTimeoutMs === 0 ? Number.POSITIVE_INFINITY : idleTimeoutMs;
-    this.#random = random;
+  /** @param limits read whenever they are needed: they may change */
+  constructor(limits: AgeLimits) {
+    this.#limits = limits;
+    this.#random = limits.random ?? Math.random;
+  }
+
+  get minSize(): number {
+    return this.#limits.minSize ?? 0;
   }
 
   /** The session has just been opened. */
   opened(slot: SessionSlot<S>, now: number): void {
-    slot.expiresAt = now + this.#lifetimeMs * (1 - JITTER * this.#random());
+    slot.openedAt = now;
+    slot.jitter = JITTER * this.#random();
   }
 
   /** Marks sessions that have lived for long enough: they are retired where they are idle, or when they come back. */
   outlived(slots: Iterable<SessionSlot<S>>, now: number): readonly SessionSlot<S>[] {
     const found: SessionSlot<S>[] = [];
+    const lifetimeMs = endless(this.#limits.lifetimeMs);
     for (const slot of slots) {
-      if (now < slot.expiresAt || slot.state === SessionState.retiring) continue;
+      if (now < slot.openedAt + lifetimeMs * (1 - slot.jitter) || slot.state === SessionState.retiring)
+        continue;
       slot.outlived = true;
       found.push(slot);
     }
@@ -48,12 +52,18 @@ export class SessionAges<S extends object> {
   /** Sessions that have been idle for too long, the least recently used first: `spare` of them at most. */
   unused(pools: Iterable<SessionPool<S>>, now: number, spare: number): readonly SessionSlot<S>[] {
     const found: SessionSlot<S>[] = [];
+    const idleTimeoutMs = endless(this.#limits.idleTimeoutMs);
     for (const pool of pools) {
       for (let slot = pool.store.idle.oldest; slot !== null; slot = slot.newer) {
-        if (now - slot.since < this.#idleTimeoutMs) break;
+        if (now - slot.since < idleTimeoutMs) break;
         found.push(slot);
       }
     }
     return found.sort((a, b) => a.since - b.since).slice(0, Math.max(0, spare));
   }
+}
+
+/** 0 is no limit. */
+function endless(ms = 0): number {
+  return ms === 0 ? Number.POSITIVE_INFINITY : ms;
 }

@@ -14,6 +14,11 @@ export type Distance = (from: unknown, to: unknown) => number;
 /** Idle sessions whose distance is looked at, at most: the rest are only compared. */
 export const DISTANCE_REACH = 32;
 
+/** Of all pools of a server together. */
+export interface Lent {
+  lent: number;
+}
+
 /** The sessions that are interchangeable (one pool key), and the requests that wait for one of them. */
 export class SessionPool<S extends object> {
   /** The pool key; also its label in errors and metrics, so it must not contain a secret. */
@@ -27,14 +32,26 @@ export class SessionPool<S extends object> {
   /** @internal Pauses after dials that failed for reasons of this key alone. */
   readonly backoff: DialBackoff;
   readonly #distance: Distance;
+  readonly #all: Lent;
   /** @internal Nobody is left who might use it: it keeps no session. */
   dismissed = false;
+  /** @internal Lends nothing: it has no idle session, and none is opened. */
+  paused = false;
   /** @internal */
   readonly store = new SessionStore<S>();
   /** @internal */
   readonly waiters = new FairQueue<S>();
 
-  constructor(key: string, owner: object, open: Opener<S>, backoff: DialBackoff, distance: Distance) {
+  /** @param all - counts the sessions that are lent */
+  constructor(
+    key: string,
+    owner: object,
+    open: Opener<S>,
+    backoff: DialBackoff,
+    distance: Distance,
+    all: Lent,
+  ) {
+    this.#all = all;
     this.key = key;
     this.owner = owner;
     this.open = open;
@@ -105,6 +122,8 @@ export class SessionPool<S extends object> {
       slot.state = from;
       throw new PoolMisuseError(`a session of pool ${this.key} cannot go from ${from} to ${to}`);
     }
+    if (to === SessionState.active) this.#all.lent++;
+    else if (from === SessionState.active) this.#all.lent--;
   }
 }
 

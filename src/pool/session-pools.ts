@@ -3,23 +3,24 @@ import type { CheckoutRequest } from './checkout-request.js';
 import { type PoolClock, systemClock } from './clock.js';
 import { ConnectionBudget } from './connection-budget.js';
 import { Deliveries } from './deliveries.js';
-import { DialBackoff } from './dial-backoff.js';
-import { type Dial, Dialler, isFatalToWaiters } from './dialler.js';
+import { type Dial, Dialler } from './dialler.js';
 import {
   PoolClosedError,
   PoolDialError,
   type PoolError,
   PoolMisuseError,
-  PoolStillbornSessionError,
   PoolTimeoutError,
 } from './errors.js';
+import { LoanLog, type WaitingLoan } from './loan-log.js';
 import { type PoolObserver, RetireReason } from './observer.js';
 import type { SessionPoolsOptions } from './options.js';
 import { Overload } from './overload.js';
+import type { Pausing } from './pauses.js';
+import { newBackoff, PoolGroup } from './pool-group.js';
 import { Retirement } from './retirement.js';
-import { SessionAges } from './session-ages.js';
-import { type Distance, leastRecentlyUsed, SessionPool } from './session-pool.js';
-import { SessionSlot, SessionState } from './session-slot.js';
+import { SessionLife } from './session-life.js';
+import { leastRecentlyUsed, type SessionPool } from './session-pool.js';
+import { type SessionSlot, SessionState } from './session-slot.js';
 import { SessionSupply } from './session-supply.js';
 import { figuresFor, type PoolsSnapshot, type SessionRecord, takeSnapshot } from './snapshot.js';
 import { Ticker } from './ticker.js';
@@ -35,7 +36,8 @@ export const TICK_MS = 50;
  * waiting request whose turn it is (or, for a short while, to one behind it whom the session suits as it is) or makes
  * it idle. Invariants after every call, checked by the model test:
  * - a pool with waiters has no idle session;
- * - if anyone waits, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
+ * - a paused pool has no idle session, and none is being opened that was not when it was paused;
+ * - if anyone waits in a pool that is not paused, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
  *   by sessions that are lent out or were so until just now: there is always an event to come that serves the
  *   first waiter;
  * - idle + active + dialing + retiring <= limit, unless the limit has just been lowered.
@@ -43,6 +45,8 @@ export const TICK_MS = 50;
 export class SessionPools<S extends object, K> {
   /** Sessions lent since the start. */
   readonly checkouts = new CheckoutCounts();
+  /** When sessions were asked for, lent and given back. */
+  readonly loans: LoanLog;
   readonly #options: SessionPoolsOptions<S, K>;
   readonly #clock: PoolClock;
   readonly #observer: PoolObserver<S>;
@@ -52,12 +56,9 @@ export class SessionPools<S extends object, K> {
   readonly #ticker: Ticker;
   readonly #lines: WaitingLines<S>;
   readonly #deliveries: Deliveries<S>;
-  readonly #pools = new Map<string, SessionPool<S>>();
-  readonly #targets = new WeakMap<SessionPool<S>, K>();
+  readonly #group: PoolGroup<S, K>;
   readonly #slots = new Map<S, SessionSlot<S>>();
-  /** Sessions that were reported dead before their dial was known to have succeeded. */
-  readonly #stillborn = new WeakSet<S>();
-  readonly #ages: SessionAges<S>;
+  readonly #life: SessionLife<S>;
   readonly #supply: SessionSupply<S>;
   readonly #overload: Overload;
   #closing: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
@@ -66,18 +67,26 @@ export class SessionPools<S extends object, K> {
     this.#options = options;
     this.#clock = options.clock ?? systemClock;
     this.#observer = options.observer ?? {};
-    this.#overload = new Overload(options.maxWaiting ?? 0, () => this.snapshot());
-    this.#lines = new WaitingLines(this.#clock);
-    this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts);
-    this.#ages = new SessionAges(options);
+    this.#overload = new Overload(
+      () => options.maxWaiting ?? 0,
+      () => this.snapshot(),
+    );
+    this.#lines = new WaitingLines();
+    this.loans = new LoanLog({
+      clock: this.#clock,
+      inFlight: () => this.#slots.values(),
+      waiting: () => this.#waiting(),
+      random: options.random,
+    });
+    this.#deliveries = new Deliveries(this.#clock, this.#observer, this.checkouts, (slot, request, askedAt) =>
+      this.#lent(slot, request, askedAt),
+    );
     this.#budget = new ConnectionBudget(options.limit, () => this.#clock.now(), options.random);
-    this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#gone(slot));
+    this.#group = this.#newGroup();
+    this.#life = this.#newLife();
+    this.#retirement = new Retirement(options.close, this.#observer, (slot) => this.#life.gone(slot));
     this.#ticker = new Ticker(this.#clock, TICK_MS, () => this.#tick());
-    const outcome = {
-      opened: (dial: Dial<S>, session: S) => this.#opened(dial, session),
-      failed: (dial: Dial<S>, error: unknown) => this.#dialFailed(dial, error),
-    };
-    this.#dialler = new Dialler(this.#clock, outcome, this.#newBackoff(), this.#budget);
+    this.#dialler = new Dialler(this.#clock, this.#life, newBackoff(options), this.#budget);
     this.#supply = new SessionSupply({
       clock: this.#clock,
       budget: this.#budget,
@@ -85,42 +94,64 @@ export class SessionPools<S extends object, K> {
       retirement: this.#retirement,
       lines: this.#lines,
       ticker: this.#ticker,
-      pools: this.#pools,
-      minSize: this.#ages.minSize,
+      pools: this.#group.all,
+      minSize: () => this.#life.minSize,
       isClosing: () => this.#closing !== null,
       retire: (slot, reason) => this.#retire(slot, reason),
     });
   }
 
+  #newGroup(): PoolGroup<S, K> {
+    return new PoolGroup({
+      owner: this,
+      options: this.#options,
+      slots: this.#slots,
+      dialler: () => this.#dialler,
+      retire: (slot, reason) => this.#retire(slot, reason),
+      retireWhere: (reason, unwanted) => this.#life.retireWhere(reason, unwanted),
+      forget: (pool) => this.#supply.forget(pool),
+      changed: () => this.#changed(),
+    });
+  }
+
+  #newLife(): SessionLife<S> {
+    return new SessionLife({
+      clock: this.#clock,
+      observer: this.#observer,
+      budget: this.#budget,
+      slots: this.#slots,
+      limits: this.#options,
+      dialler: () => this.#dialler,
+      supply: () => this.#supply,
+      isClosing: () => this.#closing !== null,
+      anyWaits: () => this.#lines.size > 0,
+      retire: (slot, reason) => this.#retire(slot, reason),
+      settle: (slot) => this.#settle(slot, true),
+      refuseAll: (pool, error) => this.#refuseAll(pool, error),
+      changed: () => this.#changed(),
+      ended: () => this.#finishClosing(),
+      settlePauses: () => this.#group.settlePauses(),
+    });
+  }
+
   /** The pool for a key, created at first use; `target` is what its dials get, and is kept from the first call. */
   pool(key: string, target: K): SessionPool<S> {
-    let pool = this.#pools.get(key);
-    if (pool === undefined) {
-      const open = (signal: AbortSignal): Promise<S> => this.#options.dial(target, signal);
-      pool = new SessionPool(key, this, open, this.#newBackoff(), this.#options.distance ?? noDistance);
-      this.#pools.set(key, pool);
-      this.#targets.set(pool, target);
-    }
-    pool.dismissed = false;
-    return pool;
+    return this.#group.pool(key, target);
+  }
+
+  /** What the dials of a pool get; null for a key that has no pool. */
+  target(key: string): K | null {
+    return this.#group.target(key);
   }
 
   /** What made dials for these targets fail may be over: they need not wait for their next try. */
   retryDials(which: (target: K) => boolean): void {
-    for (const pool of this.#poolsOf(which)) pool.backoff.succeeded();
-    this.#supply.pump();
+    this.#group.retryDials(which);
   }
 
-  /** Sessions of these targets serve no further client: those that are lent are closed when they come back. */
+  /** Sessions of these targets serve no further client: those that are lent are closed when they come back, one that is being opened when it is. */
   retireAll(which: (target: K) => boolean, reason: string): void {
-    const pools = new Set(this.#poolsOf(which));
-    for (const slot of this.#slots.values()) {
-      if (!pools.has(slot.pool)) continue;
-      if (slot.state === SessionState.idle) this.#retire(slot, reason);
-      else slot.doomed = reason;
-    }
-    this.#supply.pump();
-    this.#deliveries.run();
+    this.#group.retireAll(which, reason);
   }
 
   /**
@@ -129,37 +160,55 @@ export class SessionPools<S extends object, K> {
    * @returns whether all of them are forgotten
    */
   dismiss(which: (target: K) => boolean, reason: string): boolean {
-    const pools = this.#poolsOf(which);
-    for (const pool of pools) {
-      pool.dismissed = true;
-      this.#supply.forget(pool);
-      for (const slot of [...pool.store.idle])
-        if (slot.state === SessionState.idle) this.#retire(slot, reason);
-    }
-    this.#supply.pump();
-    this.#deliveries.run();
-    return this.#forgetEmpty(pools);
+    return this.#group.dismiss(which, reason);
   }
 
-  #forgetEmpty(pools: readonly SessionPool<S>[]): boolean {
-    let isAll = true;
-    for (const pool of pools) {
-      const isEmpty = pool.store.size === 0 && pool.waiting === 0 && this.#dialler.current?.pool !== pool;
-      const isClosing = [...this.#slots.values()].some((slot) => slot.pool === pool);
-      if (!isEmpty || isClosing) {
-        isAll = false;
-        continue;
-      }
-      this.#pools.delete(pool.key);
-    }
-    return isAll;
+  /**
+   * No more sessions are lent of a pool, or of all of them (null): those that are idle are closed, those that are lent when
+   * they come back, and requests wait, as long as requests may.
+   * @returns null where there is no such pool; else what gives up: it ends a pause that is not over, and else does nothing
+   * @throws PoolPauseError where they are paused already
+   */
+  pause(key: string | null, over: Pausing<S>['over']): (() => void) | null {
+    return this.#group.pause(key, over);
   }
 
-  #poolsOf(which: (target: K) => boolean): SessionPool<S>[] {
-    return [...this.#pools.values()].filter((pool) => {
-      const target = this.#targets.get(pool);
-      return target !== undefined && which(target);
-    });
+  /**
+   * Sessions are lent again. @returns false where there is no such pool
+   * @throws PoolPauseError where it is not paused
+   */
+  resume(key: string | null): boolean {
+    return this.#group.resume(key);
+  }
+
+  /** A pool of this name, which there is not yet, lends nothing from its beginning until it is resumed. */
+  pauseComing(key: string): void {
+    this.#group.pauseComing(key);
+  }
+
+  /** Names of pools that are to come, and are paused. */
+  get pausedComing(): readonly string[] {
+    return this.#group.pausedComing;
+  }
+
+  /** Whether all pools are paused, those to come included. */
+  get allPaused(): boolean {
+    return this.#group.allPaused;
+  }
+
+  /** Requests that wait, over all pools. */
+  get waiting(): number {
+    return this.#lines.waiting;
+  }
+
+  /** Sessions, those that are being opened and closed included. */
+  get used(): number {
+    return this.#budget.used;
+  }
+
+  /** Sessions that are lent. */
+  get lent(): number {
+    return this.#group.lent;
   }
 
   get limit(): number {
@@ -175,7 +224,7 @@ export class SessionPools<S extends object, K> {
   set limit(limit: number) {
     this.#budget.size = limit;
     while (this.#supply.hasSurplus) {
-      const slot = leastRecentlyUsed(this.#pools.values());
+      const slot = leastRecentlyUsed(this.#group.all.values());
       if (slot === null) break;
       this.#retire(slot, RetireReason.overBudget);
     }
@@ -196,18 +245,21 @@ export class SessionPools<S extends object, K> {
       if (slot !== null) {
         pool.move(slot, SessionState.active);
         this.#count(slot, request);
+        this.#lent(slot, request, 0);
         return slot.session;
       }
     }
     const now = this.#clock.now();
-    const refusal = pool.store.size === 0 ? pool.backoff.standingRefusal(now) : null;
+    const refusal = pool.store.size === 0 && !pool.paused ? pool.backoff.standingRefusal(now) : null;
     if (refusal !== null) return this.#refuseAtOnce(request, new PoolDialError(pool.key, refusal));
     const { waiting } = this.#lines;
     if (this.#overload.isReached(waiting, this.limit - this.#slots.size))
       return this.#refuseAtOnce(request, this.#overload.error(request, waiting, now));
-    this.#lines.join(request, pool);
+    this.#lines.join(request, pool, now);
+    this.loans.joined(this.#lines.waiting);
     this.#ticker.keep();
     this.#supply.pump();
+    this.#observer.waits?.();
     return null;
   }
 
@@ -249,6 +301,12 @@ export class SessionPools<S extends object, K> {
     return true;
   }
 
+  /** Whoever waits here is to look elsewhere: {@link CheckoutRequest.turnedAway}, first come first. */
+  turnAway(): void {
+    const waiting = [...this.#lines].flatMap((pool) => this.#lines.empty(pool));
+    for (const request of waiting.sort((a, b) => a.ticket - b.ticket)) request.turnedAway();
+  }
+
   /**
    * Closes a lent or idle session: it died, or is of no use any more.
    * @returns false when it is closed or being closed already
@@ -267,18 +325,15 @@ export class SessionPools<S extends object, K> {
    * @returns how many
    */
   retireIdle(reason: string, unwanted: (session: S, idleMs: number) => boolean): number {
-    const now = this.#clock.now();
-    let retired = 0;
-    for (const pool of this.#pools.values()) {
-      for (const slot of [...pool.store.idle]) {
-        // Retiring another one may have changed this one's state meanwhile.
-        if (slot.state !== SessionState.idle || !unwanted(slot.session, now - slot.since)) continue;
-        this.#retire(slot, reason);
-        retired++;
-      }
-    }
-    this.#supply.pump();
-    return retired;
+    return this.#life.retireIdle(this.#group.all.values(), reason, unwanted);
+  }
+
+  /**
+   * These sessions serve no further client, whichever pool they are of: idle ones are closed now, lent ones when they come back.
+   * @returns how many
+   */
+  retireWhere(reason: string, unwanted: (session: S) => boolean): number {
+    return this.#life.retireWhere(reason, ({ session }) => unwanted(session));
   }
 
   /**
@@ -286,21 +341,7 @@ export class SessionPools<S extends object, K> {
    * and then. None is closed for its age while no other can be opened.
    */
   retireAged(): void {
-    if (this.#closing !== null) return;
-    const now = this.#clock.now();
-    for (const slot of this.#ages.outlived(this.#slots.values(), now)) this.#retireOutlived(slot, now);
-    for (const slot of this.#ages.unused(this.#pools.values(), now, this.#supply.open - this.#ages.minSize)) {
-      if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.idleTimeout);
-    }
-    this.#supply.pump();
-    this.#deliveries.run();
-  }
-
-  #retireOutlived(slot: SessionSlot<S>, now: number): void {
-    if (!this.#supply.isReplaceable(slot, now)) return;
-    if (slot.state === SessionState.idle) this.#retire(slot, RetireReason.lifetime);
-    else if (slot.state === SessionState.active && slot.delivery === null)
-      this.#options.outlived?.(slot.session);
+    if (this.#closing === null) this.#life.retireAged(this.#group.all.values());
   }
 
   /**
@@ -309,13 +350,7 @@ export class SessionPools<S extends object, K> {
    * @returns whether it was
    */
   sessionDied(session: S): boolean {
-    const slot = this.#slots.get(session);
-    if (slot === undefined) {
-      this.#stillborn.add(session);
-      return false;
-    }
-    if (slot.state === SessionState.active && slot.delivery === null) return false;
-    return this.retire(session, RetireReason.died);
+    return this.#life.died(session);
   }
 
   /** Counts at this moment; walks over all sessions, so it is for scrapes and errors, not for every request. */
@@ -323,7 +358,8 @@ export class SessionPools<S extends object, K> {
     return takeSnapshot({
       now: this.#clock.now(),
       limit: this.#budget.limit,
-      pools: this.#pools.values(),
+      whole: this.#options.whole?.() ?? null,
+      pools: this.#group.all.values(),
       slots: this.#slots.values(),
       dialing: this.#dialler.current?.pool ?? null,
       heldReason: this.#options.heldReason,
@@ -362,12 +398,15 @@ export class SessionPools<S extends object, K> {
    */
   #settle(slot: SessionSlot<S>, opened = false): void {
     const { pool } = slot;
+    this.loans.returned(slot);
     this.#lines.returned(slot);
     const first = pool.waiters.head;
     if (this.#closing !== null) {
       this.#retire(slot, RetireReason.closing);
     } else if (this.#supply.hasSurplus) {
       this.#retire(slot, RetireReason.overBudget);
+    } else if (pool.paused) {
+      this.#retire(slot, RetireReason.paused);
     } else if (slot.doomed !== '') {
       this.#retire(slot, slot.doomed);
     } else if (slot.outlived && this.#supply.isReplaceable(slot, this.#clock.now())) {
@@ -379,15 +418,34 @@ export class SessionPools<S extends object, K> {
     } else if (!opened && this.#lines.size > 1 && this.#supply.shouldTransfer(pool)) {
       this.#retire(slot, RetireReason.transferred);
     } else {
-      const next = opened ? first : this.#nextFor(slot, first);
-      this.#lines.take(next, slot);
+      const now = this.#clock.now();
+      const next = opened ? first : this.#nextFor(slot, first, now);
+      this.#lines.take(next, slot, now);
       this.#deliveries.grant(next, slot, opened);
     }
   }
 
-  #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>): CheckoutRequest<S> {
+  /** Serves whoever can be served now, and tells them. */
+  #changed(): void {
+    this.#supply.pump();
+    this.#deliveries.run();
+  }
+
+  #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>, now: number): CheckoutRequest<S> {
     if (slot.pool.waiters.size === 1) return first;
-    return this.#lines.next(slot.pool, this.#options.fingerprint(slot.session)) ?? first;
+    return this.#lines.next(slot.pool, this.#options.fingerprint(slot.session), now) ?? first;
+  }
+
+  #lent(slot: SessionSlot<S>, request: CheckoutRequest<S>, askedAt: number): void {
+    if (request.client === 0) request.client = this.loans.newClient();
+    this.loans.lend(slot, request.client, askedAt, this.#lines.waiting);
+  }
+
+  *#waiting(): Generator<WaitingLoan> {
+    for (const request of this.#lines.requests()) {
+      if (request.client === 0) request.client = this.loans.newClient();
+      yield { client: request.client, askedAt: request.enqueuedAt };
+    }
   }
 
   #count(slot: SessionSlot<S>, request: CheckoutRequest<S>): void {
@@ -396,56 +454,9 @@ export class SessionPools<S extends object, K> {
     else this.checkouts.equal++;
   }
 
-  #opened(dial: Dial<S>, session: S): void {
-    const { pool } = dial;
-    if (this.#slots.has(session)) {
-      this.#dialFailed(dial, new PoolMisuseError('dial gave a session that the pool has already'));
-      return;
-    }
-    const slot = new SessionSlot(pool, session);
-    this.#budget.leave(dial);
-    this.#budget.take(slot);
-    this.#slots.set(session, slot);
-    this.#ages.opened(slot, this.#clock.now());
-    pool.move(slot, SessionState.active);
-    this.#observer.opened?.(pool, session, this.#clock.now() - dial.startedAt);
-    if (this.#stillborn.delete(session)) {
-      this.#countFailure(
-        pool,
-        new PoolStillbornSessionError(`a new session of pool ${pool.key} died at once`),
-      );
-      this.#retire(slot, RetireReason.died);
-    } else {
-      this.#dialler.succeeded(pool);
-      // Not to be transferred: it was opened for the longest waiter, and if that one has been served
-      // meanwhile it is still better lent than closed unused.
-      this.#settle(slot, true);
-    }
-    this.#supply.pump();
-    this.#deliveries.run();
-  }
-
-  #dialFailed(dial: Dial<S>, error: unknown): void {
-    const { pool } = dial;
-    this.#budget.leave(dial);
-    if (this.#closing === null) this.#countFailure(pool, error);
-    // With sessions at work the waiters can still be served as these come back (a password changed on the
-    // server, say, while older sessions go on): only a pool without any has nothing to wait for.
-    if (isFatalToWaiters(error) && pool.store.size === 0) {
-      this.#refuseAll(pool, new PoolDialError(pool.key, error));
-    }
-    this.#finishClosing();
-    this.#supply.pump();
-    this.#deliveries.run();
-  }
-
-  #countFailure(pool: SessionPool<S>, error: unknown): void {
-    const retryInMs = this.#dialler.failed(pool, error, this.#lines.size > 0);
-    this.#observer.dialFailed?.(pool, error, retryInMs);
-  }
-
   #retire(slot: SessionSlot<S>, reason: string): void {
     const { pool, delivery } = slot;
+    this.loans.returned(slot);
     this.#lines.returned(slot);
     if (delivery !== null) this.#deliveries.withdraw(delivery);
     this.#ticker.keep();
@@ -464,14 +475,6 @@ export class SessionPools<S extends object, K> {
     } else {
       this.#lines.rejoin(request, pool);
     }
-  }
-
-  #gone(slot: SessionSlot<S>): void {
-    this.#slots.delete(slot.session);
-    if (!slot.pool.dismissed) this.#supply.closed(slot.pool);
-    this.#budget.leave(slot);
-    this.#finishClosing();
-    this.#supply.pump();
   }
 
   #finishClosing(): void {
@@ -505,10 +508,4 @@ export class SessionPools<S extends object, K> {
       this.#deliveries.refuse(request, pool, error);
     }
   }
-
-  #newBackoff(): DialBackoff {
-    return new DialBackoff(this.#options.dialRetryMs, this.#options.random ?? Math.random);
-  }
 }
-
-const noDistance: Distance = () => 0;

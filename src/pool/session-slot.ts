@@ -1,4 +1,5 @@
 import type { CheckoutRequest } from './checkout-request.js';
+import type { Loan } from './loan-log.js';
 import type { SessionPool } from './session-pool.js';
 
 /**
@@ -20,7 +21,7 @@ export interface PooledResource<S extends object> {
 }
 
 /** One session and its state: the object that generic-pool owns on the pool's behalf. */
-export class SessionSlot<S extends object> {
+export class SessionSlot<S extends object> implements Loan {
   readonly pool: SessionPool<S>;
   readonly session: S;
   /** Written only by `SessionPool.move`. */
@@ -29,8 +30,10 @@ export class SessionSlot<S extends object> {
   since = 0;
   /** The session's fingerprint, read when it became idle: it cannot change before it is lent again. */
   fingerprint: unknown = undefined;
-  /** Clock time (ms) at which it has lived for long enough. */
-  expiresAt = Number.POSITIVE_INFINITY;
+  /** Clock time (ms). */
+  openedAt = 0;
+  /** By which share of its lifetime it is to end early. */
+  jitter = 0;
   /** It has: it is closed as soon as nobody needs it. */
   outlived = false;
   /** Why it serves no further client once it comes back; empty where it may. */
@@ -39,6 +42,12 @@ export class SessionSlot<S extends object> {
   reason = '';
   /** The request this active session is promised to, until that request's callback is called. */
   delivery: CheckoutRequest<S> | null = null;
+  // The loan log's.
+  client = 0;
+  askedAt = 0;
+  lentAt = 0;
+  readonly profile = 0;
+
   /** The request to which it is lent ahead of its turn, until it comes back. */
   ahead: CheckoutRequest<S> | null = null;
 

@@ -18,7 +18,7 @@ export interface SupplyParts<S extends object> {
   readonly ticker: Ticker;
   readonly pools: ReadonlyMap<string, SessionPool<S>>;
   /** Sessions that are kept open. */
-  readonly minSize: number;
+  readonly minSize: () => number;
   readonly isClosing: () => boolean;
   readonly retire: (slot: SessionSlot<S>, reason: RetireReason) => void;
 }
@@ -48,7 +48,7 @@ export class SessionSupply<S extends object> {
   /** Fewer sessions than are to be kept. */
   get isShort(): boolean {
     const { minSize, budget } = this.#parts;
-    return this.#warmPool !== null && this.open < Math.min(minSize, budget.limit);
+    return this.#warmPool !== null && !this.#warmPool.paused && this.open < Math.min(minSize(), budget.limit);
   }
 
   /** Whether another one like it can be opened, as far as is known. */
@@ -133,7 +133,8 @@ export class SessionSupply<S extends object> {
     ticker.keep();
     const now = clock.now();
     const pool = this.#warmPool;
-    if (pool === null || budget.exhausted || !pool.backoff.ready(now) || !dialler.ready(now)) return;
+    if (pool === null || pool.paused || budget.exhausted || !pool.backoff.ready(now) || !dialler.ready(now))
+      return;
     this.#dial(pool, now);
   }
 

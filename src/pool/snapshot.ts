@@ -17,11 +17,15 @@ export interface PoolCounts {
 
 export interface PoolSnapshot extends PoolCounts {
   readonly key: string;
+  /** Lends nothing until it is resumed. */
+  readonly paused: boolean;
 }
 
 export interface PoolsSnapshot extends PoolCounts {
   /** Cap on idle + active + dialing + retiring. */
   readonly limit: number;
+  /** What the limit is this process's part of. */
+  readonly whole?: number;
   /** Most frequent reason among held sessions; null when none is held. */
   readonly heldReason: string | null;
   readonly pools: readonly PoolSnapshot[];
@@ -37,6 +41,7 @@ export interface SessionRecord<S extends object> {
 export interface SnapshotSource<S extends object> {
   readonly now: number;
   readonly limit: number;
+  readonly whole: number | null;
   readonly pools: Iterable<SessionPool<S>>;
   readonly slots: Iterable<SessionSlot<S>>;
   readonly dialing: SessionPool<S> | null;
@@ -60,6 +65,7 @@ export function takeSnapshot<S extends object>(source: SnapshotSource<S>): Pools
     const { oldest } = pool.waiters;
     pools.push({
       key: pool.key,
+      paused: pool.paused,
       idle: pool.idle,
       active: pool.active,
       dialing: source.dialing === pool ? 1 : 0,
@@ -73,6 +79,7 @@ export function takeSnapshot<S extends object>(source: SnapshotSource<S>): Pools
     pools.reduce((total, pool) => total + count(pool), 0);
   return {
     limit: source.limit,
+    ...(source.whole === null ? {} : { whole: source.whole }),
     idle: sum((pool) => pool.idle),
     active: sum((pool) => pool.active),
     dialing: sum((pool) => pool.dialing),
@@ -91,6 +98,7 @@ export function figuresFor(snapshot: PoolsSnapshot, key: string): PoolFigures {
   return {
     key,
     limit: snapshot.limit,
+    ...(snapshot.whole === undefined ? {} : { whole: snapshot.whole }),
     active: snapshot.active,
     poolActive: own?.active ?? 0,
     held: snapshot.held,
@@ -99,6 +107,7 @@ export function figuresFor(snapshot: PoolsSnapshot, key: string): PoolFigures {
     dialing: snapshot.dialing,
     retiring: snapshot.retiring,
     waiting: own?.waiting ?? 0,
+    paused: own?.paused ?? false,
   };
 }
 

@@ -1,5 +1,4 @@
 import type { CheckoutRequest } from './checkout-request.js';
-import type { PoolClock } from './clock.js';
 import { PoolMisuseError } from './errors.js';
 import type { Lane } from './fair-queue.js';
 import type { SessionPool } from './session-pool.js';
@@ -21,15 +20,10 @@ export const AGEING_MS = 20;
  * Where each process has one waiter, that is who came first.
  */
 export class WaitingLines<S extends object> {
-  readonly #clock: PoolClock;
   readonly #pools = new Set<SessionPool<S>>();
   #tickets = 0;
   #turns = 0;
   #waiting = 0;
-
-  constructor(clock: PoolClock) {
-    this.#clock = clock;
-  }
 
   /** How many pools have waiters. */
   get size(): number {
@@ -46,13 +40,12 @@ export class WaitingLines<S extends object> {
     return this.#pools.values();
   }
 
-  join(request: CheckoutRequest<S>, pool: SessionPool<S>): void {
-    const now = this.#clock.now();
+  join(request: CheckoutRequest<S>, pool: SessionPool<S>, now: number): void {
     request.ticket = ++this.#tickets;
     request.enqueuedAt = now;
     request.waitsIn = pool;
     pool.waiters.push(request, ++this.#turns, now);
-    this.#pools.add(pool);
+    if (pool.waiters.size === 1) this.#pools.add(pool);
     this.#waiting++;
   }
 
@@ -72,11 +65,12 @@ export class WaitingLines<S extends object> {
   }
 
   /** The request gets this session. */
-  take(request: CheckoutRequest<S>, slot: SessionSlot<S>): void {
-    const pool = this.#poolOf(request);
+  take(request: CheckoutRequest<S>, slot: SessionSlot<S>, now: number): void {
+    const pool = request.waitsIn;
+    if (pool === null) throw new PoolMisuseError('the request does not wait');
     const { process } = request;
     const ahead = process.urgent;
-    pool.waiters.take(request, ++this.#turns, this.#clock.now());
+    pool.waiters.take(request, ++this.#turns, now);
     this.#left(request, pool);
     if (!ahead) return;
     request.isAhead = true;
@@ -97,8 +91,17 @@ export class WaitingLines<S extends object> {
    * Who gets a session of this fingerprint that has come back to a pool with waiters: one of those near the head whom it
    * suits as it is, else the head. Nobody who has waited for {@link AGEING_MS} is overtaken by anyone.
    */
-  next(pool: SessionPool<S>, fingerprint: unknown): CheckoutRequest<S> | null {
-    return pool.waiters.choose(fingerprint, this.#clock.now() - AGEING_MS);
+  next(pool: SessionPool<S>, fingerprint: unknown, now: number): CheckoutRequest<S> | null {
+    return pool.waiters.choose(fingerprint, now - AGEING_MS);
+  }
+
+  /** All who wait, in no order. */
+  *requests(): Generator<CheckoutRequest<S>> {
+    for (const pool of this.#pools) {
+      for (const { requests } of pool.waiters.lanes()) {
+        for (let request = requests.head; request !== null; request = request.behind) yield request;
+      }
+    }
   }
 
   /** Empties a pool's line, first come first. */
@@ -117,13 +120,14 @@ export class WaitingLines<S extends object> {
     return found.sort((a, b) => a.ticket - b.ticket);
   }
 
-  /** The pool whose turn it is, among those for which a dial may be tried now. */
+  /** The pool whose turn it is, among those for which a dial may be tried now: none of those that are paused. */
   first(now: number): SessionPool<S> | null {
     let found: SessionPool<S> | null = null;
     let best: Lane<S> | null = null;
     for (const pool of this.#pools) {
       const { first } = pool.waiters;
-      if (first !== null && (best === null || precedes(first, best)) && pool.backoff.ready(now)) {
+      if (first === null || pool.paused || !pool.backoff.ready(now)) continue;
+      if (best === null || precedes(first, best)) {
         found = pool;
         best = first;
       }

@@ -1,5 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto';
 
+type Algorithm = 'sha1' | 'sha256';
+
 /**
  * The arithmetic of the two challenge-response methods, seen from the side that checks. What is kept of a password is its
  * double hash ("digest"); neither it nor anything on the wire gives the password away.
@@ -29,9 +31,9 @@ export function sha2Digest(password: string | Buffer): Buffer {
  */
 export function recoverNative(response: Buffer, scramble: Buffer, digest: Buffer): Buffer | null {
   if (response.length !== NATIVE_RESPONSE_LENGTH) return null;
-  const stage1 = hash('sha1', Buffer.concat([scramble, digest]), 'buffer');
-  xorInto(stage1, response);
-  return timingSafeEqual(hash('sha1', stage1, 'buffer'), digest) ? stage1 : null;
+  const stage1 = Buffer.allocUnsafeSlow(NATIVE_RESPONSE_LENGTH);
+  unmask('sha1', scramble, digest, response, stage1);
+  return isHashOf('sha1', stage1, digest) ? stage1 : null;
 }
 
 /** Whether `response` proves the password of this digest: see {@link recoverNative}. */
@@ -57,9 +59,32 @@ export function certificateProof(digest: Buffer, scramble: Buffer, fingerprint: 
  */
 export function verifyCachingSha2(response: Buffer, scramble: Buffer, digest: Buffer): boolean {
   if (response.length !== SHA2_RESPONSE_LENGTH) return false;
-  const stage1 = hash('sha256', Buffer.concat([digest, scramble]), 'buffer');
-  xorInto(stage1, response);
-  return timingSafeEqual(hash('sha256', stage1, 'buffer'), digest);
+  unmask('sha256', digest, scramble, response, SHA2_STAGE1);
+  const isRight = isHashOf('sha256', SHA2_STAGE1, digest);
+  SHA2_STAGE1.fill(0);
+  return isRight;
+}
+
+const SHA2_STAGE1 = Buffer.alloc(SHA2_RESPONSE_LENGTH);
+/** Nearly always of the same length. */
+let maskInput = Buffer.alloc(0);
+
+/** `response` XOR hash(first + second). Hashes are asked for as text: a Buffer for each made a login's two take 3.6 µs, not 2.5. */
+function unmask(algorithm: Algorithm, first: Buffer, second: Buffer, response: Buffer, into: Buffer): void {
+  const length = first.length + second.length;
+  if (maskInput.length !== length) maskInput = Buffer.alloc(length);
+  maskInput.set(first, 0);
+  maskInput.set(second, first.length);
+  const mask = hash(algorithm, maskInput, 'binary');
+  for (let i = 0; i < into.length; i++) into[i] = (response[i] as number) ^ mask.charCodeAt(i);
+}
+
+const FOUND = { sha1: Buffer.alloc(NATIVE_RESPONSE_LENGTH), sha256: Buffer.alloc(SHA2_RESPONSE_LENGTH) };
+
+function isHashOf(algorithm: Algorithm, bytes: Buffer, digest: Buffer): boolean {
+  const found = FOUND[algorithm];
+  found.write(hash(algorithm, bytes, 'binary'), 'latin1');
+  return timingSafeEqual(found, digest);
 }
 
 /** XORs `key`, repeated as often as needed, into `target` in place. */

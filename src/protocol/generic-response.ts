@@ -1,5 +1,5 @@
 import { Reply, type ServerErrorKind, Status } from './constants.js';
-import { MalformedPacketError, PayloadReader } from './payload-reader.js';
+import { MalformedPacketError, PayloadReader, SMALL_BIGINTS } from './payload-reader.js';
 import { PayloadWriter } from './payload-writer.js';
 import { parseSessionState, type SessionStateReport } from './session-state.js';
 
@@ -19,6 +19,34 @@ export interface OkPacket {
 
 /** Parses an OK packet's payload, with SESSION_TRACK negotiated. */
 export function parseOk(buf: Buffer, start: number, end: number): OkPacket {
+  // Most have two small numbers, and nothing behind the warnings.
+  if (end - start === 7) {
+    const affectedRows = SMALL_BIGINTS[buf[start + 1] as number];
+    const lastInsertId = SMALL_BIGINTS[buf[start + 2] as number];
+    const status = (buf[start + 3] as number) | ((buf[start + 4] as number) << 8);
+    const header = buf[start] as number;
+    if (
+      affectedRows !== undefined &&
+      lastInsertId !== undefined &&
+      (header === Reply.Ok || header === Reply.Eof)
+    ) {
+      const warnings = (buf[start + 5] as number) | ((buf[start + 6] as number) << 8);
+      return {
+        affectedRows,
+        lastInsertId,
+        status,
+        warnings,
+        info: EMPTY,
+        session: null,
+        stateStart: 0,
+        stateEnd: 0,
+      };
+    }
+  }
+  return parseAnyOk(buf, start, end);
+}
+
+function parseAnyOk(buf: Buffer, start: number, end: number): OkPacket {
   const reader = new PayloadReader(buf, start, end);
   const header = reader.uint8();
   if (header !== Reply.Ok && header !== Reply.Eof) throw new MalformedPacketError('not an OK packet');
@@ -27,7 +55,8 @@ export function parseOk(buf: Buffer, start: number, end: number): OkPacket {
   const status = reader.uint16();
   const warnings = reader.uint16();
   // The server leaves the info out altogether when it is empty and no state follows.
-  const info = reader.remaining > 0 ? reader.lenencBytes() : EMPTY;
+  const infoLength = reader.remaining > 0 ? reader.lenencInt() : 0;
+  const info = infoLength > 0 ? reader.bytes(infoLength) : EMPTY;
   let session: SessionStateReport | null = null;
   let stateStart = 0;
   let stateEnd = 0;
@@ -101,21 +130,26 @@ export function parseErr(buf: Buffer, start: number, end: number): ErrPacket {
 }
 
 /** Longest message text of an ERR packet in bytes (`MYSQL_ERRMSG_SIZE`). */
-const MAX_ERROR_MESSAGE = 511;
+export const MAX_ERROR_MESSAGE = 511;
 
 export function encodeErr(sequenceId: number, kind: ServerErrorKind, message: string): Buffer {
   return encodeErrPacket(sequenceId, { errno: kind.errno, sqlState: kind.sqlState, message });
 }
 
 export function encodeErrPacket(sequenceId: number, err: ErrPacket): Buffer {
-  let text = Buffer.from(err.message);
-  if (text.length > MAX_ERROR_MESSAGE) text = text.subarray(0, characterStart(text, MAX_ERROR_MESSAGE));
+  const text = messageBytes(err.message, MAX_ERROR_MESSAGE);
   return new PayloadWriter(9 + text.length)
     .uint8(Reply.Err)
     .uint16(err.errno)
     .text(`#${err.sqlState}`, 'latin1')
     .bytes(text)
     .packet(sequenceId);
+}
+
+/** A text as UTF-8, cut between two characters where it has more than `max` bytes. */
+export function messageBytes(message: string, max: number): Buffer {
+  const text = Buffer.from(message);
+  return text.length > max ? text.subarray(0, characterStart(text, max)) : text;
 }
 
 /** Start of the UTF-8 character that the byte at `pos` belongs to. */

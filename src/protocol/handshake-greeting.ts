@@ -52,10 +52,12 @@ export class GreetingTemplate {
 
   /** The whole packet, sequence id 0. `scramble`: 20 bytes, none of them NUL. */
   packet(connectionId: number, scramble: Buffer): Buffer {
-    const packet = Buffer.from(this.#packet);
+    const packet = Buffer.allocUnsafe(this.#packet.length);
+    packet.set(this.#packet);
     packet.writeUInt32LE(connectionId >>> 0, this.#idOffset);
-    scramble.copy(packet, this.#part1Offset, 0, SCRAMBLE_PART_1);
-    scramble.copy(packet, this.#part2Offset, SCRAMBLE_PART_1, SCRAMBLE_LENGTH);
+    for (let i = 0; i < SCRAMBLE_PART_1; i++) packet[this.#part1Offset + i] = scramble[i] as number;
+    const behind = this.#part2Offset - SCRAMBLE_PART_1;
+    for (let i = SCRAMBLE_PART_1; i < SCRAMBLE_LENGTH; i++) packet[behind + i] = scramble[i] as number;
     return packet;
   }
 }

@@ -8,6 +8,11 @@ export class MalformedPacketError extends BouncerError {
 /** Length-encoded integers over 2^53 are counts or lengths nobody can send; ids are read with {@link PayloadReader.lenencBigInt}. */
 const NULL_LENENC = 0xfb;
 
+/** Numbers of one byte: to make a bigint of each takes longer than to read it. */
+export const SMALL_BIGINTS: readonly bigint[] = Array.from({ length: NULL_LENENC }, (_, value) =>
+  BigInt(value),
+);
+
 /**
  * Reads one payload (without its header), bounds-checked: a read past the end throws {@link MalformedPacketError}
  * and never returns made-up bytes. Integers are little endian
@@ -69,7 +74,10 @@ export class PayloadReader {
 
   /** A length-encoded integer up to 2^64 - 1, such as an insert id. */
   lenencBigInt(): bigint {
-    if (this.peek() !== 0xfe) return BigInt(this.lenencInt());
+    if (this.peek() !== 0xfe) {
+      const value = this.lenencInt();
+      return SMALL_BIGINTS[value] ?? BigInt(value);
+    }
     this.skip(1);
     return this.#buf.readBigUInt64LE(this.#take(8));
   }
@@ -82,6 +90,13 @@ export class PayloadReader {
 
   lenencBytes(): Buffer {
     return this.bytes(this.lenencInt());
+  }
+
+  /** As UTF-8; without a view, which takes as long to make as the text itself. */
+  lenencText(): string {
+    const length = this.lenencInt();
+    const start = this.#take(length);
+    return length === 0 ? '' : this.#buf.toString('utf8', start, start + length);
   }
 
   /** A text-protocol value: its bytes, or null for 0xFB. */

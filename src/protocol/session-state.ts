@@ -17,6 +17,8 @@ export interface SessionStateReport {
   readonly characteristics: string | null;
   /** `session_track_transaction_info` state such as `T_______`, null when not reported. */
   readonly transactionState: string | null;
+  /** `session_track_gtids` (MySQL): GTIDs of what the session has committed, null when not reported. */
+  readonly gtids: string | null;
 }
 
 /** Parses the session state information block. Unknown entry types are skipped: newer servers may add some. */
@@ -26,6 +28,7 @@ export function parseSessionState(buf: Buffer, start: number, end: number): Sess
   let stateChanged = false;
   let characteristics: string | null = null;
   let transactionState: string | null = null;
+  let gtids: string | null = null;
   const reader = new PayloadReader(buf, start, end);
   while (reader.remaining > 0) {
     const type = reader.uint8();
@@ -35,11 +38,10 @@ export function parseSessionState(buf: Buffer, start: number, end: number): Sess
     switch (type) {
       case SessionTrack.SystemVariables:
         // MariaDB puts several name/value pairs into one entry, MySQL one.
-        while (entry.remaining > 0)
-          variables.push([entry.lenencBytes().toString(), entry.lenencBytes().toString()]);
+        while (entry.remaining > 0) variables.push([entry.lenencText(), entry.lenencText()]);
         break;
       case SessionTrack.Schema:
-        schema = entry.lenencBytes().toString();
+        schema = entry.lenencText();
         break;
       case SessionTrack.StateChange:
         // MySQL writes a string with its length, MariaDB the bare character.
@@ -47,15 +49,20 @@ export function parseSessionState(buf: Buffer, start: number, end: number): Sess
         stateChanged = entry.rest().toString() === '1';
         break;
       case SessionTrack.TransactionCharacteristics:
-        characteristics = entry.lenencBytes().toString();
+        characteristics = entry.lenencText();
         break;
       case SessionTrack.TransactionState:
-        transactionState = entry.lenencBytes().toString();
+        transactionState = entry.lenencText();
+        break;
+      case SessionTrack.Gtids:
+        // Behind a byte for the encoding, of which there is one: text.
+        entry.skip(1);
+        gtids = entry.lenencBytes().toString();
         break;
       default:
     }
   }
-  return { variables, schema, stateChanged, characteristics, transactionState };
+  return { variables, schema, stateChanged, characteristics, transactionState, gtids };
 }
 
 /** What a client's OK packets tell of its session: what it asked for, since the proxy has asked for all. */
@@ -64,6 +71,7 @@ export interface ToldState {
   readonly stateChange: boolean;
   readonly transactionState: boolean;
   readonly characteristics: boolean;
+  readonly gtids: boolean;
   /** Names in lower case; `*` means all. */
   readonly variables: ReadonlySet<string>;
 }
@@ -73,6 +81,7 @@ export const TOLD_ALL: ToldState = {
   stateChange: true,
   transactionState: true,
   characteristics: true,
+  gtids: true,
   variables: new Set(['*']),
 };
 
@@ -102,8 +111,10 @@ function isTold(type: number, told: ToldState): boolean {
       return told.characteristics;
     case SessionTrack.TransactionState:
       return told.transactionState;
+    case SessionTrack.Gtids:
+      return told.gtids;
     default:
-      // GTIDs and the like: the server tells of them only where the client has asked for it.
+      // The server tells of it only where the client has asked for it.
       return true;
   }
 }

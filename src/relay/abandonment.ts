@@ -4,9 +4,6 @@ import { Flag, StatementKind, type StatementTraits } from '../sql/traits.js';
 import type { RelayServices } from './relay-services.js';
 import type { VirtualSession } from './virtual-session.js';
 
-/** Why a connection was closed when nobody wanted it: the client, or the way to it, has gone. */
-export const CLIENT_GONE = 'client closed the connection';
-
 /** What becomes of a statement that nobody waits for any more. */
 export const Ending = {
   Kill: 'kill',
@@ -30,20 +27,21 @@ export interface AbandonedClient {
  */
 export function endStatement({ services, account, virtual, work }: AbandonedClient, gone: boolean): boolean {
   const { session } = virtual;
+  const { killer } = virtual.server;
   if (session === null || !session.busy) return false;
   if (!virtual.running) {
     // What the proxy asks before the statement, or behind it, may wait for a lock as well (a table's, to prepare on it).
-    services.killer.end({ session, own: true }, account);
+    killer.end({ session, own: true }, account);
     return true;
   }
   const target = { session, own: false };
   if (gone && services.finishAbandoned) return false;
   switch (endingOf(work.effects)) {
     case Ending.Kill:
-      services.killer.end(target, account);
+      killer.end(target, account);
       return true;
     case Ending.KillWaiting:
-      services.killer.endWaiting(target, account);
+      killer.endWaiting(target, account);
       return true;
     case Ending.Finish:
       return false;

@@ -21,7 +21,7 @@ const KEPT_OF_GUEST_MS = 20;
  * reading takes its time, so that the connections which carry KILLs are not for it.
  */
 export class CatalogueSessions {
-  readonly #upstream: Upstream;
+  readonly #upstream: Pick<Upstream, 'open'>;
   readonly #keptMs: number;
   readonly #sessions = new Map<ServerAccount, Promise<ServerSession>>();
   readonly #timers = new Map<ServerAccount, NodeJS.Timeout>();
@@ -30,7 +30,7 @@ export class CatalogueSessions {
   readonly #waiting: (() => void)[] = [];
   #closed = false;
 
-  constructor(upstream: Upstream, keptMs = KEPT_MS) {
+  constructor(upstream: Pick<Upstream, 'open'>, keptMs = KEPT_MS) {
     this.#upstream = upstream;
     this.#keptMs = keptMs;
   }

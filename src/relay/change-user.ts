@@ -1,9 +1,9 @@
 import { Capability, HEADER_SIZE, ServerError } from '../protocol/constants.js';
-import { type ErrPacket, encodeErrPacket } from '../protocol/generic-response.js';
+import type { ErrPacket } from '../protocol/generic-response.js';
 import { type ChangeUserCommand, decodeChangeUser } from '../protocol/handshake-change-user.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import type { Authentication, AuthenticationStep } from './authentication.js';
-import { clientError, malformedCommand } from './client-errors.js';
+import { clientError, encodeForClient, malformedCommand } from './client-errors.js';
 
 /** The OK that ends a login or a change of user. */
 export interface LoginOk {
@@ -13,6 +13,7 @@ export interface LoginOk {
 
 /** What a COM_CHANGE_USER needs of the connection that it came on. */
 export interface ChangeUserHost {
+  readonly connectionId: number;
   send(packet: Buffer): void;
   /** The client's packets are to wait until {@link takePackets}, or until the change is over. */
   keepPackets(): void;
@@ -48,7 +49,7 @@ export class ChangeUser {
       );
     } catch (error) {
       if (!(error instanceof MalformedPacketError)) throw error;
-      this.#host.send(encodeErrPacket(1, malformedCommand('COM_CHANGE_USER')));
+      this.#tell(1, malformedCommand('COM_CHANGE_USER'));
       this.#host.userNotChanged();
       return;
     }
@@ -88,10 +89,14 @@ export class ChangeUser {
         if (result.kind === 'send') this.#host.takePackets();
       },
       (error: unknown) => {
-        this.#host.send(encodeErrPacket(sequenceId, asErr(error)));
+        this.#tell(sequenceId, asErr(error));
         this.#host.userNotChanged();
       },
     );
+  }
+
+  #tell(sequenceId: number, err: ErrPacket): void {
+    this.#host.send(encodeForClient(sequenceId, err, this.#host.connectionId));
   }
 
   #take(step: AuthenticationStep, sequenceId: number): void {
@@ -101,7 +106,7 @@ export class ChangeUser {
         return;
       case 'denied': {
         const tell = (): void => {
-          this.#host.send(encodeErrPacket(sequenceId, step.err));
+          this.#tell(sequenceId, step.err);
           this.#host.userNotChanged();
         };
         this.#host.userDenied(this.#command?.user ?? '', step.err, step.reason);

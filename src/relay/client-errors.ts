@@ -1,7 +1,13 @@
 import { ServerConnectError } from '../backend/connect.js';
 import { type PoolError, PoolTimeoutError } from '../pool/errors.js';
 import { ServerError } from '../protocol/constants.js';
-import type { ErrPacket } from '../protocol/generic-response.js';
+import {
+  type ErrPacket,
+  encodeErrPacket,
+  MAX_ERROR_MESSAGE,
+  messageBytes,
+} from '../protocol/generic-response.js';
+import { NoServerError } from './server-router.js';
 import type { Opener } from './shared-socket.js';
 
 /** Everything the proxy itself says begins so: a reader of an app's log must see who is speaking. */
@@ -9,6 +15,31 @@ const WHO = 'mybouncer: ';
 
 export function clientError(kind: { errno: number; sqlState: string }, text: string): ErrPacket {
   return { errno: kind.errno, sqlState: kind.sqlState, message: WHO + text };
+}
+
+/** As Galera says it of its own wait (`wsrep_sync_wait`). */
+export function replicaBehind(waitedMs: number): ErrPacket {
+  return clientError(
+    ServerError.LockWaitTimeout,
+    `The replica has not what this client has written, and there is no primary to ask (read_your_writes_timeout: ${waitedMs} ms); try again`,
+  );
+}
+
+/** Whether the proxy says it, rather than the server. */
+export function isOwnError({ message }: ErrPacket): boolean {
+  return message.startsWith(WHO);
+}
+
+/**
+ * The packet of an error for this client. What the proxy says itself ends with the client's id, as log lines and SHOW CLIENTS
+ * have it, so that an app's log leads to the proxy's; a text that is too long is cut before it. What the server says, or what
+ * is said in its words, stays as it is. Every error that is made here goes through this on its way to a client.
+ */
+export function encodeForClient(sequenceId: number, err: ErrPacket, client: number): Buffer {
+  if (!isOwnError(err)) return encodeErrPacket(sequenceId, err);
+  const id = ` (client ${client})`;
+  const message = messageBytes(err.message, MAX_ERROR_MESSAGE - id.length).toString() + id;
+  return encodeErrPacket(sequenceId, { ...err, message });
 }
 
 /** No session was to be had. When the server itself refused, the client gets the server's own number. */
@@ -19,7 +50,8 @@ export function checkoutError(error: PoolError): ErrPacket {
       error instanceof PoolTimeoutError ? `${error.message}; last attempt: ${cause.message}` : cause.message;
     return clientError(numberOf(cause), text);
   }
-  return clientError(ServerError.ConCount, error.message);
+  const kind = error instanceof NoServerError ? ServerError.ConnectToForeign : ServerError.ConCount;
+  return clientError(kind, error.message);
 }
 
 /** What clients are told of a server that could not be reached: its own number, where it said anything. */
@@ -54,6 +86,11 @@ export function lostDuringTransaction(why: string): ErrPacket {
     `Lost connection to MySQL server during query (${why}); its transaction was not committed. ` +
       'The connection can be used on',
   );
+}
+
+/** The same, for a transaction that may be begun again at once: whoever reckons with deadlocks does so by itself. */
+export function beginAgain(err: ErrPacket): ErrPacket {
+  return { ...err, ...ServerError.LockDeadlock, message: `${err.message}; try restarting transaction` };
 }
 
 /** The session ended before the statement had begun. */
@@ -93,6 +130,12 @@ export function packetTooLarge(limit: number): ErrPacket {
     `Got a packet bigger than the ${limit} bytes that max_packet_size allows`,
   );
 }
+
+/** The server's own word for a command longer than it takes. It ends the connection, there as here. */
+export const PACKET_TOO_LARGE: ErrPacket = {
+  ...ServerError.NetPacketTooLarge,
+  message: "Got a packet bigger than 'max_allowed_packet' bytes",
+};
 
 export function emptyCommand(): ErrPacket {
   return clientError(ServerError.MalformedPacket, 'Malformed communication packet: an empty command');

@@ -1,11 +1,13 @@
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
-import { HoldReason } from '../session/hold-reason.js';
+import { HoldReason, holdWords } from '../session/hold-reason.js';
 import { lexerContextOf } from '../session/lexer-context.js';
 import type { StatementEffects } from '../session/statement-effects.js';
 import { holdsBegunBy } from './begun-holds.js';
 import type { ClientIdentity } from './client-identity.js';
-import { type Holder, LASTING } from './hold-register.js';
+import type { ClientState } from './client-state.js';
+import type { DryRun } from './dry-run.js';
+import { type Holder, type HolderPause, LASTING, type StatementText } from './hold-register.js';
 import type { RelayServices } from './relay-services.js';
 import type { Work } from './work.js';
 
@@ -21,9 +23,19 @@ export class ClientHold implements Holder {
   #noted = 0;
   /** A statement is under way that may begin a lasting hold. */
   #expected = false;
+  readonly #isIdle: () => boolean;
+  #lastWork: Work | null = null;
+  #pause: HolderPause | null = null;
 
-  constructor(services: RelayServices, connectionId: number, identity: ClientIdentity) {
+  /** `isIdle`: no command is under way. */
+  constructor(
+    services: RelayServices,
+    connectionId: number,
+    identity: ClientIdentity,
+    isIdle: () => boolean,
+  ) {
     this.#services = services;
+    this.#isIdle = isIdle;
     this.connectionId = connectionId;
     this.#identity = identity;
   }
@@ -40,21 +52,36 @@ export class ClientHold implements Holder {
     return this.#session?.connectionId ?? null;
   }
 
+  /** {@link Holder.pause} */
+  get pause(): HolderPause | null {
+    if (!this.#isIdle()) return null;
+    // Nothing has come since that could have taken the place of its text.
+    this.#pause ??= { text: this.#textOf(this.#session, this.#lastWork), digest: undefined };
+    return this.#pause;
+  }
+
   /**
    * The client has this session now, which stays with it for the reasons in `holds`; `work` has made the difference, if
    * there is one. To be called whenever they may have changed.
+   * @returns how many reasons are new
    */
-  note(session: ServerSession | null, holds: number, work: Work | null): void {
+  note(session: ServerSession | null, holds: number, work: Work | null): number {
     const bits = session === null ? 0 : holds;
+    this.#lastWork = work;
+    this.#pause = null;
     if (this.#expected) this.#expect(false);
-    if (bits !== this.#noted) this.#tell(session, bits, work);
+    return bits === this.#noted ? 0 : this.#tell(session, bits, work);
   }
 
-  /** `on_unsafe: error`: why a statement is not to be run at all for a client that holds `holds`; mostly null. */
-  refusal(effects: StatementEffects, holds: number): ErrPacket | null {
-    const { unsafe } = this.#services;
+  /** `on_unsafe: error`: why a statement is not to be run at all for a client in this state; mostly null. */
+  refusal(work: Work, state: ClientState): ErrPacket | null {
+    const { effects } = work;
+    const { unsafe, dryRun } = this.#services;
     if (unsafe.refused === 0 || effects.state === null) return null;
-    return unsafe.refusal(this, holdsBegunBy(effects) & ~holds);
+    const begins = holdsBegunBy(effects) & ~state.holds;
+    if (dryRun === null) return unsafe.refusal(this, begins);
+    if ((begins & unsafe.refused) !== 0) this.#refusedDry(dryRun, work, state, begins & unsafe.refused);
+    return null;
   }
 
   /** `max_held`: the same, at the moment when it has got its session. Until {@link note}, it counts as if it held one. */
@@ -67,23 +94,33 @@ export class ClientHold implements Holder {
     return refused;
   }
 
+  #refusedDry(dryRun: DryRun, { sql }: Work, state: ClientState, holds: number): void {
+    const info = this.#services.upstream.facts?.info;
+    // It has no profile before the server's defaults are known.
+    const known = sql !== null && info !== undefined && state.learnProfile();
+    dryRun.refused(holds, known ? { sql, context: lexerContextOf(state.profile, info) } : null);
+  }
+
   #expect(expected: boolean): void {
     if (this.#expected === expected) return;
     this.#expected = expected;
     this.#services.holds.expected += expected ? 1 : -1;
   }
 
-  #tell(session: ServerSession | null, bits: number, work: Work | null): void {
+  #tell(session: ServerSession | null, bits: number, work: Work | null): number {
     const { holds: register, unsafe } = this.#services;
-    const sql = work?.sql ?? null;
     this.#session = session;
     if (((bits ^ this.#noted) & HoldReason.Transaction) !== 0) this.transactions++;
     this.#noted = bits;
-    const text =
-      session === null || sql === null
-        ? null
-        : { sql, context: lexerContextOf(session.profile, session.info) };
+    const text = this.#textOf(session, work);
     const added = register.changed(this, bits, text);
     if ((added & unsafe.watched) !== 0) unsafe.began(this, added, text);
+    return holdWords(added).length;
+  }
+
+  #textOf(session: ServerSession | null, work: Work | null): StatementText | null {
+    const sql = work?.sql ?? null;
+    if (session === null || sql === null) return null;
+    return { sql, context: lexerContextOf(session.profile, session.info) };
   }
 }

@@ -1,21 +1,32 @@
-import type { Socket } from 'node:net';
 import type { ServerSession } from '../backend/server-session.js';
+import type { ClientSocket } from '../streams/client-socket.js';
 import { CommandReader } from './command-reader.js';
+import { FurtherReading } from './further-reading.js';
 import { FileTarget, type PieceTarget, Progress, SKIP, StreamedInput } from './streamed-input.js';
 
 /** What is being streamed. */
 export const StreamKind = { Command: 0, File: 1, Skipped: 2 } as const;
 export type StreamKind = (typeof StreamKind)[keyof typeof StreamKind];
 
-/** Null: more is to come. Too large: the number of bytes allowed. Out of order: the sequence id. */
+/**
+ * Null: more is to come. Too large, past server: more than the proxy, or the server, accepts, and whether there is more of it.
+ * Out of order: the sequence id.
+ */
 export type StreamOutcome =
   | { readonly done: StreamKind }
-  | { readonly tooLarge: number }
+  | { readonly tooLarge: StreamKind; readonly goesOn: boolean }
   | { readonly outOfOrder: number }
+  | { readonly pastServer: StreamKind; readonly goesOn: boolean }
   | null;
 
 /** Bytes that a client may send ahead before it is made to wait. */
 const MAX_BACKLOG = 256 * 1024;
+
+/**
+ * Bytes of a command that cannot be run which are read, so that its client, which reads nothing before it has sent all, learns
+ * why: as many as a server may be set up to take.
+ */
+const MAX_SKIPPED = 2 ** 30;
 
 /**
  * What is read of a client that waits, so that its end is seen: bytes each second, and in all. Of one that has more than that
@@ -23,12 +34,15 @@ const MAX_BACKLOG = 256 * 1024;
  */
 const FURTHER_STEP = 1 << 20;
 const MAX_FURTHER = 8 << 20;
+/** Of all clients of the process. */
+const FURTHER = new FurtherReading(64 << 20);
 
 /** A client's side of the stream: commands one by one, and what is passed on piece by piece; makes the socket wait. */
 export class ClientInput {
   readonly reader = new CommandReader();
-  readonly #socket: Socket;
-  readonly #maxPacketSize: number;
+  readonly #socket: ClientSocket;
+  /** Longest payload of a command. */
+  readonly maxPacketSize: number;
   #streamed: StreamedInput | null = null;
   #kind: StreamKind = StreamKind.Command;
   /** The server does not take what is streamed. */
@@ -36,14 +50,14 @@ export class ClientInput {
   /** Bytes that may be read although the client is to wait. */
   #further = 0;
 
-  constructor(socket: Socket, maxPacketSize: number) {
+  constructor(socket: ClientSocket, maxPacketSize: number) {
     this.#socket = socket;
-    this.#maxPacketSize = maxPacketSize;
+    this.maxPacketSize = maxPacketSize;
   }
 
   /** The rest of a long command, to the session it was begun on. */
   streamCommand(target: PieceTarget): void {
-    this.#begin(StreamKind.Command, new StreamedInput(this.reader, target, false, this.#maxPacketSize));
+    this.#begin(StreamKind.Command, new StreamedInput(this.reader, target, false, this.maxPacketSize));
   }
 
   /** The file that the server asked for. */
@@ -54,7 +68,7 @@ export class ClientInput {
 
   /** The rest of a long command that has failed. */
   skipCommand(): void {
-    this.#begin(StreamKind.Skipped, new StreamedInput(this.reader, SKIP, false, this.#maxPacketSize));
+    this.#begin(StreamKind.Skipped, new StreamedInput(this.reader, SKIP, false, MAX_SKIPPED));
   }
 
   /** Passes on what is there. */
@@ -76,9 +90,11 @@ export class ClientInput {
         this.#streamed = null;
         return { done: this.#kind };
       case Progress.TooLarge:
-        return { tooLarge: this.#maxPacketSize };
+        return { tooLarge: this.#kind, goesOn: !this.reader.last };
       case Progress.OutOfOrder:
         return { outOfOrder: this.reader.sequenceId };
+      case Progress.PastServer:
+        return { pastServer: this.#kind, goesOn: !this.reader.last };
     }
   }
 
@@ -114,6 +130,8 @@ export class ClientInput {
    */
   readFurther(): void {
     if (!this.#socket.isPaused() || this.#further >= MAX_FURTHER) return;
+    const kept = Math.max(0, this.reader.unread - MAX_BACKLOG);
+    if (!FURTHER.allows(kept, FURTHER_STEP, performance.now())) return;
     this.#further += FURTHER_STEP;
     this.#socket.resume();
   }

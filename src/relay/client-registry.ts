@@ -32,13 +32,18 @@ export interface RegisteredClient {
   killQuery(done: (error: Error | null) => void): void;
   /** Closes the connection, with an error for the client where it waits for a reply. */
   killConnection(): void;
-  /** Closes the connection as soon as it has nothing open. */
-  drain(): void;
+  /** It is there when the proxy begins to drain. */
+  beginDrain(): void;
+  /** The proxy drains; see `ClientDrain.tick`. */
+  drainTick(patience: number): void;
+  /** Closes the connection, with an error where the client waits for a reply: the proxy stops. */
+  shutDown(): void;
   /** A second has passed: closes the connection if it has been idle for as long as it may. */
   secondPassed(): void;
   close(reason: string): void;
   /** The server session lent to it right now, by the server's own id; null when none is. */
   readonly serverConnectionId: number | null;
+  readonly state: ClientState;
   describe(): ClientDescription;
 }
 
@@ -49,6 +54,13 @@ export interface RegisteredClient {
 export class ClientRegistry {
   readonly #clients = new Map<number, RegisteredClient>();
   #last = 0;
+  #entered = 0;
+  readonly #base: number;
+
+  /** @param idSpace from 0 to 63: of the processes that serve the same clients, each has another one */
+  constructor(idSpace = 0) {
+    this.#base = VIRTUAL_BIT + (idSpace << COUNTER_BITS);
+  }
 
   get size(): number {
     return this.#clients.size;
@@ -62,15 +74,21 @@ export class ClientRegistry {
   nextId(): number {
     do {
       this.#last = (this.#last + 1) & COUNTER_MASK;
-    } while (this.#clients.has(VIRTUAL_BIT + this.#last));
-    return VIRTUAL_BIT + this.#last;
+    } while (this.#clients.has(this.#base + this.#last));
+    return this.#base + this.#last;
   }
 
   get(id: number): RegisteredClient | undefined {
     return this.#clients.get(id);
   }
 
+  /** Clients that have been here since the start. */
+  get entered(): number {
+    return this.#entered;
+  }
+
   add(client: RegisteredClient): void {
+    this.#entered++;
     this.#clients.set(client.connectionId, client);
   }
 
@@ -80,8 +98,9 @@ export class ClientRegistry {
 }
 
 const VIRTUAL_BIT = 0x40000000;
-/** Bits 24 to 29 stay 0: they are for the number of a worker process. */
-const COUNTER_MASK = 0xffffff;
+/** Bits 24 to 29 are for the process. */
+const COUNTER_BITS = 24;
+const COUNTER_MASK = (1 << COUNTER_BITS) - 1;
 
 export function isVirtualId(id: number): boolean {
   return id >= VIRTUAL_BIT && id < 2 * VIRTUAL_BIT;

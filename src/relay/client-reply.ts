@@ -1,22 +1,20 @@
 import type { Exchange, ServerSession, SessionLostError } from '../backend/server-session.js';
 import { Capability, HEADER_SIZE, Reply, ServerError, Status } from '../protocol/constants.js';
-import {
-  type ErrPacket,
-  encodeErrPacket,
-  encodeOk,
-  type OkPacket,
-  parseOk,
-} from '../protocol/generic-response.js';
+import { type ErrPacket, encodeOk, type OkPacket, parseErr, parseOk } from '../protocol/generic-response.js';
 import { MalformedPacketError } from '../protocol/payload-reader.js';
 import { ReplyShape } from '../protocol/reply-tracker.js';
 import { stateForClient, type ToldState } from '../protocol/session-state.js';
+import { encodeForClient } from './client-errors.js';
 import type { Conditions, ConditionsWanted } from './conditions.js';
+import { ErrorSource } from './error-source.js';
 import type { FirstRow } from './first-row.js';
 import type { Lesson } from './lesson.js';
 import type { ByteSink, OutputBuffer } from './output-buffer.js';
 
 /** What a client's session learns from the reply to its command. */
 export interface ReplyObserver {
+  /** The client's id. */
+  readonly connectionId: number;
   /** The session's status flags, as far as known. */
   readonly status: number;
   /**
@@ -24,11 +22,13 @@ export interface ReplyObserver {
    * them, where it was kept ({@link ClientReply.expect}); whole numbers only.
    */
   replyOk(ok: OkPacket, rows: number | null, row: readonly (bigint | null)[] | null): void;
+  /** The client gets an error. */
+  errTold(source: ErrorSource): void;
   /**
    * `notExecuted`: the server refused before it did anything. `untold`: the client has nothing of the reply yet. Whether
-   * it is to be passed on: only what is untold can be kept back.
+   * it is to be passed on: only what is untold can be kept back. Or what is told in its place.
    */
-  replyErr(errno: number, notExecuted: boolean, untold: boolean, sqlState: string): boolean;
+  replyErr(err: ErrPacket, notExecuted: boolean, untold: boolean): boolean | ErrPacket;
   /** Returns the id under which the client will know the statement. */
   statementPrepared(serverId: number, parameters: number): number;
   fileRequested(): void;
@@ -55,6 +55,8 @@ export class ClientReply implements Exchange {
   shape: ReplyShape = ReplyShape.Ok;
   /** The client has gone: the reply is read to its end, for nobody. */
   discard = false;
+  /** Of the reply under way, or of the last one, as the server sent it. */
+  bytes = 0;
   /** Learns from the next command's reply. */
   lesson: Lesson | null = null;
   readonly #target: ReplyTarget;
@@ -109,6 +111,7 @@ export class ClientReply implements Exchange {
   expect(shape: ReplyShape, session: ServerSession, row: FirstRow | null = null): void {
     this.shape = shape;
     this.#session = session;
+    this.bytes = 0;
     this.#row = row;
     // An ERR has no status: what it has changed was asked for since.
     this.restart(this.#observer.status);
@@ -149,11 +152,13 @@ export class ClientReply implements Exchange {
   }
 
   span(buf: Buffer, start: number, end: number): void {
+    this.bytes += end - start;
     if (this.#row !== null) this.#row.push(buf, start, end);
     if (!this.discard) this.#output.span(buf, start, end, this.#target);
   }
 
   ok(buf: Buffer, start: number, end: number, closesResultSet: boolean): void {
+    this.bytes += end - start;
     const ok = parseOk(buf, start + HEADER_SIZE, end);
     const tracker = (this.#session as ServerSession).tracker;
     this.#status = ok.status & SESSION_FLAGS;
@@ -164,7 +169,8 @@ export class ClientReply implements Exchange {
     if (this.#withheld) {
       this.#release();
       if (closesResultSet && this.#interruption !== null) {
-        this.#output.insert(encodeErrPacket(FIRST_SEQUENCE, this.#interruption), this.#target);
+        this.#observer.errTold(ErrorSource.Proxy);
+        this.#insertErr(FIRST_SEQUENCE, this.#interruption);
         return;
       }
     }
@@ -190,19 +196,35 @@ export class ClientReply implements Exchange {
 
   err(buf: Buffer, start: number, end: number): void {
     if (end - start < HEADER_SIZE + 3) throw new MalformedPacketError('ERR packet ends too early');
-    const errno = buf.readUInt16LE(start + HEADER_SIZE + 1);
+    this.bytes += end - start;
+    const err = parseErr(buf, start + HEADER_SIZE, end);
     const { refused, isLone } = (this.#session as ServerSession).tracker;
-    const state = start + HEADER_SIZE + 4;
-    const sqlState = buf.toString('latin1', state, state + 5);
-    const passOn = this.#observer.replyErr(errno, refused, isLone || !this.#flushed, sqlState);
+    const told = this.#observer.replyErr(err, refused, isLone || !this.#flushed);
     if (this.#withheld) {
       this.#release();
       buf[start + 3] = FIRST_SEQUENCE;
     }
-    if (!passOn) this.#output.drop(this.#target);
-    else if (!this.discard && this.#interruption !== null && errno === ServerError.QueryInterrupted.errno)
-      this.#output.insert(encodeErrPacket(buf[start + 3] as number, this.#interruption), this.#target);
-    else if (!this.discard) this.#output.span(buf, start, end, this.#target);
+    if (told === false) this.#output.drop(this.#target);
+    else if (this.discard) return;
+    else if (told === true) this.#passErr(err.errno, buf, start, end);
+    else {
+      this.#observer.errTold(ErrorSource.Proxy);
+      this.#insertErr(buf[start + 3] as number, told);
+    }
+  }
+
+  #passErr(errno: number, buf: Buffer, start: number, end: number): void {
+    if (this.#interruption !== null && errno === ServerError.QueryInterrupted.errno) {
+      this.#observer.errTold(ErrorSource.Proxy);
+      this.#insertErr(buf[start + 3] as number, this.#interruption);
+      return;
+    }
+    this.#observer.errTold(ErrorSource.Server);
+    this.#output.span(buf, start, end, this.#target);
+  }
+
+  #insertErr(sequenceId: number, err: ErrPacket): void {
+    this.#output.insert(encodeForClient(sequenceId, err, this.#observer.connectionId), this.#target);
   }
 
   columnsEnd(sequenceId: number, rowsFollow: boolean): number {

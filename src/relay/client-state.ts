@@ -5,12 +5,14 @@ import { HoldReason } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 import { type PreparedText, SessionLedger } from '../session/session-ledger.js';
 import type { StatementEffects } from '../session/statement-effects.js';
+import type { Written } from '../writes/written.js';
 import type { ClientIdentity } from './client-identity.js';
 import { Conditions } from './conditions.js';
 import type { AnswerGround, LearnedAnswer } from './learned-answers.js';
 import { ledgerContext } from './ledger-context.js';
 import { Leftovers } from './leftovers.js';
 import type { RelayServices } from './relay-services.js';
+import { syncWaiting } from './sync-wait.js';
 import type { Work } from './work.js';
 
 /**
@@ -23,11 +25,21 @@ export class ClientState {
   #ledger: SessionLedger | null = null;
   readonly #services: RelayServices;
   readonly #identity: ClientIdentity;
+  readonly #written: Written | null;
+  readonly #waitsForOwn: () => boolean;
   /** The command under way has failed on the server. */
   #failed = false;
 
-  constructor(services: RelayServices, identity: ClientIdentity) {
+  /** `written`: takes in what the client writes; `waitsForOwn`: {@link syncWaiting}. */
+  constructor(
+    services: RelayServices,
+    identity: ClientIdentity,
+    written: Written | null,
+    waitsForOwn: () => boolean,
+  ) {
     this.#services = services;
+    this.#written = written;
+    this.#waitsForOwn = waitsForOwn;
     this.#identity = identity;
     this.left = new Leftovers(services.foundRowsUse);
   }
@@ -62,7 +74,8 @@ export class ClientState {
     if (this.#ledger !== null) return true;
     const profile = this.#identity.initialProfile();
     if (profile === null) return false;
-    this.#ledger = new SessionLedger(profile, ledgerContext(this.#services));
+    this.#ledger = new SessionLedger(this.#waiting(profile), ledgerContext(this.#services));
+    this.#ledger.writes = this.#written;
     if (this.#services.sessionMode) this.#ledger.holds = HoldReason.SessionMode;
     return true;
   }
@@ -174,7 +187,11 @@ export class ClientState {
     const ledger = this.#ledger;
     if (ledger === null) return;
     ledger.released();
-    if (profile !== null) ledger.restart(profile);
+    if (profile !== null) ledger.restart(this.#waiting(profile));
+  }
+
+  #waiting(profile: SessionProfile): SessionProfile {
+    return syncWaiting(profile, this.#services.syncWait, this.#waitsForOwn());
   }
 
   get #isMysql(): boolean {

@@ -3,6 +3,7 @@ import type { ServerStatement } from '../backend/statement-cache.js';
 import { HEADER_SIZE } from '../protocol/constants.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { StatementTraits } from '../sql/traits.js';
+import type { StatementDigest } from './digest-table.js';
 import { classesOf, fits, type ResolvedTypes, resolve, UNRESOLVED } from './parameter-types.js';
 
 /**
@@ -22,6 +23,8 @@ export class ClientStatement {
   /** Key of the session's statement that the next command is about. */
   key: string;
   readonly parameters: number;
+  /** What its executions are counted with; null until the first one. */
+  digest: StatementDigest | null = null;
   /** Parameter types of the last execute that sent them; later ones may leave them out. */
   types: Buffer | null = null;
   #resolved: ResolvedTypes = UNRESOLVED;

@@ -14,12 +14,12 @@ export interface PendingPrepare {
 
 /** The statements that one client has prepared, by the ids that it knows. */
 export class ClientStatements {
-  readonly #byId = new Map<number, ClientStatement>();
+  #byId = NONE;
   #lastId = 0;
   #last: ClientStatement | null = null;
   /** Statements with an open cursor or long data on the session that is held for them. */
-  readonly #cursors = new Set<ClientStatement>();
-  readonly #longData = new Set<ClientStatement>();
+  #cursors = NOBODY;
+  #longData = NOBODY;
 
   get size(): number {
     return this.#byId.size;
@@ -48,6 +48,7 @@ export class ClientStatements {
     do this.#lastId = (this.#lastId + 1) & 0x7fffffff;
     while (this.#lastId === 0 || this.#byId.has(this.#lastId));
     const statement = new ClientStatement(this.#lastId, pending.sql, pending.traits, profile, parameters);
+    if (this.#byId === NONE) this.#byId = new Map();
     this.#byId.set(statement.id, statement);
     this.#last = statement;
     session.addStatement({ id: serverId, key: statement.key, boundTypes: null });
@@ -62,13 +63,21 @@ export class ClientStatements {
   }
 
   setCursor(statement: ClientStatement, open: boolean): void {
-    if (open) this.#cursors.add(statement);
-    else this.#cursors.delete(statement);
+    if (open) {
+      if (this.#cursors === NOBODY) this.#cursors = new Set();
+      this.#cursors.add(statement);
+    } else this.#cursors.delete(statement);
   }
 
   setLongData(statement: ClientStatement, sent: boolean): void {
-    if (sent) this.#longData.add(statement);
-    else this.#longData.delete(statement);
+    if (sent) {
+      if (this.#longData === NOBODY) this.#longData = new Set();
+      this.#longData.add(statement);
+    } else this.#longData.delete(statement);
+  }
+
+  hasLongDataOf(statement: ClientStatement): boolean {
+    return this.#longData.size > 0 && this.#longData.has(statement);
   }
 
   hasCursorOf(statement: ClientStatement): boolean {
@@ -77,6 +86,8 @@ export class ClientStatements {
 
   /** Whether the session that is held has something of this statement's. */
   isHeld(statement: ClientStatement): boolean {
+    // Nearly always there is neither.
+    if (this.#cursors.size === 0 && this.#longData.size === 0) return false;
     return this.#cursors.has(statement) || this.#longData.has(statement);
   }
 
@@ -93,6 +104,10 @@ export class ClientStatements {
     this.sessionGone();
   }
 }
+
+/** Most clients have none, and there are many clients: these stay empty. */
+const NONE = new Map<number, ClientStatement>();
+const NOBODY = new Set<ClientStatement>();
 
 /** An id that the client does not have, in the server's words: MariaDB's name the function that each command has there. */
 export function unknownStatement(id: number, command: string, mariadb: boolean): ErrPacket {

@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { Flag, StatementKind } from '../sql/traits.js';
+import type { ClientSocket } from '../streams/client-socket.js';
 import type { AbandonedClient } from './abandonment.js';
 import { endStatement } from './abandonment.js';
 import type { ClientInput } from './client-input.js';
@@ -35,7 +35,7 @@ export interface TimesHost extends AbandonedClient {
 
 /** The parts of a connection that tell what it is doing. */
 export interface TimedParts {
-  readonly socket: Socket;
+  readonly socket: ClientSocket;
   readonly input: ClientInput;
   readonly loop: CommandLoop;
   readonly reply: ClientReply;
@@ -54,6 +54,11 @@ export class ClientTimes implements TimedClient {
 
   clientSpoke(): void {
     this.#watch.clientSpoke();
+  }
+
+  /** Seconds that have passed since the client last said something, while nothing was under way. */
+  get idleSeconds(): number {
+    return this.#watch.idleSeconds;
   }
 
   /** A second has passed. */
@@ -139,6 +144,7 @@ export class ClientTimes implements TimedClient {
 
   struck(limit: TimeLimit, seconds: number): void {
     const { services, connectionId, userName, virtual } = this.#host;
+    virtual.times.struck(limit);
     services.counters.limitReached(limit);
     services.observer.limitReached?.({
       client: connectionId,

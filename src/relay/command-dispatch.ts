@@ -46,6 +46,8 @@ export interface CommandTarget extends KillClient, PreambleClient {
   setMultiStatements(on: boolean): void;
   close(reason: string): void;
   quit(): void;
+  /** COM_PING: whether the connection was closed in place of an answer, since the proxy drains. */
+  drainedByPing(): boolean;
 }
 
 /** Carries out one whole command: `[start, end)`, header included, at least one byte of payload. */
@@ -108,8 +110,10 @@ export function dispatchLong(
   const { work } = client;
   if (command === Command.Query) {
     work.set(SendKind.AsIs, ReplyShape.ResultSet, LONG_TEXT_UNREAD, buf, start, end);
+    const context = lexerContext(client);
+    work.asked.query(null, buf, start + HEADER_SIZE + 1, end, context, true);
     work.routinesAt = client.services.routines.version;
-    work.text = client.services.classifier.begin(lexerContext(client));
+    work.text = client.services.classifier.begin(context);
   } else if (command === Command.StmtExecute || command === Command.StmtSendLongData) {
     const found = findStatement(client, buf, start, end, ruleFor(command)?.name ?? '');
     if ('errno' in found) return found;
@@ -130,6 +134,7 @@ export function dispatchLong(
 function local(client: CommandTarget, command: number, buf: Buffer, start: number, end: number): void {
   switch (command) {
     case Command.Ping:
+      if (client.drainedByPing()) return;
       client.virtual.state.left.diagnostics.answered(0n);
       client.sendOk();
       return;
@@ -175,7 +180,10 @@ function setOption(client: CommandTarget, buf: Buffer, start: number, end: numbe
 }
 
 function query(client: CommandTarget, buf: Buffer, start: number, end: number): void {
-  const traits = classify(client, buf, start + HEADER_SIZE + 1, end);
+  const { classifier } = client.services;
+  const context = lexerContext(client);
+  const traits = classifier.classify(buf, start + HEADER_SIZE + 1, end, context);
+  const { remembered } = classifier;
   const prepared = preparedBy(client, traits);
   if (client.rails !== null && barsText(client, client.rails, prepared?.traits ?? traits, buf, start, end))
     return;
@@ -192,10 +200,11 @@ function query(client: CommandTarget, buf: Buffer, start: number, end: number): 
   if (told === null) setQuery(client, traits, buf, start, end);
   // The offsets of other values have moved.
   else setQuery(client, classify(client, told, HEADER_SIZE + 1, told.length), told, 0, told.length);
+  client.work.asked.query(remembered, buf, text, end, context);
   client.work.parsedIn = prepared?.profile ?? null;
   client.work.getsSchema = (prepared?.traits ?? traits).first === StatementKind.Use;
   client.work.choosesSchema = traits.first === StatementKind.Use && traits.statements === 1;
-  if (preamble) client.work.lesson = lessonOf(client, traits, buf, text, end, lexerContext(client));
+  if (preamble) client.work.lesson = lessonOf(client, traits, buf, text, end, context);
   client.submit();
 }
 
@@ -413,9 +422,12 @@ function setExecute(
 ): void {
   // What has long data stays the statement that has it.
   if (!client.statements.isHeld(found) && !isMariadb(client)) found.resolveFor(buf, start, end);
+  const isBound = client.statements.hasLongDataOf(found);
   endHolds(client, found);
   const traits = traitsOf(client, found);
   client.work.set(SendKind.Execute, ReplyShape.ResultSet, effectsOf(client, traits), buf, start, end);
+  client.work.isBound = isBound;
+  client.work.asked.execute(found);
   client.work.statement = found;
   client.work.traits = traits;
   client.work.parsedIn = found.profile;

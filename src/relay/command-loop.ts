@@ -1,7 +1,7 @@
-import type { Socket } from 'node:net';
 import { HEADER_SIZE } from '../protocol/constants.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
-import { emptyCommand } from './client-errors.js';
+import type { ClientSocket } from '../streams/client-socket.js';
+import { emptyCommand, packetTooLarge } from './client-errors.js';
 import type { ClientInput } from './client-input.js';
 import { dispatch } from './command-dispatch.js';
 import { CommandEvent } from './command-reader.js';
@@ -41,11 +41,11 @@ export class CommandLoop implements LongCommandLoop {
   readonly sharing: SharedSocketWatch;
   readonly long: LongCommand;
   readonly #host: CommandLoopHost;
-  readonly #socket: Socket;
+  readonly #socket: ClientSocket;
   readonly #input: ClientInput;
   #pumping = false;
 
-  constructor(host: CommandLoopHost, socket: Socket, input: ClientInput) {
+  constructor(host: CommandLoopHost, socket: ClientSocket, input: ClientInput) {
     this.#host = host;
     this.#socket = socket;
     this.#input = input;
@@ -96,6 +96,9 @@ export class CommandLoop implements LongCommandLoop {
     this.#host.paused();
     if (this.stage === Stage.Busy && this.#input.reader.unread > 0) this.sharing.sentAhead();
     if (this.stage !== Stage.Ready) return;
+    this.#input.reader.forget();
+    // Of whoever holds a session it may be asked later which statement it was.
+    if (this.#host.virtual.session === null) this.#host.work.forget();
     if (this.#socket.writableNeedDrain) this.#input.limitBacklog();
     else this.#input.flow();
   }
@@ -183,6 +186,8 @@ export class CommandLoop implements LongCommandLoop {
   #take(event: CommandEvent, buf: Buffer, start: number, end: number): void {
     if (event === CommandEvent.LongCommand) this.long.begin(buf, start, end);
     else if (end - start === HEADER_SIZE) this.#host.sendErr(emptyCommand());
+    else if (end - start - HEADER_SIZE > this.#input.maxPacketSize)
+      this.#host.fail(packetTooLarge(this.#input.maxPacketSize), 1);
     else dispatch(this.#host, buf, start, end);
   }
 }

@@ -71,6 +71,11 @@ export class CommandReader {
     this.#unread += chunk.length;
   }
 
+  /** Lets go of {@link buf}: a few bytes, which may keep a slab of 8 KiB. */
+  forget(): void {
+    this.buf = EMPTY;
+  }
+
   /** Finds the next command. A long one is found when {@link MAX_ASSEMBLED_COMMAND} bytes of it are there. */
   next(): CommandEvent {
     if (this.#unread < HEADER_SIZE) return CommandEvent.None;

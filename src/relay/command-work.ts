@@ -6,7 +6,8 @@ import type { SessionProfile } from '../session/profile.js';
 import { NO_EFFECTS, type StatementEffects } from '../session/statement-effects.js';
 import type { StatementReading } from '../sql/trait-cache.js';
 import type { StatementTraits } from '../sql/traits.js';
-import { malformedCommand } from './client-errors.js';
+import { AskedText } from './asked-text.js';
+import { malformedCommand, PACKET_TOO_LARGE } from './client-errors.js';
 import type { ClientReply } from './client-reply.js';
 import {
   type ClientStatement,
@@ -46,6 +47,8 @@ export class CommandWork implements Work {
   lesson: Lesson | null = null;
   getsSchema = false;
   choosesSchema = false;
+  isBound = false;
+  readonly asked = new AskedText();
   shape: ReplyShape = ReplyShape.Ok;
   /** COM_STMT_SEND_LONG_DATA has no reply. */
   hasReply = true;
@@ -73,7 +76,7 @@ export class CommandWork implements Work {
   }
 
   get canRepeat(): boolean {
-    return !this.isLong;
+    return !this.isLong && !this.isBound;
   }
 
   /** The client's own, whatever is executed in its place. */
@@ -85,6 +88,10 @@ export class CommandWork implements Work {
     if (this.statement !== null) return this.statement.sql;
     const isText = this.#kind === SendKind.AsIs && this.#buf[this.#start + HEADER_SIZE] === Command.Query;
     return isText && !this.isLong ? this.#buf.subarray(this.#start + HEADER_SIZE + 1, this.#end) : null;
+  }
+
+  get replyBytes(): number {
+    return this.#reply.bytes;
   }
 
   get isPrepare(): boolean {
@@ -127,6 +134,7 @@ export class CommandWork implements Work {
     this.#buf = buf;
     this.#start = start;
     this.#end = end;
+    this.asked.isNone = true;
     this.statement = null;
     this.traits = null;
     this.parsedIn = null;
@@ -135,6 +143,7 @@ export class CommandWork implements Work {
     this.#replaced = null;
     this.getsSchema = false;
     this.choosesSchema = false;
+    this.isBound = false;
     this.hasReply = true;
     this.answered = false;
     this.isLong = false;
@@ -144,7 +153,11 @@ export class CommandWork implements Work {
   send(session: ServerSession): boolean | ErrPacket {
     if (this.#kind === SendKind.Nothing) return false;
     const bytes = this.#bytesFor(session);
-    if ('errno' in bytes) return bytes;
+    // Not by whether it has an `errno`: to find that a Buffer has none takes longer than all the rest here.
+    if (!(bytes instanceof Uint8Array)) return bytes;
+    const payload = this.isLong ? bytes.readUIntLE(0, 3) : bytes.length - HEADER_SIZE;
+    // The server would hang up, and whether the client learned why depended on who is faster.
+    if (payload >= session.maxPayload) return PACKET_TOO_LARGE;
     if (this.hasReply) {
       this.#reply.lesson = this.lesson;
       const row = this.effects.lockColumns === null ? null : new FirstRow(this.#kind === SendKind.Execute);
@@ -161,22 +174,32 @@ export class CommandWork implements Work {
     return this.hasReply;
   }
 
+  /** Lets go of the command's bytes, which may be a small part of what is kept in memory for them: nothing is under way. */
+  forget(): void {
+    this.#buf = EMPTY;
+    this.#start = 0;
+    this.#end = 0;
+    this.#replacement = null;
+    this.asked.forget();
+  }
+
+  /** Or why it can't be sent. */
   #bytesFor(session: ServerSession): Buffer | ErrPacket {
     const buf = this.#buf;
     const start = this.#start;
     const end = this.#end;
     if (this.#replacement !== null) return this.#replacement;
-    if (this.#kind === SendKind.AsIs || this.statement === null) return buf.subarray(start, end);
+    if (this.#kind === SendKind.AsIs || this.statement === null) return part(buf, start, end);
     const server = serverStatement(session, this.statement);
     if (this.#kind === SendKind.StatementId) {
       buf.writeUInt32LE(server.id, start + STATEMENT_ID_OFFSET);
-      return buf.subarray(start, end);
+      return part(buf, start, end);
     }
     const rewrite = rewriteExecute(buf, start, end, this.statement, server);
     if (this.#replaced !== null) this.#replaced.types = this.statement.types;
     switch (rewrite) {
       case ExecuteRewrite.InPlace:
-        return buf.subarray(start, end);
+        return part(buf, start, end);
       case ExecuteRewrite.NeedsTypes: {
         const payloadLength = buf.readUIntLE(start, 3);
         if (payloadLength + 2 * this.statement.parameters >= MAX_PACKET_PAYLOAD) return typesDoNotFit();
@@ -191,6 +214,11 @@ export class CommandWork implements Work {
 }
 
 const EMPTY = Buffer.alloc(HEADER_SIZE);
+
+/** Mostly a read has brought one command and nothing else: no other view of it is needed. */
+function part(buf: Buffer, start: number, end: number): Buffer {
+  return start === 0 && end === buf.length ? buf : buf.subarray(start, end);
+}
 
 /** Where COM_STMT_EXECUTE has its cursor flags. */
 const CURSOR_FLAGS = STATEMENT_ID_OFFSET + 4;

@@ -1,5 +1,10 @@
-import type { Socket } from 'node:net';
+import type { ClientSocket } from '../streams/client-socket.js';
 import type { AuthenticationContext } from './relay-services.js';
+
+/** Where a listener listens. */
+export type ListenerAddress =
+  | { readonly kind: 'tcp'; readonly host: string; readonly port: number }
+  | { readonly kind: 'unix'; readonly path: string };
 
 /** A client that has logged in, as the frontend hands it over. */
 export interface ConnectedClient extends AuthenticationContext {
@@ -9,6 +14,8 @@ export interface ConnectedClient extends AuthenticationContext {
   readonly collation: number;
   readonly attributes: ReadonlyMap<string, string>;
   readonly connectionId: number;
+  /** Where it has connected to: one object for each listener. */
+  readonly listener: ListenerAddress;
   /** To be sent before the login's OK or ERR. */
   readonly preface: Buffer;
   readonly sequenceId: number;
@@ -17,7 +24,7 @@ export interface ConnectedClient extends AuthenticationContext {
   /** Bytes that came behind the login. */
   readonly rest: Buffer;
   /** Paused. */
-  readonly socket: Socket;
+  readonly socket: ClientSocket;
   /** Gives back the client's place under max_client_conn. */
   readonly release: () => void;
 }

@@ -11,6 +11,7 @@ import {
 import type { ServerSession, SessionLostError } from '../backend/server-session.js';
 import { BouncerError } from '../errors.js';
 import { DialBackoff } from '../pool/dial-backoff.js';
+import { ServerError } from '../protocol/constants.js';
 
 /** What was to be said over a control connection could not be said. */
 export class ControlLostError extends BouncerError {
@@ -39,7 +40,7 @@ export interface Order {
 export interface ControlOptions {
   open(): Promise<ServerSession>;
   /** Between attempts to open it, in ms, at most. */
-  readonly retryMs: number;
+  readonly retryMs: () => number;
   /** It cannot be opened again: told once until it is. */
   unreachable(error: Error): void;
   /** It leads to another server than a session that is to be killed. */
@@ -81,6 +82,8 @@ export class ControlConnection {
   #unwatchedSeconds = 0;
   #resting = false;
   #closed = false;
+  /** Servers that are left: see {@link leave}. */
+  #left: ReadonlySet<string | null> | null = null;
   #complained = false;
 
   constructor(options: ControlOptions) {
@@ -132,7 +135,8 @@ export class ControlConnection {
       return;
     }
     this.#ask(session, ANY_STATEMENT, (reply) => {
-      if (reply === null || reply.err !== null) done(false);
+      // Any other refusal is a sign of life: a Galera node that is not ready says 1047.
+      if (reply === null || reply.err?.errno === ServerError.ServerShutdown.errno) done(false);
       else setTimeout(() => done(this.connection === connection), MOMENT_MS);
     });
   }
@@ -155,8 +159,20 @@ export class ControlConnection {
     if (this.#opening === null && isFirst) this.connect().catch(() => {});
   }
 
+  /** The address leads to another server: what leads to one of these is opened anew, as soon as nothing is under way on it. */
+  leave(servers: ReadonlySet<string | null>): void {
+    this.#left = servers;
+    this.#follow();
+  }
+
+  /** Its server is taken for dead: whoever waits for an answer is to know. */
+  desert(why: string): void {
+    this.#session?.desert(why);
+  }
+
   /** Sees to it that the connection is alive, if it is `needed` or was so within the last minute. */
   secondPassed(needed: boolean): void {
+    if (this.#left !== null) this.#follow();
     const session = this.#session;
     this.#unwatchedSeconds++;
     if (this.#unwatchedSeconds > REST_AFTER_SECONDS && !needed) this.#rest();
@@ -171,6 +187,14 @@ export class ControlConnection {
     const session = this.#session ?? (await this.#opening?.catch(() => null)) ?? null;
     this.#session = null;
     await session?.quit();
+  }
+
+  #follow(): void {
+    const session = this.#session;
+    if (session?.busy === true) return;
+    if (session !== null && this.#left?.has(session.server) === true)
+      session.fail('the address leads to another server');
+    this.#left = null;
   }
 
   #feel(session: ServerSession): void {

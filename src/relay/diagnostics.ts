@@ -9,6 +9,9 @@ import { Count, countAfter, countAfterError } from './found-rows.js';
 import { clearsConditions } from './kept-conditions.js';
 import type { Work } from './work.js';
 
+/** ROW_COUNT() after what has none; the operator would make another one each time. */
+const NO_ROW_COUNT = -1n;
+
 const READ_FOUND_ROWS = queryCommand('SELECT FOUND_ROWS() LIMIT 1');
 
 /** More rows of SHOW WARNINGS than this are not kept here: a message has up to 512 bytes, so 64 KiB for one client. */
@@ -185,9 +188,9 @@ export class Diagnostics {
   }
 
   #countRows(session: ServerSession, traits: StatementTraits | null): void {
-    if (this.#failed) this.rowCount = -1n;
+    if (this.#failed) this.rowCount = NO_ROW_COUNT;
     else if (!this.#hasOk || traits?.first === StatementKind.GetDiagnostics) return;
-    else this.rowCount = this.#rows === null ? this.#affected : -1n;
+    else this.rowCount = this.#rows === null ? this.#affected : NO_ROW_COUNT;
     this.rowCountOn = session;
   }
 

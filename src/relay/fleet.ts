@@ -22,7 +22,7 @@ export interface FleetView extends FleetPlace {
   readonly at: number;
 }
 
-const lockName = (number: number): string => `'mybouncer.${number}'`;
+export const lockName = (number: number): string => `'mybouncer.${number}'`;
 
 const NUMBERS = Array.from({ length: MAX_MEMBERS }, (_, i) => i + 1);
 

@@ -1,4 +1,7 @@
-import type { Socket } from 'node:net';
+import type { ClientSocket } from '../streams/client-socket.js';
+
+/** What tells whose a socket is. */
+export type GuardedSocket = Pick<ClientSocket, 'remoteAddress' | 'remotePort' | 'localPort'>;
 
 /**
  * What a look at a client's socket has found.
@@ -52,5 +55,5 @@ export interface ForkCheck {
    * @param attributes The connect attributes; `_pid` and `program_name` are taken as hints only.
    * @returns null where nothing can be seen of this client: there is nothing to ask, then.
    */
-  watch(socket: Socket, attributes: ReadonlyMap<string, string>): SocketWatch | null;
+  watch(socket: GuardedSocket, attributes: ReadonlyMap<string, string>): SocketWatch | null;
 }

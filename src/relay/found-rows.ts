@@ -19,8 +19,8 @@ export type Count = (typeof Count)[keyof typeof Count];
 const COUNTS_ELSE = Flag.CountsOtherRows | Flag.MayRunRoutine;
 
 /**
- * Errors of statements that have not begun: ER_PARSE_ERROR, ER_UNKNOWN_STMT_HANDLER, ER_SP_DOES_NOT_EXIST, ER_SP_WRONG_NO_OF_ARGS,
- * ER_PROCACCESS_DENIED_ERROR.
+ * Errors of statements that have not begun, unless they run others, of which one may have failed so: ER_PARSE_ERROR,
+ * ER_UNKNOWN_STMT_HANDLER, ER_SP_DOES_NOT_EXIST, ER_SP_WRONG_NO_OF_ARGS, ER_PROCACCESS_DENIED_ERROR.
  */
 const NOT_BEGUN: ReadonlySet<number> = new Set([1064, 1243, 1305, 1318, 1370]);
 
@@ -54,19 +54,18 @@ function says(sql: Buffer | null, pattern: RegExp): boolean | null {
  * test/backend/truth/found-rows.test.ts. What it may have done is taken for done: the session is asked.
  * @param rows of its last result set, null where it had none
  */
-export function countAfter(
-  { traits, sql }: Pick<Work, 'traits' | 'sql'>,
-  rows: number | null,
-  mysql: boolean,
-): Count {
+export function countAfter(work: Pick<Work, 'traits' | 'sql'>, rows: number | null, mysql: boolean): Count {
+  const { traits } = work;
   if (traits === null) return Count.Kept;
   const { first, flags } = traits;
+  // Before the text is asked for: to have it costs more than all the rest.
+  const isPlain = first === StatementKind.Select && (flags & (COUNTS_ELSE | Flag.UsesCalcFoundRows)) === 0;
+  if (isPlain && rows !== null && traits.statements === 1) return Count.Rows;
+  const { sql } = work;
   if (traits.statements !== 1) return countAfterAll(traits, sql, rows, mysql);
   switch (first) {
     case StatementKind.Select:
       if ((flags & Flag.UsesCalcFoundRows) !== 0) return Count.Likely;
-      // The case to be fast in.
-      if ((flags & COUNTS_ELSE) === 0 && rows !== null) return Count.Rows;
       return !mysql && says(sql, VALUES) === true ? Count.Kept : Count.Unlikely;
     case StatementKind.Show:
       if (says(sql, SHOW_LIST) === true) return Count.Rows;
@@ -152,7 +151,6 @@ export function countAfterError(
 ): Count {
   if (traits === null) return Count.Kept;
   if (traits.statements !== 1) return late ? Count.Unlikely : Count.Kept;
-  if (NOT_BEGUN.has(errno)) return Count.Kept;
   switch (traits.first) {
     case StatementKind.Call:
     case StatementKind.Execute:
@@ -161,6 +159,7 @@ export function countAfterError(
       // Some of it may have run.
       return Count.Unlikely;
     default:
+      if (NOT_BEGUN.has(errno)) return Count.Kept;
       // MySQL counts at the end only.
       return !mysql && (late || errno === SUBQUERY_NO_1_ROW) ? Count.Unlikely : Count.Kept;
   }

@@ -16,6 +16,16 @@ export interface Holder {
   readonly serverUser: string;
   /** The server's own id of the session it holds; null when it holds none. */
   readonly serverConnectionId: number | null;
+  /** What it does between two commands: the last one it has run, another object for each; null while one is at work. */
+  readonly pause?: HolderPause | null;
+}
+
+/** A client does nothing at this moment. */
+export interface HolderPause {
+  /** Of the command before; null where that was no SQL, or is no longer at hand. */
+  readonly text: StatementText | null;
+  /** Of {@link text}; undefined until it is looked at. */
+  digest: string | null | undefined;
 }
 
 /** The text of a statement, and how it is to be read. */
@@ -52,12 +62,20 @@ export interface HeldSession {
 }
 
 /** Holds that one statement began. */
-interface Origin {
+export interface Origin {
   /** Those that have not ended: `HoldReason` bits. */
   bits: number;
+  /** Those that it began. */
+  readonly begun: number;
   readonly since: number;
   /** A copy: the client's buffer is used again. */
   readonly text: StatementText | null;
+  /** Of {@link text}, once somebody has asked for it. */
+  digest: string | null | undefined;
+  /** Of the client that ran it, as they were then. */
+  readonly client: number;
+  readonly user: string;
+  readonly serverUser: string;
 }
 
 interface Entry {
@@ -65,6 +83,12 @@ interface Entry {
   /** In the order in which they began. */
   origins: Origin[];
 }
+
+/** Who looks at all holders at regular moments. */
+export type HoldVisitor = (holder: Holder, bits: number, origins: readonly Origin[]) => void;
+
+/** Holds begun since somebody looked, of which the statement is kept for that, at most. */
+const FRESH = 64;
 
 /**
  * Which clients hold a server session now, why, since when and by which statement. It is told of changes only, so that
@@ -78,6 +102,7 @@ export class HoldRegister {
   readonly #digest: Digest;
   readonly #now: () => number;
   #lasting = 0;
+  #fresh: Origin[] = [];
 
   constructor(digest: Digest, now: () => number = Date.now) {
     this.#digest = digest;
@@ -144,7 +169,18 @@ export class HoldRegister {
       origins = origins.filter((origin) => origin.bits !== 0);
     }
     if (added !== 0) {
-      origins.push({ bits: added, since: this.#now(), text: text === null ? null : copyOf(text) });
+      const origin = {
+        bits: added,
+        begun: added,
+        since: this.#now(),
+        text: text === null ? null : copyOf(text),
+        digest: undefined,
+        client: holder.connectionId,
+        user: holder.userName,
+        serverUser: holder.serverUser,
+      };
+      origins.push(origin);
+      if ((added & LASTING) !== 0 && this.#fresh.length < FRESH) this.#fresh.push(origin);
       this.#count(added);
     }
     if (entry === undefined) {
@@ -154,6 +190,28 @@ export class HoldRegister {
       entry.origins = origins;
     }
     return added;
+  }
+
+  /** Calls `visitor` for each client that holds a session. */
+  visit(visitor: HoldVisitor): void {
+    for (const [holder, { bits, origins }] of this.#entries) visitor(holder, bits, origins);
+  }
+
+  /** The lasting holds begun since the last call, however short they were; of very many, the first. */
+  takeFresh(): readonly Origin[] {
+    const fresh = this.#fresh;
+    if (fresh.length > 0) this.#fresh = [];
+    return fresh;
+  }
+
+  /** Computed once. */
+  digestOf(origin: Origin): string | null {
+    origin.digest ??= this.digestOfText(origin.text);
+    return origin.digest;
+  }
+
+  digestOfText(text: StatementText | null): string | null {
+    return text === null ? null : this.#digest(text);
   }
 
   /** Plain frozen data; whoever has held a session longest comes first. */

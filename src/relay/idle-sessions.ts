@@ -1,5 +1,6 @@
 import type { SessionProfile } from '../session/profile.js';
-import { CloseReason, type ServerPools } from './session-cleaner.js';
+import type { AllPools } from './all-pools.js';
+import { CloseReason } from './session-cleaner.js';
 
 /** How often idle sessions are looked at, in ms. */
 const LOOK_MS = 250;
@@ -20,7 +21,7 @@ export function isAboutToTimeOut(profile: SessionProfile, idleMs: number): boole
 export class IdleSessions {
   readonly #timer: NodeJS.Timeout;
 
-  constructor(pools: ServerPools) {
+  constructor(pools: AllPools) {
     this.#timer = setInterval(() => {
       pools.retireAged();
       pools.retireIdle(CloseReason.WaitTimeout, ({ profile }, idleMs) => isAboutToTimeOut(profile, idleMs));

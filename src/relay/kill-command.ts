@@ -4,18 +4,23 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 import type { KillTarget } from '../sql/traits.js';
 import { clientError } from './client-errors.js';
 import { isVirtualId, type RegisteredClient } from './client-registry.js';
+import { Departure } from './departure.js';
+import type { KillOutcome } from './other-workers.js';
 import type { RelayServices } from './relay-services.js';
+import type { Server } from './server.js';
 
 /** The client that says KILL. */
 export interface KillClient extends RegisteredClient {
   readonly services: RelayServices;
   readonly account: ServerAccount;
+  /** On which it runs, or ran last: to which an id belongs that is not the proxy's. */
+  readonly server: Server;
   /** The next command waits until {@link workDone}. */
   suspend(): void;
   workDone(): void;
   sendOk(): void;
   sendErr(err: ErrPacket): void;
-  end(): void;
+  end(departure: string): void;
 }
 
 /** KILL as SQL; its id is what the client knows of itself and others: the proxy's, or one from the processlist. */
@@ -37,13 +42,14 @@ export function killConnection(client: KillClient, id: bigint): void {
     forward(client, 'CONNECTION', id);
     return;
   }
-  const target = targetOf(client, id);
+  const target = targetOf(client, id, true);
   if (target === null) return;
   if (target === client) {
     client.sendErr({ ...ServerError.QueryInterrupted, message: 'Query execution was interrupted' });
-    client.end();
+    client.end(Departure.KilledItself);
     return;
   }
+  tell(client, target, false);
   target.killConnection();
   client.sendOk();
 }
@@ -53,8 +59,9 @@ function killQuery(client: KillClient, id: bigint): void {
     forward(client, 'QUERY', id);
     return;
   }
-  const target = targetOf(client, id);
+  const target = targetOf(client, id, false);
   if (target === null) return;
+  tell(client, target, true);
   client.suspend();
   target.killQuery((error) => {
     if (error === null) client.sendOk();
@@ -63,18 +70,48 @@ function killQuery(client: KillClient, id: bigint): void {
   });
 }
 
-/** The client with this id, if it is there and of the same user; else the client is told, in the servers' words. */
-function targetOf(client: KillClient, id: bigint): RegisteredClient | null {
-  const target = client.services.clients.get(Number(id));
-  if (target === undefined) {
-    client.sendErr({ ...ServerError.NoSuchThread, message: `Unknown thread id: ${id}` });
+function tell(by: KillClient, target: RegisteredClient, statement: boolean): void {
+  told(by, target.connectionId, target.userName, statement);
+}
+
+function told(by: KillClient, id: number, user: string, statement: boolean): void {
+  const kill = { client: id, user, by: by.connectionId };
+  by.services.observer.killed?.(kill, statement);
+}
+
+/** The client with this id, if it is here and of the same user; else the client is told what became of the KILL. */
+function targetOf(client: KillClient, id: bigint, connection: boolean): RegisteredClient | null {
+  const { clients, others } = client.services;
+  const target = clients.get(Number(id));
+  if (target?.userName === client.userName) return target;
+  if (target !== undefined || others === null) {
+    answer(client, id, { kind: target === undefined ? 'unknown' : 'not_owner' });
     return null;
   }
-  if (target.userName !== client.userName) {
-    client.sendErr({ ...ServerError.KillDenied, message: `You are not owner of thread ${id}` });
-    return null;
+  client.suspend();
+  void others.kill({ id: Number(id), connection, userName: client.userName }).then((outcome) => {
+    if (outcome.kind === 'killed') told(client, Number(id), client.userName, !connection);
+    answer(client, id, outcome);
+    client.workDone();
+  });
+  return null;
+}
+
+/** In the servers' words. */
+function answer(client: KillClient, id: bigint, outcome: KillOutcome): void {
+  switch (outcome.kind) {
+    case 'killed':
+      client.sendOk();
+      break;
+    case 'unknown':
+      client.sendErr({ ...ServerError.NoSuchThread, message: `Unknown thread id: ${id}` });
+      break;
+    case 'not_owner':
+      client.sendErr({ ...ServerError.KillDenied, message: `You are not owner of thread ${id}` });
+      break;
+    case 'failed':
+      client.sendErr(clientError(ServerError.UnknownError, outcome.message));
   }
-  return target;
 }
 
 /**
@@ -82,15 +119,36 @@ function targetOf(client: KillClient, id: bigint): RegisteredClient | null {
  * client saw there.
  */
 function forward(client: KillClient, what: 'CONNECTION' | 'QUERY', id: bigint): void {
-  for (const { session } of client.services.pools.sessions()) {
+  const { pools, others } = client.services;
+  for (const { session } of pools.sessions()) {
     if (BigInt(session.connectionId) === id) {
-      const text = `Unknown thread id: ${id} (a server session of mybouncer's: kill the client by the id it was given)`;
-      client.sendErr({ ...ServerError.NoSuchThread, message: text });
+      refuseSession(client, id);
       return;
     }
   }
   client.suspend();
-  client.services.killer.forward(`KILL ${what} ${id}`, client.account, (err) => {
+  if (others === null) {
+    forwardNow(client, what, id);
+    return;
+  }
+  void others.hasSession(id).then((isOurs) => {
+    if (!isOurs) {
+      forwardNow(client, what, id);
+      return;
+    }
+    refuseSession(client, id);
+    client.workDone();
+  });
+}
+
+function refuseSession(client: KillClient, id: bigint): void {
+  const text = `Unknown thread id: ${id} (a server session of mybouncer's: kill the client by the id it was given)`;
+  client.sendErr({ ...ServerError.NoSuchThread, message: text });
+}
+
+/** It is suspended. */
+function forwardNow(client: KillClient, what: 'CONNECTION' | 'QUERY', id: bigint): void {
+  client.server.killer.forward(`KILL ${what} ${id}`, client.account, (err) => {
     if (err === null) client.sendOk();
     else client.sendErr(err);
     client.workDone();

@@ -27,7 +27,7 @@ type Pursued = { tick(now: number): boolean };
 export class Killer {
   readonly #upstream: Upstream;
   readonly #counters: RelayCounters;
-  readonly #retryMs: number;
+  readonly #retryMs: () => number;
   readonly #log: KillerLog;
   readonly #controls = new Map<ServerAccount, ControlConnection>();
   readonly #pursued = new Set<Pursued>();
@@ -36,7 +36,7 @@ export class Killer {
   #complainedUnseen = false;
 
   /** `retryMs`: the longest pause between attempts to open a control connection. */
-  constructor(upstream: Upstream, counters: RelayCounters, retryMs: number, log: KillerLog) {
+  constructor(upstream: Upstream, counters: RelayCounters, retryMs: () => number, log: KillerLog) {
     this.#upstream = upstream;
     this.#counters = counters;
     this.#retryMs = retryMs;
@@ -139,6 +139,13 @@ export class Killer {
     });
   }
 
+  /** Who logs in as this user and has a control connection; null where there is none. */
+  accountOf(user: string): ServerAccount | null {
+    for (const [account, control] of this.#controls)
+      if (account.user === user && control.connection !== null) return account;
+    return null;
+  }
+
   /** Rows of a statement of the proxy's own, over the account's control connection. @throws ControlLostError | InternalCommandError */
   ask(statement: string, account: ServerAccount): Promise<InternalReply['rows']> {
     return new Promise((resolve, reject) => {
@@ -160,6 +167,16 @@ export class Killer {
   secondPassed(): void {
     this.#upstream.secondPassed();
     for (const control of this.#controls.values()) control.secondPassed(this.#pursued.size > 0);
+  }
+
+  /** As {@link ControlConnection.leave}. */
+  leave(servers: ReadonlySet<string | null>): void {
+    for (const control of this.#controls.values()) control.leave(servers);
+  }
+
+  /** The server is taken for dead, though its connections may be open. */
+  desert(why: string): void {
+    for (const control of this.#controls.values()) control.desert(why);
   }
 
   async close(): Promise<void> {

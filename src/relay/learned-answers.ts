@@ -52,8 +52,8 @@ const DEFAULTS: LearnedAnswersOptions = {
 
 /** Texts longer than this, in bytes, are no preambles. */
 const MAX_TEXT = 2048;
-/** Texts of which it is known that they came before; a power of two. */
-const SEEN = 1024;
+/** Texts of which it is known that they came before. */
+const MAX_SEEN = 1024;
 /** Failed lessons that are remembered. */
 const MAX_FAILED = 1024;
 /** What an entry takes beside its text and packets, in bytes. */
@@ -68,15 +68,18 @@ export class LearnedAnswers {
   /** Least recently used first. */
   readonly #entries = new Map<string, Entry>();
   readonly #options: LearnedAnswersOptions;
-  /** Hashes of texts, each with its profile, that came and were not found. */
-  readonly #seen = new Int32Array(SEEN);
+  /**
+   * Hashes of texts, each with its profile, that came and were not found; the one that came last is last. No table of slots:
+   * of two texts of one preamble that share a slot, each would make the other forgotten, for as long as the process lives.
+   */
+  readonly #seen = new Set<number>();
   /** Until when a text with that hash gets no other lesson, in ms of {@link LearnedAnswersOptions.now}. Oldest first. */
   readonly #failed = new Map<number, number>();
   /** Numbers for what counts by identity. */
   readonly #ids = new WeakMap<object, number>();
   #lastId = 0;
   #bytes = 0;
-  #server = { connectionId: 0, version: '' };
+  readonly #servers = new Map<string, { readonly connectionId: number; readonly version: string }>();
 
   constructor(options: Partial<LearnedAnswersOptions> = {}) {
     this.#options = { ...DEFAULTS, ...options };
@@ -113,9 +116,13 @@ export class LearnedAnswers {
   deservesLesson({ profile }: AnswerGround, buf: Buffer, start: number, end: number): boolean {
     if (end - start > MAX_TEXT) return false;
     const hash = hashOf(profile, buf, start, end);
-    const at = hash & (SEEN - 1);
-    if (this.#seen[at] !== hash) {
-      this.#seen[at] = hash;
+    const came = this.#seen.delete(hash);
+    this.#seen.add(hash);
+    if (!came) {
+      for (const oldest of this.#seen) {
+        if (this.#seen.size <= MAX_SEEN) break;
+        this.#seen.delete(oldest);
+      }
       return false;
     }
     const until = this.#failed.get(hash);
@@ -161,12 +168,14 @@ export class LearnedAnswers {
   }
 
   /**
-   * A session was opened. Servers number their sessions upwards, from the beginning after a restart: a lower number than
-   * the one before means another server process, of which nothing has been learned.
+   * A session was opened. `server`: of several, which. Servers number their sessions upwards, from the beginning after a restart: a lower number than
+   * the one before means another server process, of which nothing has been learned. (As does a session that the server has
+   * ended: then whoever opens sessions calls {@link clear}.)
    */
-  sessionOpened(connectionId: number, version: string): void {
-    if (version !== this.#server.version || connectionId < this.#server.connectionId) this.clear();
-    this.#server = { connectionId, version };
+  sessionOpened(connectionId: number, version: string, server = ''): void {
+    const before = this.#servers.get(server) ?? { connectionId: 0, version: '' };
+    if (version !== before.version || connectionId < before.connectionId) this.clear();
+    this.#servers.set(server, { connectionId, version });
   }
 
   #keyOf({ account, profile, capabilities }: AnswerGround, buf: Buffer, start: number, end: number): string {

@@ -1,7 +1,8 @@
 import type { ErrPacket } from '../protocol/generic-response.js';
-import { packetTooLarge } from './client-errors.js';
+import { PACKET_TOO_LARGE, packetTooLarge } from './client-errors.js';
 import { type ClientInput, StreamKind } from './client-input.js';
 import { type CommandTarget, dispatchLong } from './command-dispatch.js';
+import { Departure } from './departure.js';
 
 /** The connection that long commands come on. */
 export interface LongCommandHost extends CommandTarget {
@@ -43,19 +44,29 @@ export class LongCommand {
   /** `[start, end)`: the command's beginning. */
   begin(buf: Buffer, start: number, end: number): void {
     this.#unread = true;
+    const { maxPacketSize } = this.#input;
+    if (buf.readUIntLE(start, 3) > maxPacketSize) {
+      this.#skip(packetTooLarge(maxPacketSize));
+      this.#loop.stream();
+      return;
+    }
     const err = dispatchLong(this.#host, buf, start, end);
     if (err === null) return;
     this.#host.sendErr(err);
-    this.#host.close('a command was too long');
+    this.#host.close(Departure.LongCommand);
   }
 
   /** The command under way has failed. Whether the rest of it is read first: the client hears of it then. */
   failsLater(err: ErrPacket): boolean {
     if (!this.#unread) return false;
-    this.#failure = err;
-    this.#input.skipCommand();
+    this.#skip(err);
     this.#loop.stream();
     return true;
+  }
+
+  #skip(err: ErrPacket): void {
+    this.#failure = err;
+    this.#input.skipCommand();
   }
 
   /** Passes on what is there. Whether that was all. */
@@ -64,14 +75,18 @@ export class LongCommand {
     if (outcome === null) return false;
     const host = this.#host;
     if ('tooLarge' in outcome) {
-      host.sendErr(packetTooLarge(outcome.tooLarge), this.#input.replySequence);
-      host.close('packet too large');
+      const err = packetTooLarge(this.#input.maxPacketSize);
+      if (outcome.tooLarge !== StreamKind.Skipped)
+        return this.#tooLarge(err, outcome.tooLarge, outcome.goesOn);
+      host.sendErr(err, this.#input.replySequence);
+      host.close(Departure.PacketTooLarge);
       return false;
     }
     if ('outOfOrder' in outcome) {
       this.#loop.outOfOrder(outcome.outOfOrder);
       return false;
     }
+    if ('pastServer' in outcome) return this.#tooLarge(PACKET_TOO_LARGE, outcome.pastServer, outcome.goesOn);
     if (outcome.done !== StreamKind.File) this.#unread = false;
     this.#loop.streamed();
     if (outcome.done === StreamKind.Command) this.#sent();
@@ -83,9 +98,22 @@ export class LongCommand {
     return true;
   }
 
+  /** The server has a part of it, and must not have the rest. The client reads why when it has sent all of its command. */
+  #tooLarge(err: ErrPacket, kind: StreamKind, goesOn: boolean): boolean {
+    const host = this.#host;
+    if (kind === StreamKind.Command && goesOn) {
+      host.virtual.abandonInside();
+      this.#skip(err);
+      return true;
+    }
+    host.fail(err, this.#input.replySequence);
+    return false;
+  }
+
   /** All of the command is on its way: only now is it known what its text says. */
   #sent(): void {
     const { work, services, virtual, account } = this.#host;
+    virtual.times.sent();
     if (work.text !== null) {
       work.traits = work.text.finish();
       work.effects = services.routines.effectsOf(work.traits, account);

@@ -1,12 +1,21 @@
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { HoldReason, holdWords } from '../session/hold-reason.js';
 import { Flag, StatementKind } from '../sql/traits.js';
-import { lostBeforeQuery, lostDuringQuery, lostDuringTransaction, lostWhileHeld } from './client-errors.js';
+import {
+  beginAgain,
+  lostBeforeQuery,
+  lostDuringQuery,
+  lostDuringTransaction,
+  lostWhileHeld,
+} from './client-errors.js';
 import type { Expiry } from './time-limits.js';
 import type { Work } from './work.js';
 
 /** What a command's fate depends on. */
-export type LosableWork = Pick<Work, 'canRepeat' | 'effects' | 'traits' | 'isPrepare' | 'choosesSchema'>;
+export type LosableWork = Pick<
+  Work,
+  'canRepeat' | 'isBound' | 'effects' | 'traits' | 'isPrepare' | 'choosesSchema'
+>;
 
 /** How far a command was when its session was lost. */
 export const Progress = {
@@ -21,7 +30,7 @@ export const Progress = {
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
 /** How often a command that was not run is tried in all; between two tries it waits for a session, as at first. */
-const MAX_ATTEMPTS = 10;
+export const MAX_ATTEMPTS = 10;
 
 /** How often one may lose its session while it is at work: a statement that ends its server must not end it again and again. */
 const MAX_LOST = 2;
@@ -56,10 +65,16 @@ export class LostState {
     return LostState.of(this.#holds, this.#why, work);
   }
 
-  /** To be told in place of a command that was not run. */
-  get err(): ErrPacket {
+  /** To be told in place of a command that was not run. `elsewhere`: {@link lossError}. */
+  err(elsewhere = false): ErrPacket {
     const what = holdWords(this.#holds);
-    return typeof this.#why === 'string' ? lostWhileHeld(this.#why, what) : this.#why.err(what);
+    if (typeof this.#why !== 'string') return this.#why.err(what);
+    const err = lostWhileHeld(this.#why, what);
+    return elsewhere && this.isTransactionAlone ? beginAgain(err) : err;
+  }
+
+  get isTransactionAlone(): boolean {
+    return this.#holds === HoldReason.Transaction;
   }
 
   get hasTransaction(): boolean {
@@ -125,7 +140,7 @@ export function mayRunAgain(
   lost: LostState | null,
   attempts: Pick<Attempts, 'made' | 'lost'>,
 ): boolean {
-  if (lost !== null || attempts.made >= MAX_ATTEMPTS) return false;
+  if (lost !== null || work.isBound || attempts.made >= MAX_ATTEMPTS) return false;
   switch (progress) {
     case Progress.NotSent:
       return true;
@@ -160,15 +175,22 @@ export function isRepeatable({ canRepeat, effects, traits, isPrepare, choosesSch
   }
 }
 
-/** What a client is told in place of the reply to a command that is not run again. */
+/**
+ * What a client is told in place of the reply to a command that is not run again.
+ * @param elsewhere - there are other servers: a transaction that is gone, and nothing else with it, may be begun again at once, and
+ *   is told so by the number that applications know for it
+ */
 export function lossError(
   work: LosableWork,
   progress: Progress,
   why: string,
   lost: LostState | null,
+  elsewhere = false,
 ): ErrPacket {
   if (progress === Progress.NotSent || progress === Progress.Refused)
-    return lost?.err ?? lostBeforeQuery(why);
+    return lost?.err(elsewhere) ?? lostBeforeQuery(why);
   const ends = work.traits === null || (work.traits.flags & (Flag.EndsTransaction | Flag.Undecidable)) !== 0;
-  return lost?.hasTransaction === true && !ends ? lostDuringTransaction(why) : lostDuringQuery(why);
+  if (lost?.hasTransaction !== true || ends) return lostDuringQuery(why);
+  const err = lostDuringTransaction(why);
+  return elsewhere && lost.isTransactionAlone ? beginAgain(err) : err;
 }

@@ -9,7 +9,7 @@ import {
   type ServerRoom,
 } from '../backend/server-room.js';
 import type { ServerInfo } from '../session/server-info.js';
-import { type Ask, Fleet, type FleetView } from './fleet.js';
+import { type Ask, Fleet, type FleetView, lockName } from './fleet.js';
 import { GROWS_AFTER_MS, SteadyShare } from './steady-share.js';
 
 /** {@link PoolSizerOptions.roomMs} */
@@ -90,6 +90,19 @@ export class PoolSizer {
     this.#timer = setInterval(() => this.#tick(), LOOK_MS);
     this.#timer.unref();
     return this.#lookOnce();
+  }
+
+  /** Size or rules are other ones: they are read when they are needed. */
+  changed(): void {
+    if (this.#timer !== null) void this.#lookOnce();
+  }
+
+  /** As {@link stop}, but the connection stays: others are to have this one's place. Never rejects. */
+  async leave(): Promise<void> {
+    this.stop();
+    await this.#looking;
+    const number = this.#view?.number ?? null;
+    if (number !== null) await this.#options.ask(`SELECT RELEASE_LOCK(${lockName(number)})`).catch(() => {});
   }
 
   /** The lock goes with its connection. */

@@ -1,20 +1,26 @@
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { StatementClassifier } from '../sql/trait-cache.js';
+import type { AllPools } from './all-pools.js';
 import type { AppProcesses } from './app-processes.js';
 import type { Authentication } from './authentication.js';
-import type { UserTerms } from './client-identity.js';
+import type { ClientIdentities, UserTerms } from './client-identity.js';
 import type { ClientRegistry } from './client-registry.js';
+import type { CommandTimers, SlowQueries } from './command-times.js';
 import type { FoundRowsUse } from './diagnostics.js';
+import type { StatementDigest } from './digest-table.js';
+import type { DryRun } from './dry-run.js';
 import type { ForkCheck } from './fork-check.js';
 import type { HoldRegister } from './hold-register.js';
-import type { Killer } from './killer.js';
 import type { LearnedAnswers } from './learned-answers.js';
+import type { OtherWorkers } from './other-workers.js';
 import type { OutputBuffer } from './output-buffer.js';
+import type { OwnWrites } from './own-writes.js';
 import type { RelayCounters } from './relay-counters.js';
+import type { RelayObserver } from './relay-observer.js';
+import type { Routes } from './routes.js';
 import type { RoutineWatch } from './routine-watch.js';
-import type { ServerPools, SessionCleaner } from './session-cleaner.js';
-import type { SharedSocket } from './shared-socket.js';
-import type { TimeLimit } from './time-limits.js';
+import type { Servers } from './servers.js';
+import type { StatementDigests } from './statement-digests.js';
 import type { UnsafePolicy } from './unsafe-policy.js';
 import type { UserPlaces } from './user-places.js';
 
@@ -27,55 +33,40 @@ export interface AuthenticationContext {
     | { readonly kind: 'unix' };
   /** SHA-256 of the certificate that the client was shown; null without TLS. */
   readonly fingerprint: Buffer | null;
+  /** The name in the certificate that the client has shown; null without. */
+  readonly certificate: string | null;
 }
 
-/** For the log. */
-export interface ReachedLimit {
-  readonly client: number;
-  readonly user: string;
-  /** The server's own id; null where the client has no session now. */
-  readonly serverSession: number | null;
-  readonly limit: TimeLimit;
-  readonly seconds: number;
-}
-
-/** For the log: a COM_CHANGE_USER that was refused. */
-export interface DeniedChange {
-  readonly client: number;
-  /** Who it said it is. */
-  readonly user: string;
-  readonly errno: number;
-  readonly reason: string;
-}
-
-/** For metrics and logs; called in the middle of things, so it must not throw. */
-export interface RelayObserver {
-  /** A client ended; `reason` says why when it was not its own wish. */
-  clientClosed?(connectionId: number, reason: string): void;
-  /** A client reached a time limit. */
-  limitReached?(reached: ReachedLimit): void;
-  /** A client that is logged in is not who it now says. */
-  changeDenied?(denied: DeniedChange): void;
-  /** Two processes used a client's connection. */
-  socketShared?(shared: SharedSocket): void;
-}
+/** What clients are told of the server, and what their statements are read by: the same whichever server they run on. */
+export type ServerKnowledge = Pick<Upstream, 'facts' | 'trackers' | 'registry' | 'whenKnown'>;
 
 /** What all clients of one proxy share. */
 export interface RelayServices {
-  readonly upstream: Upstream;
-  readonly pools: ServerPools;
-  readonly cleaner: SessionCleaner;
-  readonly classifier: StatementClassifier;
-  readonly killer: Killer;
+  readonly servers: Servers;
+  /** Which of several servers clients use; null for one alone. */
+  readonly routes: Routes | null;
+  /** What is known of the servers, which are of one kind. */
+  readonly upstream: ServerKnowledge;
+  /** Those of all servers; whoever has a session asks its own server's. */
+  readonly pools: AllPools;
+  readonly classifier: StatementClassifier<StatementDigest>;
   readonly clients: ClientRegistry;
+  /** Processes that serve the same clients; null where there are none. */
+  readonly others: OtherWorkers | null;
   readonly processes: AppProcesses;
   readonly output: OutputBuffer;
+  /** Null where no pool has `read_your_writes`. */
+  readonly ownWrites: OwnWrites | null;
+  /** `wsrep_sync_wait`; null where it is as the server has it. */
+  readonly syncWait: number | null;
   readonly foundRowsUse: FoundRowsUse;
   /** Schemas known to exist for an account, so that a login with one needs no round trip. */
   readonly knownSchemas: KnownSchemas;
   /** Answers to what clients send when they connect. */
   readonly learned: LearnedAnswers;
   readonly sessionMode: boolean;
+  /** `dry_run`, in pool mode `session` only; else null. */
+  readonly dryRun: DryRun | null;
   /** `on_client_disconnect: finish` */
   readonly finishAbandoned: boolean;
   /** Which clients hold a session, and why. */
@@ -83,6 +74,11 @@ export interface RelayServices {
   /** `on_unsafe` and `max_held`. */
   readonly unsafe: UnsafePolicy;
   readonly counters: RelayCounters;
+  readonly times: CommandTimers;
+  /** What statements cost, by their digests; null where `top_queries` is 0. */
+  readonly digests: StatementDigests | null;
+  /** `slow_query_threshold`. */
+  readonly slow: SlowQueries;
   /** `fork_guard`; null when it is off, or where the system shows nothing of other processes. */
   readonly forks: ForkCheck | null;
   /** Limits of users. */
@@ -93,6 +89,7 @@ export interface RelayServices {
   readonly maxPacketSize: number;
   readonly observer: RelayObserver;
   termsOf(userName: string): UserTerms;
+  readonly identities: ClientIdentities;
   authentication(context: AuthenticationContext): Authentication;
 }
 

@@ -1,19 +1,23 @@
 import type { ServerSession } from '../backend/server-session.js';
 import { Status } from '../protocol/constants.js';
-import type { OkPacket } from '../protocol/generic-response.js';
+import type { ErrPacket, OkPacket } from '../protocol/generic-response.js';
 import type { ToldState } from '../protocol/session-state.js';
 import { HoldReason } from '../session/hold-reason.js';
 import type { ReplyObserver } from './client-reply.js';
 import type { ClientStatements, PendingPrepare } from './client-statements.js';
 import type { CommandWork } from './command-work.js';
+import type { ErrorSource } from './error-source.js';
 import type { VirtualSession } from './virtual-session.js';
 
 /** The connection that a reply goes to. */
 export interface ReplyHost {
+  readonly connectionId: number;
   readonly work: CommandWork;
   readonly virtual: VirtualSession;
   readonly statements: ClientStatements;
   pendingPrepare: PendingPrepare | null;
+  /** The client gets an error. */
+  errTold(source: ErrorSource): void;
   /** The client is to send a file to the session. */
   fileRequested(session: ServerSession): void;
   replyComplete(): void;
@@ -28,6 +32,11 @@ export class ReplyEffects implements ReplyObserver {
 
   constructor(host: ReplyHost) {
     this.#host = host;
+  }
+
+  /** {@link ReplyObserver} */
+  get connectionId(): number {
+    return this.#host.connectionId;
   }
 
   /** {@link ReplyObserver} */
@@ -50,11 +59,16 @@ export class ReplyEffects implements ReplyObserver {
   }
 
   /** {@link ReplyObserver} */
-  replyErr(errno: number, notExecuted: boolean, untold: boolean, sqlState: string): boolean {
-    const isLast = this.#host.virtual.replyErr(errno, notExecuted, untold, sqlState);
+  errTold(source: ErrorSource): void {
+    this.#host.errTold(source);
+  }
+
+  /** {@link ReplyObserver} */
+  replyErr(err: ErrPacket, notExecuted: boolean, untold: boolean): boolean | ErrPacket {
+    const told = this.#host.virtual.replyErr(err, notExecuted, untold);
     // Else the statement is prepared on another session.
-    if (isLast) this.#host.pendingPrepare = null;
-    return isLast;
+    if (told !== false) this.#host.pendingPrepare = null;
+    return told;
   }
 
   /** {@link ReplyObserver} */

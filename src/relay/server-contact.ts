@@ -20,6 +20,15 @@ export class ServerUnknownError extends BouncerError {
   }
 }
 
+/** Whether clients can be greeted, and who sees to it. */
+export interface Contact {
+  readonly state: { readonly ready: boolean; readonly reason: string };
+  start(reached: (info: ServerInfo) => void): void;
+  stop(): void;
+  /** Resolves when the server is known. @throws ServerUnknownError after `timeoutMs` */
+  known(timeoutMs: number): Promise<ServerInfo>;
+}
+
 export interface ContactLog {
   error(fields: object, message: string): void;
 }
@@ -28,7 +37,7 @@ export interface ContactLog {
  * The first contact with the server, tried until it succeeds: without it clients can't be greeted in the server's name.
  * A database that starts after its sidecar, or a user that is created later, is not a reason to end.
  */
-export class ServerContact {
+export class ServerContact implements Contact {
   readonly #killer: Killer;
   readonly #upstream: Upstream;
   readonly #account: ServerAccount;
@@ -39,7 +48,13 @@ export class ServerContact {
   #lastError: Error | null = null;
 
   /** @param retryMs - longest pause between two tries */
-  constructor(killer: Killer, upstream: Upstream, account: ServerAccount, retryMs: number, log: ContactLog) {
+  constructor(
+    killer: Killer,
+    upstream: Upstream,
+    account: ServerAccount,
+    retryMs: () => number,
+    log: ContactLog,
+  ) {
     this.#killer = killer;
     this.#upstream = upstream;
     this.#account = account;
@@ -99,6 +114,43 @@ export class ServerContact {
       errno,
       sqlState,
       cause,
+    );
+  }
+}
+
+/** The first contact with any of several servers: clients are greeted as soon as one is known. */
+export class AnyContact implements Contact {
+  readonly #contacts: readonly ServerContact[];
+
+  constructor(contacts: readonly ServerContact[]) {
+    this.#contacts = contacts;
+  }
+
+  get state(): { readonly ready: boolean; readonly reason: string } {
+    const states = this.#contacts.map(({ state }) => state);
+    const reasons = states.map(({ reason }) => reason);
+    return states.find(({ ready }) => ready) ?? { ready: false, reason: [...new Set(reasons)].join('; ') };
+  }
+
+  start(reached: (info: ServerInfo) => void): void {
+    let isFirst = true;
+    for (const contact of this.#contacts) {
+      contact.start((info) => {
+        if (isFirst) reached(info);
+        isFirst = false;
+      });
+    }
+  }
+
+  stop(): void {
+    for (const contact of this.#contacts) contact.stop();
+  }
+
+  known(timeoutMs: number): Promise<ServerInfo> {
+    return Promise.any(this.#contacts.map((contact) => contact.known(timeoutMs))).catch(
+      (error: AggregateError) => {
+        throw error.errors[0];
+      },
     );
   }
 }

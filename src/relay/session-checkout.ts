@@ -4,8 +4,12 @@ import type { AppProcess } from '../pool/app-process.js';
 import { CheckoutRequest } from '../pool/checkout-request.js';
 import type { PoolError } from '../pool/errors.js';
 import type { SessionPool } from '../pool/session-pool.js';
+import { ServerEngine } from '../servers/server-report.js';
 import type { SessionProfile } from '../session/profile.js';
-import type { ServerPools } from './session-cleaner.js';
+import type { NamedPool } from './named-pool.js';
+import type { Server } from './server.js';
+import type { RoutedRequest, ServerRouter } from './server-router.js';
+import type { Servers } from './servers.js';
 
 /** Who asks for sessions. */
 export interface SessionSeeker {
@@ -13,46 +17,109 @@ export interface SessionSeeker {
   refused(error: PoolError): void;
 }
 
+/** Where clients of one kind find their sessions on one server. */
+interface Place {
+  readonly server: Server;
+  readonly withSchema: SessionPool<ServerSession>;
+  readonly withoutSchema: SessionPool<ServerSession>;
+}
+
+/** `capabilities`: the flags that make a session fit for these clients and not for others. */
+function placeOn(server: Server, account: ServerAccount, capabilities: number): Place {
+  // Read from its end it can't be mistaken, whatever a user is called. A user who came with the client has a password of its
+  // own, even where the configuration has one for the same account.
+  const guest = account.isGuest ? '/passthrough' : '';
+  const key = `${account.poolName}/${capabilities.toString(16)}${guest}`;
+  return {
+    server,
+    withSchema: server.pools.pool(`${key}/schema`, { account, capabilities, schemaless: false }),
+    withoutSchema: server.pools.pool(key, { account, capabilities, schemaless: true }),
+  };
+}
+
+/** Who chooses among several servers, and by what for this client. */
+export interface Routing {
+  readonly router: ServerRouter;
+  readonly namedPool: NamedPool<Server>;
+}
+
 /**
  * A client's requests for sessions; one object for all of them. There are two pools for clients of one kind: a session
  * that has a schema can never have none again, so sessions without one are kept apart.
  */
 export class SessionCheckout extends CheckoutRequest<ServerSession> {
-  readonly #pools: ServerPools;
   readonly #seeker: SessionSeeker;
-  readonly #withSchema: SessionPool<ServerSession>;
-  readonly #withoutSchema: SessionPool<ServerSession>;
+  /** Null where there is one server alone. */
+  readonly #routed: RoutedCheckout | null;
+  #place: Place;
+  #hasSchema = false;
 
-  /** `capabilities`: the flags that make a session fit for this client and not for another. */
   constructor(
-    pools: ServerPools,
+    servers: Servers,
     account: ServerAccount,
     capabilities: number,
     process: AppProcess,
     seeker: SessionSeeker,
+    routing: Routing | null = null,
   ) {
-    // Read from its end it can't be mistaken, whatever a user is called. A user who came with the client has a password of its
-    // own, even where the configuration has one for the same account.
-    const guest = account.isGuest ? '/passthrough' : '';
-    const key = `${account.poolName}/${capabilities.toString(16)}${guest}`;
-    const withSchema = pools.pool(`${key}/schema`, { account, capabilities, schemaless: false });
-    super(withSchema, process);
-    this.#pools = pools;
+    const place = placeOn(servers.first, account, capabilities);
+    super(place.withSchema, process);
+    this.#place = place;
     this.#seeker = seeker;
-    this.#withSchema = withSchema;
-    this.#withoutSchema = pools.pool(key, { account, capabilities, schemaless: true });
+    this.#routed =
+      routing === null
+        ? null
+        : new RoutedCheckout(this, routing, (server) => placeOn(server, account, capabilities));
   }
 
-  /** A session at once, or null: then the seeker hears of it. `getsSchema`: what is to run gives the client one. */
-  ask(profile: SessionProfile | null, getsSchema: boolean): ServerSession | null {
-    const hasSchema = getsSchema || (profile !== null && profile.schema !== null);
-    this.pool = hasSchema ? this.#withSchema : this.#withoutSchema;
+  /** The one that was asked last: that of the session that is lent, while one is. */
+  get server(): Server {
+    return this.#place.server;
+  }
+
+  /** Its client is to get a server that takes writes. */
+  get wantsPrimary(): boolean {
+    return this.#routed === null || this.#routed.namedPool.rule.role === 'primary';
+  }
+
+  /** `read_your_writes` of the client's pool. */
+  get readsOwnWrites(): boolean {
+    return this.#routed?.readsOwnWrites ?? false;
+  }
+
+  /** Whether its servers wait by themselves, for all that was written: {@link syncWaiting}. */
+  get isGalera(): boolean {
+    return this.server.state?.engine === ServerEngine.Galera;
+  }
+
+  /** Whether {@link ask} may be told to ask the primary. */
+  get hasPrimary(): boolean {
+    return this.#routed?.hasPrimary ?? false;
+  }
+
+  /**
+   * A session at once, or null: then the seeker hears of it. `getsSchema`: what is to run gives the client one; `onPrimary`:
+   * no replica will do.
+   */
+  ask(profile: SessionProfile | null, getsSchema: boolean, onPrimary = false): ServerSession | null {
+    this.#hasSchema = getsSchema || (profile !== null && profile.schema !== null);
     this.fingerprint = profile;
-    return this.#pools.checkout(this);
+    return this.#routed === null ? this.askAt(this.#place) : this.#routed.ask(onPrimary);
+  }
+
+  /** @internal */
+  askAt(place: Place): ServerSession | null {
+    this.#place = place;
+    this.pool = this.#hasSchema ? place.withSchema : place.withoutSchema;
+    return place.server.pools.checkout(this);
   }
 
   cancel(): void {
-    this.#pools.cancel(this);
+    if (this.#routed?.cancel() !== true) this.server.pools.cancel(this);
+  }
+
+  override turnedAway(): void {
+    this.#routed?.askAgain();
   }
 
   granted(session: ServerSession): void {
@@ -61,5 +128,86 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
 
   refused(error: PoolError): void {
     this.#seeker.refused(error);
+  }
+}
+
+/** A client's requests where there are several servers. */
+class RoutedCheckout implements RoutedRequest {
+  readonly #namedPool: NamedPool<Server>;
+  #onPrimary = false;
+  readonly #checkout: SessionCheckout;
+  readonly #router: ServerRouter;
+  readonly #newPlace: (server: Server) => Place;
+  /** By {@link Server.index}. */
+  readonly #places: (Place | undefined)[] = [];
+
+  constructor(
+    checkout: SessionCheckout,
+    { router, namedPool }: Routing,
+    newPlace: (server: Server) => Place,
+  ) {
+    this.#namedPool = namedPool;
+    this.#checkout = checkout;
+    this.#router = router;
+    this.#newPlace = newPlace;
+  }
+
+  /** {@link RoutedRequest} */
+  get namedPool(): NamedPool<Server> {
+    return (this.#onPrimary ? this.#namedPool.primary : null) ?? this.#namedPool;
+  }
+
+  get readsOwnWrites(): boolean {
+    return this.#namedPool.rule.readYourWrites;
+  }
+
+  get hasPrimary(): boolean {
+    return this.#namedPool.primary !== null && this.#namedPool.rule.fallbackToPrimary;
+  }
+
+  get server(): Server {
+    return this.#checkout.server;
+  }
+
+  get enqueuedAt(): number {
+    return this.#checkout.enqueuedAt;
+  }
+
+  set enqueuedAt(time: number) {
+    this.#checkout.enqueuedAt = time;
+  }
+
+  set grantedAt(time: number) {
+    this.#checkout.grantedAt = time;
+  }
+
+  ask(onPrimary: boolean): ServerSession | null {
+    this.#onPrimary = onPrimary;
+    return this.#router.ask(this);
+  }
+
+  askAgain(): void {
+    this.#router.askAgain(this);
+  }
+
+  cancel(): boolean {
+    return this.#router.cancel(this);
+  }
+
+  askAt(server: Server): ServerSession | null {
+    let place = this.#places[server.index];
+    if (place === undefined) {
+      place = this.#newPlace(server);
+      this.#places[server.index] = place;
+    }
+    return this.#checkout.askAt(place);
+  }
+
+  granted(session: ServerSession): void {
+    this.#checkout.granted(session);
+  }
+
+  refused(error: PoolError): void {
+    this.#checkout.refused(error);
   }
 }

@@ -22,6 +22,11 @@ export const CloseReason = {
   PasswordChanged: 'password_changed',
   /** The user has gone, and its password is not remembered any more (pass-through). */
   UserGone: 'user_gone',
+  /** Its server has refused writes, and the address leads to another one by now, which takes them. */
+  OtherServer: 'other_server',
+  /** Of several servers, this one is down, or has another role. */
+  ServerDown: 'server_down',
+  RoleChanged: 'role_changed',
   /** An admin has said RECONNECT. */
   Reconnect: 'reconnect',
 } as const;

@@ -5,9 +5,12 @@ import { InsertIdEffect } from '../session/statement-effects.js';
 import type { StatementTraits } from '../sql/traits.js';
 import { diagnosticsGone } from './client-errors.js';
 import type { ClientState } from './client-state.js';
+import { Conditions } from './conditions.js';
 import { readLeftovers } from './leftovers.js';
+import type { OwnReads } from './own-writes.js';
 import { Asks, asksOf, elsewhere, knows, whereUnread } from './question.js';
 import type { RelayServices } from './relay-services.js';
+import type { Server } from './server.js';
 import {
   ConditionsBefore,
   isReady,
@@ -24,6 +27,8 @@ const UNKNOWN = { kind: 'unknown' } as const;
  * follows, at once or later, or the session is lost.
  */
 export interface PreparationHost {
+  /** That of the session. */
+  readonly server: Server;
   /** The server is asked something first. */
   preparing(): void;
   /**
@@ -37,6 +42,8 @@ export interface PreparationHost {
   answeredHere(session: ServerSession): void;
   /** The command cannot be run. `stateUnknown`: the session is between two states and must be reset. */
   notPrepared(session: ServerSession, err: ErrPacket, stateUnknown: boolean): void;
+  /** The session's server has not what the client has written, and was waited for. The session is as it was, or needs a reset. */
+  behind(session: ServerSession, work: Work): void;
   /** The session is of no use any more. */
   broken(session: ServerSession, why: string): void;
 }
@@ -50,15 +57,50 @@ export class SessionPreparation {
   readonly #account: ServerAccount;
   readonly #state: ClientState;
   readonly #host: PreparationHost;
+  /** Null for a client whose reads wait for nothing. */
+  readonly #reads: OwnReads | null;
 
-  constructor(services: RelayServices, account: ServerAccount, state: ClientState, host: PreparationHost) {
+  constructor(
+    services: RelayServices,
+    account: ServerAccount,
+    state: ClientState,
+    reads: OwnReads | null,
+    host: PreparationHost,
+  ) {
     this.#services = services;
     this.#account = account;
     this.#state = state;
+    this.#reads = reads;
     this.#host = host;
   }
 
   prepare(session: ServerSession, work: Work): void {
+    if (this.#isReady(session, work)) this.#host.prepared(session, work);
+    else this.#prepare(session, work);
+  }
+
+  /** Nothing has to be looked at, let alone done: so it is with nearly all commands, and it shall cost them nothing. */
+  #isReady(session: ServerSession, { effects, traits, statement, choosesSchema }: Work): boolean {
+    const { left, ledger } = this.#state;
+    return (
+      session.profile === ledger.profile &&
+      !choosesSchema &&
+      effects.insertId === InsertIdEffect.None &&
+      !effects.usesTrackers &&
+      left.diagnostics.conditions === Conditions.NONE &&
+      (session.leftovers === null || session.leftovers === left) &&
+      (traits === null || asksOf(traits) === Asks.Nothing) &&
+      (statement === null || statement.isOn(session)) &&
+      !this.#mustWait()
+    );
+  }
+
+  /** What the client reads there may be older than what it has written. */
+  #mustWait(): boolean {
+    return this.#reads?.mustWait(this.#host.server.applied, this.#state.holds) === true;
+  }
+
+  #prepare(session: ServerSession, work: Work): void {
     const { insertId, diagnostics } = this.#state.left;
     if (work.effects.insertId !== InsertIdEffect.None) {
       const { unreadOn } = insertId;
@@ -82,10 +124,11 @@ export class SessionPreparation {
   /** {@link Diagnostics.needsMark} */
   #restoreMarked(session: ServerSession, work: Work, target: RestoreTarget, untouched: boolean): void {
     const { conditions, conditionsOn, conditionsUnreadOn } = this.#state.left.diagnostics;
-    if (conditionsUnreadOn !== null && conditionsUnreadOn !== session)
+    const waits = this.#mustWait();
+    const isLeft = conditionsOn === session && untouched && isReady(session, target) && !waits;
+    if (conditionsUnreadOn !== null && (conditionsUnreadOn !== session || waits))
       this.#fetch(session, work, conditionsUnreadOn);
-    else if (conditions === null || (conditionsOn === session && untouched && isReady(session, target)))
-      this.#restore(session, work, target);
+    else if (conditions === null || isLeft) this.#restore(session, work, target);
     else this.#restore(session, work, this.#restoreTarget(session, work, ConditionsBefore.Mark));
   }
 
@@ -99,6 +142,7 @@ export class SessionPreparation {
       profile: work.choosesSchema ? profile.withSchema(session.profile.schema) : profile,
       statement: work.statement,
       trackers: work.effects.usesTrackers ? ledger.trackers : null,
+      gtids: work.effects.usesTrackers && !ledger.inTransaction ? ledger.trackers.setGtids : null,
       lastInsertId: work.effects.insertId === InsertIdEffect.None ? null : left.insertId.value,
     };
   }
@@ -152,24 +196,36 @@ export class SessionPreparation {
   }
 
   #restore(session: ServerSession, work: Work, target: RestoreTarget): void {
-    if (isReady(session, target)) {
+    const waits = this.#mustWait();
+    if (isReady(session, target) && !waits) {
       this.#host.prepared(session, work);
       return;
     }
-    this.#host.preparing();
+    if (waits && this.#state.left.keepFoundRows(session)) {
+      this.#fetch(session, work, session);
+      return;
+    }
     if (needsReset(session, target)) {
+      this.#host.preparing();
       this.#resetFirst(session, work);
       return;
     }
+    const wait = waits ? (this.#reads?.waitOn(this.#host.server.applied, session.info.flavor) ?? null) : null;
+    if (waits && wait === null) {
+      this.#host.behind(session, work);
+      return;
+    }
+    this.#host.preparing();
     let underWay = true;
-    restoreSession(session, target, ({ refused, stateUnknown, lost }) => {
+    restoreSession(session, target, wait, ({ behind, refused, stateUnknown, lost }) => {
       underWay = false;
       // The host hears of a loss from the session.
       if (lost) return;
       // Also when the client has gone meanwhile: nobody gets it as it is.
       if (stateUnknown) this.#state.ledger.mustReset = true;
       this.#host.answered(session, () => {
-        if (refused !== null) this.#refused(session, refused, stateUnknown);
+        if (behind) this.#host.behind(session, work);
+        else if (refused !== null) this.#refused(session, refused, stateUnknown);
         else {
           if (target.conditions === ConditionsBefore.Mark) this.#state.left.diagnostics.marked(session);
           this.#host.prepared(session, work);
@@ -183,7 +239,7 @@ export class SessionPreparation {
   /** The session has what no statement can take away: another client's user variables. */
   #resetFirst(session: ServerSession, work: Work): void {
     readLeftovers(session);
-    this.#services.upstream.reset(session, this.#account, (error) => {
+    this.#host.server.upstream.reset(session, this.#account, (error) => {
       if (error === null) this.#host.answered(session, () => this.prepare(session, work));
       else this.#host.broken(session, error.message);
     });

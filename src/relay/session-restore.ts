@@ -14,6 +14,7 @@ import type { SessionProfile } from '../session/profile.js';
 import { PARSE_VARIABLES, userVariableStatements } from '../session/user-variables.js';
 import type { ClientStatement } from './client-statement.js';
 import { LEAVE_MARK } from './diagnostics.js';
+import type { ReadWait } from './own-writes.js';
 
 /** What becomes of the warnings that are on a session. */
 export const ConditionsBefore = {
@@ -35,6 +36,8 @@ export interface RestoreTarget {
   readonly statement: ClientStatement | null;
   /** The client's own `session_track_…`, when the command uses them. */
   readonly trackers: ClientTrackers | null;
+  /** With {@link trackers}: {@link ClientTrackers.setGtids}, where it can be set. */
+  readonly gtids: string | null;
   /** The client's LAST_INSERT_ID(), when the command may read or leave it; null when it can't matter, or is here. */
   readonly lastInsertId: bigint | null;
 }
@@ -60,6 +63,8 @@ export function needsReset(session: ServerSession, target: RestoreTarget): boole
 }
 
 export interface RestoreOutcome {
+  /** The server has not what the client must see, nor had it within the limit. */
+  readonly behind: boolean;
   /** The first error; the client's command was not sent. */
   readonly refused: ErrPacket | null;
   /** A variable or the schema could not be set: the session is between two states and must be reset. */
@@ -70,10 +75,12 @@ export interface RestoreOutcome {
 /**
  * Brings a session into a client's state, in one round trip: reads what another client left unread, sets the variables
  * that differ, prepares the statement. Nothing of the client's own is sent before all of it has succeeded.
+ * @param wait - what the server is waited for with
  */
 export function restoreSession(
   session: ServerSession,
   target: RestoreTarget,
+  wait: ReadWait | null,
   done: (outcome: RestoreOutcome) => void,
 ): void {
   const steps: Step[] = [];
@@ -81,8 +88,15 @@ export function restoreSession(
   if (left !== null && left !== target.owner) {
     // Nobody is refused for what somebody else left.
     for (const { command, answered } of left.unreadOn(session))
-      steps.push({ command, apply: answered, ofAnother: true });
+      steps.push({ command, apply: answered, mayFail: true });
     if (steps.length === 0) session.leftovers = null;
+  }
+  let behind = false;
+  if (wait !== null) {
+    const apply = (reply: InternalReply): void => {
+      behind = !wait.answered(reply);
+    };
+    steps.push({ command: wait.command, apply, mayFail: true });
   }
   const { statement } = target;
   if (statement !== null && !mayUse(session, statement)) {
@@ -110,11 +124,15 @@ export function restoreSession(
   if (target.trackers !== null) {
     session.trackersArmed = false;
     steps.push({ command: queryCommand(target.trackers.setStatement), apply: NOTHING });
+    if (target.gtids !== null) {
+      session.gtidsArmed = false;
+      steps.push({ command: queryCommand(target.gtids), apply: NOTHING });
+    }
   }
   if (steps.length === 0) {
     // Two profiles that differ in nothing a session could be told.
     session.profile = target.profile;
-    done({ refused: null, stateUnknown: false, lost: false });
+    done({ behind, refused: null, stateUnknown: false, lost: false });
     return;
   }
   const commands = steps.map((step) => step.command);
@@ -122,7 +140,7 @@ export function restoreSession(
     let refused: ErrPacket | null = null;
     let stateUnknown = false;
     for (const [i, reply] of replies.entries()) {
-      if (reply.err === null || steps[i]?.ofAnother === true) {
+      if (reply.err === null || steps[i]?.mayFail === true) {
         steps[i]?.apply(reply);
       } else {
         refused ??= reply.err;
@@ -130,7 +148,7 @@ export function restoreSession(
       }
     }
     if (!stateUnknown && lost === null) session.profile = target.profile;
-    done({ refused, stateUnknown, lost: lost !== null });
+    done({ behind, refused, stateUnknown, lost: lost !== null });
   });
 }
 
@@ -138,8 +156,8 @@ interface Step {
   readonly command: InternalCommand;
   /** Part of the profile: when it fails, the session has neither the old nor the new one. */
   readonly setsState?: true;
-  /** Reads what another client left: an error is its owner's business. */
-  readonly ofAnother?: true;
+  /** An error is the business of whoever takes the reply in. */
+  readonly mayFail?: true;
   apply(reply: InternalReply): void;
 }
 

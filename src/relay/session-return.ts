@@ -31,13 +31,16 @@ export interface ReturnHost {
  * as it is, or cleaned, or nowhere any more.
  */
 export class SessionReturn {
-  readonly #services: RelayServices;
   readonly #account: ServerAccount;
   readonly #state: ClientState;
   readonly #checkout: SessionCheckout;
   readonly #host: ReturnHost;
+  /** Holds that count for nothing: a dry run goes by those of pool mode `transaction`. */
+  readonly #uncounted: number;
   /** Another one once the client has let a session go while the server was being asked. */
   #loan = 0;
+  /** In a dry run: the session has lived for long enough, and is given back in truth. */
+  #outlived = false;
 
   constructor(
     services: RelayServices,
@@ -46,7 +49,7 @@ export class SessionReturn {
     checkout: SessionCheckout,
     host: ReturnHost,
   ) {
-    this.#services = services;
+    this.#uncounted = services.dryRun === null ? 0 : HoldReason.SessionMode;
     this.#account = account;
     this.#state = state;
     this.#checkout = checkout;
@@ -56,9 +59,16 @@ export class SessionReturn {
   /** `work` is over. */
   settleOrKeep(session: ServerSession, work: Work): void {
     const { ledger } = this.#state;
-    // Whoever holds the session: its trackers are switched on again before anything else runs.
-    if ((ledger.holds & ~ledger.doubtful) !== 0 && !isBlind(session, ledger)) this.#host.settled(true);
+    const holds = ledger.holds & ~ledger.doubtful & ~this.#uncounted;
+    // Whoever holds the session: its trackers are switched on again before anything else runs, and what was written is asked for.
+    if (holds !== 0 && !isBlind(session, ledger) && !ledger.writesUntold) this.#host.settled(true);
     else this.settle(session, work, true);
+  }
+
+  /** Nothing holds the session but pool mode `session`, and it has lived for long enough. */
+  outlived(session: ServerSession, work: Work): void {
+    this.#outlived = true;
+    this.settle(session, work, false);
   }
 
   /**
@@ -87,7 +97,7 @@ export class SessionReturn {
 
   #serverHasTold(session: ServerSession, work: Work, tell: boolean): void {
     const { ledger } = this.#state;
-    if (ledger.holds !== 0) {
+    if ((ledger.holds & ~this.#uncounted) !== 0) {
       this.#host.settled(tell);
     } else if (ledger.mustReset || (ledger.mayHideChanges && session.info.flavor === 'mariadb')) {
       this.#giveBackClean(session, tell);
@@ -108,27 +118,49 @@ export class SessionReturn {
   }
 
   #giveBack(session: ServerSession, tell: boolean): void {
+    if (this.#uncounted !== 0 && !this.#outlived) {
+      this.#host.settled(tell);
+      return;
+    }
+    this.#outlived = false;
     // Its owner may be waiting for it: whoever borrows a session reads what is there.
     if (session.leftovers !== null && session.leftovers !== this.#state.left) readLeftovers(session);
+    this.#handOver(session);
+    this.#host.settled(tell);
+  }
+
+  #handOver(session: ServerSession): void {
     this.#host.letGo();
     session.borrower = null;
     this.#checkout.preferred = session;
-    if (session.misplaced) this.#services.cleaner.close(session, CloseReason.GotSchema);
-    else this.#services.pools.checkin(session);
-    this.#host.settled(tell);
+    if (session.misplaced) this.#checkout.server.cleaner.close(session, CloseReason.GotSchema);
+    else this.#checkout.server.pools.checkin(session);
   }
 
   /** MariaDB never tells all that a failed routine or trigger did: nobody else gets the session as it is. */
   #giveBackClean(session: ServerSession, tell: boolean): void {
+    if (this.#uncounted !== 0 && !this.#outlived) {
+      // What nobody else would get stays with its client.
+      this.#state.ledger.released();
+      this.#host.settled(tell);
+      return;
+    }
+    this.#outlived = false;
     this.giveUp(session);
     this.#host.settled(tell);
+  }
+
+  /** The client's command is to be run on another server: the session goes as it is. */
+  handBack(session: ServerSession): void {
+    if (this.#state.ledger.mustReset) this.giveUp(session);
+    else this.#handOver(session);
   }
 
   /** Nobody knows how the session is: the client goes on without it. */
   giveUp(session: ServerSession): void {
     this.#host.letGo();
     this.#state.ledger.released();
-    this.#services.cleaner.clean(session, this.#account);
+    this.#checkout.server.cleaner.clean(session, this.#account);
   }
 
   /**
@@ -143,17 +175,17 @@ export class SessionReturn {
     const untouched = !held && !hides && isSettled(session, ledger);
     if (session.kills !== null) {
       // The client has not waited for the proxy's own commands, and a KILL of one may hit whatever comes behind it.
-      this.#services.cleaner.close(session, CloseReason.LeftInside, over);
+      this.#checkout.server.cleaner.close(session, CloseReason.LeftInside, over);
     } else if (ledger.mustClose) {
-      this.#services.cleaner.close(session, CloseReason.StateSurvivesReset, over);
+      this.#checkout.server.cleaner.close(session, CloseReason.StateSurvivesReset, over);
     } else if (session.misplaced) {
-      this.#services.cleaner.close(session, CloseReason.GotSchema, over);
+      this.#checkout.server.cleaner.close(session, CloseReason.GotSchema, over);
     } else if (untouched) {
       session.borrower = null;
-      this.#services.pools.checkin(session);
+      this.#checkout.server.pools.checkin(session);
       return false;
     } else {
-      this.#services.cleaner.clean(session, this.#account, over);
+      this.#checkout.server.cleaner.clean(session, this.#account, over);
     }
     return true;
   }

@@ -7,7 +7,7 @@ import {
   resultsCollation,
   runInternal,
 } from '../backend/internal-commands.js';
-import { ARM_TRACKERS, FLUSH_TRACKERS, readVariables } from '../backend/server-facts.js';
+import { ARM_GTIDS, ARM_TRACKERS, FLUSH_TRACKERS, readVariables } from '../backend/server-facts.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
@@ -15,7 +15,7 @@ import type { SessionProfile } from '../session/profile.js';
 import type { SessionLedger } from '../session/session-ledger.js';
 import { SCHEMA_CHANGE, type StatementEffects } from '../session/statement-effects.js';
 import type { TableKey } from '../session/temporary-tables.js';
-import { isTrackerVariable } from '../session/variables.js';
+import { GTID_TRACKER, isTrackerVariable, OWN_GTIDS } from '../session/variables.js';
 import { readLeftovers } from './leftovers.js';
 
 /** How {@link settleSession} ended. */
@@ -32,6 +32,7 @@ export function isSettled(session: ServerSession, ledger: SessionLedger): boolea
     !ledger.reportsOutstanding &&
     !ledger.trackersLost &&
     !ledger.trackersDoubtful &&
+    !ledger.writesUntold &&
     ledger.readBack.size === 0 &&
     ledger.doubtful === 0
   );
@@ -54,6 +55,8 @@ interface Question {
 
 const READ_SCHEMA = queryCommand('SELECT DATABASE() LIMIT 1');
 const READ_INSERT_ID = queryCommand('SELECT @@session.insert_id LIMIT 1');
+/** All that the server has: it may say more of others than of the client. */
+const READ_EXECUTED = queryCommand('SELECT @@global.gtid_executed LIMIT 1');
 const READ_ROLE = queryCommand('SELECT CURRENT_ROLE() LIMIT 1');
 
 /**
@@ -74,6 +77,7 @@ export function settleSession(
   const questions = blind ? sight(session, ledger, lastEffects) : flush(session, ledger);
   if (!blind && ledger.readBack.size > 0) questions.push(readBack(session, ledger));
   if (!blind) questions.push(...ends(session, ledger));
+  if (ledger.writesUntold && session.info.flavor === 'mysql') questions.push(writes(ledger));
   // Asking for values spoils what the statement left, PING does not.
   if (questions.some(({ command }) => command !== PING && command !== FLUSH_TRACKERS)) {
     // MySQL tells late changes in the reply to the first command that comes, whoever reads it.
@@ -111,6 +115,8 @@ export function settleSession(
       }
       ledger.settled();
       session.profile = profileOn(session, ledger, schemaBefore);
+      if (blind && ledger.trackers.setGtids !== null && session.gtidsArmed)
+        session.profile = session.profile.withVariable(GTID_TRACKER, OWN_GTIDS);
     }
     done({ refused, lost: lost !== null });
   });
@@ -167,7 +173,35 @@ function sight(session: ServerSession, ledger: SessionLedger, effects: Statement
       session.trackersArmed = true;
     },
   });
+  if (ledger.trackers.setGtids !== null && !session.gtidsArmed) questions.push(...armGtids(session, ledger));
   return questions;
+}
+
+/** Has the session tell of what it writes, as before the client's own tracker took the place of the proxy's. */
+function armGtids(session: ServerSession, ledger: SessionLedger): Question[] {
+  if (ledger.inTransaction) {
+    // It cannot be set now: the text that looked at it has begun a transaction, too.
+    ledger.writes?.lostSight();
+    ledger.mustReset = true;
+    return [];
+  }
+  const answered = (): void => {
+    session.gtidsArmed = true;
+  };
+  // It tells of the proxy's value: the client's was read before.
+  return [{ command: ARM_GTIDS, silent: true, answered }];
+}
+
+/** MariaDB tells of them as of late changes. */
+function writes(ledger: SessionLedger): Question {
+  return {
+    command: READ_EXECUTED,
+    mayFail: true,
+    answered: ({ err, rows }) => {
+      if (err === null) ledger.writes?.noteAll(rows[0]?.[0] ?? '');
+      else ledger.writes?.lostSight();
+    },
+  };
 }
 
 /** MySQL tells late changes with any OK, MariaDB with one of a statement that itself changes something. */
@@ -202,7 +236,7 @@ function readBack(session: ServerSession, ledger: SessionLedger): Question {
 /** Holds that the server must say to have ended, when nothing else holds the session. */
 function ends(session: ServerSession, ledger: SessionLedger): Question[] {
   const doubtful = ledger.doubtful;
-  if (doubtful === 0 || (ledger.holds & ~doubtful) !== 0) return [];
+  if (doubtful === 0 || (ledger.holds & ~doubtful & ~HoldReason.SessionMode) !== 0) return [];
   const questions: Question[] = [];
   const asked = ledger.questions;
   if ((doubtful & HoldReason.TemporaryTable) !== 0) {

@@ -5,9 +5,10 @@ import { ReplyShape } from '../protocol/reply-tracker.js';
 import type { LoginState } from '../session/initial-profile.js';
 import { SCHEMA_CHANGE } from '../session/statement-effects.js';
 import { ChangeUser, type ChangeUserHost, type LoginOk } from './change-user.js';
-import { ClientIdentity } from './client-identity.js';
+import type { ClientIdentity } from './client-identity.js';
 import { type CommandWork, SendKind } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import { Departure } from './departure.js';
 import { schemaRefused } from './guard-rails.js';
 import type { RelayServices } from './relay-services.js';
 import { tooManyOfUser } from './user-places.js';
@@ -22,7 +23,7 @@ export interface SessionStartHost {
   send(packet: Buffer): void;
   sendErr(err: ErrPacket, sequenceId: number): void;
   submit(): void;
-  end(): void;
+  end(departure: string): void;
   /** In the midst of a change of user: its packets wait, or are taken again. */
   setChanging(takesPackets: boolean): void;
   /** Another user's session takes the place of the one there was. `over`: nothing of that is left on the server. */
@@ -54,6 +55,11 @@ export class SessionStart implements ChangeUserHost {
 
   get identity(): ClientIdentity {
     return this.#identity;
+  }
+
+  /** {@link ChangeUserHost} */
+  get connectionId(): number {
+    return this.#client.connectionId;
   }
 
   /** Whether the client still waits to hear that it is logged in. */
@@ -97,7 +103,7 @@ export class SessionStart implements ChangeUserHost {
   /** The schema is not to be had, or no session. */
   failed(err: ErrPacket): void {
     this.#host.sendErr(err, this.#ok?.sequenceId ?? 0);
-    this.#host.end();
+    this.#host.end(Departure.LoginRefused);
   }
 
   /** `[start, end)`: COM_CHANGE_USER. */
@@ -140,9 +146,8 @@ export class SessionStart implements ChangeUserHost {
 
   /** {@link ChangeUserHost} */
   userDenied(userName: string, { errno }: ErrPacket, reason: string): void {
-    const { connectionId } = this.#client;
     this.#services.observer.changeDenied?.({
-      client: connectionId,
+      client: this.connectionId,
       user: userName.slice(0, 128),
       errno,
       reason,
@@ -154,7 +159,7 @@ export class SessionStart implements ChangeUserHost {
     this.#changeUser = null;
     if (this.#host.closed) return;
     if (this.#services.upstream.facts?.info.flavor === 'mariadb') this.#host.ready();
-    else this.#host.end();
+    else this.#host.end(Departure.ChangeRefused);
   }
 
   /** The client's connection is closed. */
@@ -175,7 +180,11 @@ export class SessionStart implements ChangeUserHost {
 
   #identify(userName: string, login: LoginState): ClientIdentity {
     const services = this.#services;
-    return new ClientIdentity(services.upstream, userName, services.termsOf(userName), login);
+    const terms = services.termsOf(userName);
+    if (services.routes === null) return services.identities.get(userName, terms, login, null);
+    const { schema, routing } = services.routes.of(userName, login.schema, this.#client.listener);
+    const { capabilities, collation } = login;
+    return services.identities.get(userName, terms, { schema, capabilities, collation }, routing);
   }
 }
 

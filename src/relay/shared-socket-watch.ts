@@ -1,6 +1,6 @@
-import type { Socket } from 'node:net';
 import { Command, HEADER_SIZE, ServerError } from '../protocol/constants.js';
 import type { ErrPacket } from '../protocol/generic-response.js';
+import type { ClientSocket } from '../streams/client-socket.js';
 import { socketShared } from './client-errors.js';
 import type { CommandLoop } from './command-loop.js';
 import type { CommandEvent, CommandReader } from './command-reader.js';
@@ -42,7 +42,7 @@ type Asked = (typeof Asked)[keyof typeof Asked];
 export class SharedSocketWatch {
   readonly #client: WatchedClient;
   readonly #loop: CommandLoop;
-  readonly #socket: Socket;
+  readonly #socket: ClientSocket;
   readonly #reader: CommandReader;
   readonly #habit: Habit;
   readonly #onFinding = (finding: ForkFinding): void => this.#found(finding);
@@ -55,7 +55,7 @@ export class SharedSocketWatch {
   #start = 0;
   #end = 0;
 
-  constructor(client: WatchedClient, loop: CommandLoop, socket: Socket, reader: CommandReader) {
+  constructor(client: WatchedClient, loop: CommandLoop, socket: ClientSocket, reader: CommandReader) {
     this.#client = client;
     this.#loop = loop;
     this.#socket = socket;

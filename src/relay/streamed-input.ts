@@ -1,6 +1,7 @@
 import type { ServerSession } from '../backend/server-session.js';
 import { HEADER_SIZE, MAX_PACKET_PAYLOAD } from '../protocol/constants.js';
 import type { StatementReading } from '../sql/trait-cache.js';
+import { giveBack } from '../streams/read-chunks.js';
 import type { CommandReader } from './command-reader.js';
 
 /** How far {@link StreamedInput.pump} came. */
@@ -10,18 +11,29 @@ export const Progress = {
   /** The server does not take more at the moment. */
   Congested: 1,
   Done: 2,
-  /** The command is larger than the proxy accepts. */
+  /** The command is larger than the proxy accepts; nothing more of it was passed on. */
   TooLarge: 3,
   /** A packet whose sequence id does not continue the one before: it is another sender's, or nobody's. */
   OutOfOrder: 4,
+  /** The command, or a packet of the file, is larger than the server accepts; nothing more of it was passed on. */
+  PastServer: 5,
 } as const;
 export type Progress = (typeof Progress)[keyof typeof Progress];
 
 /** What becomes of the pieces of a command. */
 export interface PieceTarget {
+  /** {@link ServerSession.maxPayload} */
+  readonly maxPayload: number;
   /** One piece as it came, beginning with a header when `header` is true. Answers false when congested. */
   piece(buf: Buffer, start: number, end: number, header: boolean): boolean;
+  /** What it has taken is to go on now. Answers false when congested. */
+  flush(): boolean;
+  /** All that it has taken has been passed on, and nothing refers to it any more. */
+  readonly isDone: boolean;
 }
+
+/** Chunks that are remembered until the server takes them; more may become garbage. */
+const MOST_TAKEN = 8;
 
 /**
  * Passes on what a client sends in more than a short packet: a command over the size that is assembled, or the file of
@@ -32,13 +44,18 @@ export class StreamedInput {
   readonly #target: PieceTarget;
   readonly #endsWithEmptyPacket: boolean;
   readonly #limit: number;
-  #size = 0;
+  /** Of the packet under way and those that it continues, as their headers say. */
+  #payload = 0;
   /** The next packet continues this one: if it is empty, it ends that packet and not the file. */
   #continued = false;
   /** Of the next packet; -1 before the first. */
   #nextSequence = -1;
+  /** Chunks of which all has been taken, but may not be passed on yet. */
+  readonly #taken: Buffer[] = [];
+  /** The chunk under way, if it has come to be streamed as a whole. */
+  #chunk: Buffer | null = null;
 
-  /** `limit`: bytes after which it is {@link Progress.TooLarge}. */
+  /** `limit`: a payload of more bytes is {@link Progress.TooLarge}, as soon as its header has come. */
   constructor(reader: CommandReader, target: PieceTarget, endsWithEmptyPacket: boolean, limit: number) {
     this.#reader = reader;
     this.#target = target;
@@ -48,38 +65,94 @@ export class StreamedInput {
 
   pump(): Progress {
     const reader = this.#reader;
+    this.#reuse();
     while (reader.nextPiece()) {
       const { buf, start, end, headerLength, last } = reader;
-      this.#size += end - start;
-      if (this.#size > this.#limit) return Progress.TooLarge;
       if (headerLength >= 0) {
         const { sequenceId } = reader;
         if (this.#nextSequence >= 0 && sequenceId !== this.#nextSequence) return Progress.OutOfOrder;
         this.#nextSequence = (sequenceId + 1) & 0xff;
+        this.#payload = this.#continued ? this.#payload + headerLength : headerLength;
+        if (this.#payload > this.#limit) return Progress.TooLarge;
+        if (this.#payload >= this.#target.maxPayload) return Progress.PastServer;
       }
-      const flowing = this.#target.piece(buf, start, end, headerLength >= 0);
+      let flowing = this.#target.piece(buf, start, end, headerLength >= 0);
+      // A command's beginning, which its digest is made of later, is longer than a chunk (LONG_COMMAND_HEAD): a copy, never lent.
+      if (start === 0) this.#chunk = buf;
+      if (end === buf.length) {
+        flowing = this.#target.flush() && flowing;
+        this.#chunkTaken(buf);
+      }
       const over = this.#endsWithEmptyPacket ? headerLength === 0 && !this.#continued : last;
       if (headerLength >= 0) this.#continued = headerLength === MAX_PACKET_PAYLOAD;
-      if (over) return Progress.Done;
+      if (over) {
+        this.#target.flush();
+        return Progress.Done;
+      }
       if (!flowing) return Progress.Congested;
     }
-    return Progress.Starved;
+    return this.#target.flush() ? Progress.Starved : Progress.Congested;
+  }
+
+  /** It can be read into again, unless it is still being written. */
+  #chunkTaken(chunk: Buffer): void {
+    // Of what came before in the same chunk, somebody may know yet.
+    if (chunk === this.#chunk && this.#taken.length < MOST_TAKEN) this.#taken.push(chunk);
+    this.#chunk = null;
+    this.#reuse();
+  }
+
+  #reuse(): void {
+    if (this.#taken.length === 0 || !this.#target.isDone) return;
+    for (const done of this.#taken) giveBack(done);
+    this.#taken.length = 0;
   }
 }
 
-/** A file's packets: their sequence ids go on from the request's, which the client may know by a higher number. */
+/**
+ * A file's packets: their sequence ids go on from the request's, which the client may know by a higher number. Those of one chunk
+ * are written together: clients make them of 16 KiB and less.
+ */
 export class FileTarget implements PieceTarget {
   readonly #session: ServerSession;
+  #buf: Buffer = NOTHING;
+  #start = 0;
+  #end = 0;
 
   constructor(session: ServerSession) {
     this.#session = session;
   }
 
+  get maxPayload(): number {
+    return this.#session.maxPayload;
+  }
+
   piece(buf: Buffer, start: number, end: number, header: boolean): boolean {
     if (header) buf[start + 3] = (buf[start + 3] as number) - this.#session.tracker.shift;
-    return this.#session.channel.write(buf.subarray(start, end));
+    if (buf === this.#buf && start === this.#end) {
+      this.#end = end;
+      return true;
+    }
+    const flowing = this.flush();
+    this.#buf = buf;
+    this.#start = start;
+    this.#end = end;
+    return flowing;
+  }
+
+  flush(): boolean {
+    if (this.#start === this.#end) return true;
+    const part = this.#buf.subarray(this.#start, this.#end);
+    this.#start = this.#end;
+    return this.#session.channel.write(part);
+  }
+
+  get isDone(): boolean {
+    return this.#start === this.#end && this.#session.channel.pendingBytes === 0;
   }
 }
+
+const NOTHING = Buffer.alloc(0);
 
 /** A long command's packets. Its beginning may have been made anew for the session. */
 export class LongCommandTarget implements PieceTarget {
@@ -102,6 +175,10 @@ export class LongCommandTarget implements PieceTarget {
     this.#newHead = newHead;
   }
 
+  get maxPayload(): number {
+    return this.#session.maxPayload;
+  }
+
   piece(buf: Buffer, start: number, end: number, header: boolean): boolean {
     // The command byte is not text.
     this.#text?.push(buf, start + (header ? HEADER_SIZE : 0) + (this.#first ? 1 : 0), end);
@@ -111,7 +188,20 @@ export class LongCommandTarget implements PieceTarget {
     this.#newHead = null;
     return this.#session.channel.write(Buffer.concat([head, buf.subarray(start + this.#headLength, end)]));
   }
+
+  flush(): boolean {
+    return true;
+  }
+
+  get isDone(): boolean {
+    return this.#session.channel.pendingBytes === 0;
+  }
 }
 
 /** Reads the rest of a command that failed before it was sent on. */
-export const SKIP: PieceTarget = { piece: () => true };
+export const SKIP: PieceTarget = {
+  maxPayload: Number.POSITIVE_INFINITY,
+  piece: () => true,
+  flush: () => true,
+  isDone: true,
+};

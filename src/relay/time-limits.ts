@@ -87,6 +87,10 @@ export class TimeWatch {
   /** The statement under way has been interrupted. */
   #interrupted = false;
 
+  get idleSeconds(): number {
+    return this.#idle;
+  }
+
   /** Bytes came. */
   clientSpoke(): void {
     this.#idle = 0;

@@ -22,11 +22,13 @@ export interface UnsafeStatement {
   readonly statement: string | null;
 }
 
+export type UnsafeActions = Readonly<Record<string, UnsafeAction>>;
+
 export interface UnsafePolicyOptions {
   /** By the word of the reason; those not named hold. */
-  readonly actions: Readonly<Record<string, UnsafeAction>>;
+  readonly actions: UnsafeActions;
   /** Share of `poolSize` that may be held for lasting reasons, from 0 to 1. */
-  readonly maxHeld: number;
+  readonly maxHeld: () => number;
   readonly poolSize: () => number;
   readonly register: HoldRegister;
   readonly digest: Digest;
@@ -39,19 +41,24 @@ export const REMEMBERED_DIGESTS = 1_000;
 /** What is said and done about statements that tie a client to its session: `on_unsafe` and `max_held`. */
 export class UnsafePolicy {
   /** `HoldReason` bits of which a statement's text is refused. */
-  readonly refused: number;
+  refused = 0;
   /** Those of which one line is logged when they begin. */
-  readonly watched: number;
+  watched = 0;
   readonly #options: UnsafePolicyOptions;
   readonly #warned = new Set<string>();
 
   constructor(options: UnsafePolicyOptions) {
-    const { actions } = options;
+    this.#options = options;
+    this.apply(options.actions);
+  }
+
+  /** Takes others, for statements to come. */
+  apply(actions: UnsafeActions): void {
     const having = (...wanted: readonly UnsafeAction[]): number =>
       bitsOf(Object.keys(actions).filter((word) => wanted.includes(actions[word] ?? 'hold')));
     this.refused = having('error');
     this.watched = having('error', 'warn');
-    this.#options = options;
+    this.#warned.clear();
   }
 
   /** The error for a statement whose text says that it begins holds `begins`, when one of them is refused; else null. */
@@ -71,7 +78,8 @@ export class UnsafePolicy {
    * are held already; else null.
    */
   tooMany(poolKey: string, begins: number): ErrPacket | null {
-    const { maxHeld, register } = this.#options;
+    const { register } = this.#options;
+    const maxHeld = this.#options.maxHeld();
     if (maxHeld >= 1 || (begins & LASTING) === 0) return null;
     const size = this.#options.poolSize();
     const allowed = maxHeld === 0 ? 0 : Math.max(1, Math.floor(maxHeld * size + ROUNDING));

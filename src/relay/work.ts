@@ -4,6 +4,8 @@ import type { ErrPacket } from '../protocol/generic-response.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { StatementEffects } from '../session/statement-effects.js';
 import type { StatementTraits } from '../sql/traits.js';
+import type { Written } from '../writes/written.js';
+import type { AskedText } from './asked-text.js';
 import type { ClientStatement } from './client-statement.js';
 import type { Conditions, RowsWanted } from './conditions.js';
 import type { Lesson } from './lesson.js';
@@ -12,6 +14,10 @@ import type { Lesson } from './lesson.js';
 export interface Work {
   readonly effects: StatementEffects;
   readonly statement: ClientStatement | null;
+  /** What the client has sent, for what is told of it. */
+  readonly asked: AskedText;
+  /** Bytes of the reply so far, as the server sent them. */
+  readonly replyBytes: number;
   /** Of the text that it runs; null when it is no text, or one that was not read yet. */
   readonly traits: StatementTraits | null;
   /** The client's profile when what it runs was prepared; null for what is parsed as it is run. */
@@ -28,6 +34,8 @@ export interface Work {
   readonly choosesSchema: boolean;
   /** Whether all bytes are still at hand, so that it can be sent again. */
   readonly canRepeat: boolean;
+  /** It needs what its session has gathered for it (COM_STMT_SEND_LONG_DATA): on another one it would be another command. */
+  readonly isBound: boolean;
   /** The SQL text, or its beginning, until the command is over; null where it is none, or no longer at hand. */
   readonly sql: Buffer | null;
   /** Another text of the same effect is to be run in place of the client's; null for its own again. */
@@ -42,8 +50,12 @@ export interface Work {
 export interface WorkObserver {
   /** The client's virtual connection id. */
   readonly connectionId: number;
+  /** Where it comes from: `HOST:PORT`, or `unix`. */
+  readonly address: string;
   /** Whose client it is. */
   readonly process: AppProcess;
+  /** What that process writes; null where nobody asks. */
+  readonly written: Written | null;
   /** Not an end: what the work's text may do to its session is other than it was. */
   classifyAgain(): void;
   /** The reply is complete, or there is none; the next command may come. */

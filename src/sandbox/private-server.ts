@@ -20,17 +20,24 @@ const POLL_MS = 10;
 const PORT_TRIES = 5;
 const PORT_TAKEN = /Address already in use|Do you already have another/;
 
+/** Where a private server is to run. */
+export interface ServerPlace {
+  readonly port: number;
+  readonly folder: string;
+}
+
 export interface PrivateServerOptions {
   readonly program: ServerProgram;
   /** Fills `data`, a path that does not exist yet, with a data directory that belongs to `account`. */
   readonly prepare: (data: string, account: ServerAccount | null) => Promise<void>;
-  /** More arguments for the server; the last of two wins. */
-  readonly extraArgs?: readonly string[];
+  /** More arguments for the server; the last of two wins. A function is asked at every start. */
+  readonly extraArgs?: readonly string[] | ((place: ServerPlace) => readonly string[]);
   /** Beginning of the temporary folder's name. */
   readonly prefix?: string;
 }
 
-async function freePort(): Promise<number> {
+/** A port of {@link HOST} that nobody has taken yet. */
+export async function freePort(): Promise<number> {
   const probe = createServer().listen(0, HOST);
   await once(probe, 'listening');
   const address = probe.address();
@@ -189,6 +196,7 @@ export class PrivateServer {
   }
 
   #arguments(): string[] {
+    const { extraArgs = [] } = this.#options;
     return [
       '--no-defaults',
       ...(this.#options.program.defaults ?? []),
@@ -208,7 +216,7 @@ export class PrivateServer {
       '--innodb-buffer-pool-size=64M',
       ...VOLATILE_STORAGE,
       ...flavorArguments(this.flavor),
-      ...(this.#options.extraArgs ?? []),
+      ...(typeof extraArgs === 'function' ? extraArgs({ port: this.#port, folder: this.folder }) : extraArgs),
     ];
   }
 

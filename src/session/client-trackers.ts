@@ -1,13 +1,16 @@
 import type { ToldState } from '../protocol/session-state.js';
 import { literal } from './profile.js';
+import { GTID_TRACKER } from './variables.js';
 
 /** The proxy's own trackers are not a client's: what a client reads and sets of `session_track_…` is kept here. */
 export class ClientTrackers {
   /** By name, in the server's own text. */
   readonly values: ReadonlyMap<string, string>;
   readonly told: ToldState;
-  /** Gives a session these values. */
+  /** Gives a session these values, {@link setGtids} apart. */
   readonly setStatement: string;
+  /** The same of the tracker of GTIDs, which MySQL takes in no transaction; null where it is not the proxy's own. */
+  readonly setGtids: string | null;
 
   constructor(values: ReadonlyMap<string, string>) {
     this.values = values;
@@ -17,6 +20,8 @@ export class ClientTrackers {
       stateChange: isOn(values.get('session_track_state_change')),
       transactionState: transaction !== 'OFF',
       characteristics: transaction === 'CHARACTERISTICS',
+      // Where the tracker is the client's own, the server tells no more than was asked for.
+      gtids: (values.get(GTID_TRACKER) ?? '') !== 'OFF',
       variables: new Set(
         (values.get('session_track_system_variables') ?? '')
           .toLowerCase()
@@ -24,8 +29,12 @@ export class ClientTrackers {
           .map((name) => name.trim()),
       ),
     };
-    const list = [...values].map(([name, value]) => `SESSION ${name}=${literal(value)}`);
+    const list = [...values].flatMap(([name, value]) =>
+      name === GTID_TRACKER ? [] : [`SESSION ${name}=${literal(value)}`],
+    );
     this.setStatement = `SET ${list.join(', ')}`;
+    const gtids = values.get(GTID_TRACKER);
+    this.setGtids = gtids === undefined ? null : `SET SESSION ${GTID_TRACKER}=${gtids}`;
   }
 
   /** With these values in place of the old ones; the same object where none differs. */

@@ -7,13 +7,20 @@ import { coupledWith, treatmentOf, VariableTreatment } from './variables.js';
 /** Traits are shared by all statements of which the same is to be said, and so are effects. */
 const known = new WeakMap<StatementTraits, StatementEffects>();
 
+/** As with lexer contexts: mostly the same as last. */
+let lastTraits: StatementTraits | null = null;
+let lastEffects: StatementEffects = NO_EFFECTS;
+
 /** What a statement with these traits may do to its session. */
 export function effectsOf(traits: StatementTraits): StatementEffects {
+  if (traits === lastTraits) return lastEffects;
   let effects = known.get(traits);
   if (effects === undefined) {
     effects = derive(traits);
     known.set(traits, effects);
   }
+  lastTraits = traits;
+  lastEffects = effects;
   return effects;
 }
 

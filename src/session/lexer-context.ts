@@ -4,8 +4,13 @@ import type { ServerInfo } from './server-info.js';
 
 const contexts = new WeakMap<SessionProfile, LexerContext>();
 
+/** What was asked for last: nearly always the same again, and found without hashing. */
+let lastProfile: SessionProfile | null = null;
+let lastContext: LexerContext | null = null;
+
 /** How the server reads the text of a client with this profile. */
 export function lexerContextOf(profile: SessionProfile, server: ServerInfo): LexerContext {
+  if (profile === lastProfile && lastContext !== null) return lastContext;
   let context = contexts.get(profile);
   if (context === undefined) {
     const modes = new Set((profile.variable('sql_mode') ?? '').split(','));
@@ -18,5 +23,7 @@ export function lexerContextOf(profile: SessionProfile, server: ServerInfo): Lex
     });
     contexts.set(profile, context);
   }
+  lastProfile = profile;
+  lastContext = context;
   return context;
 }

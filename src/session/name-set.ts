@@ -3,7 +3,7 @@ const MAX_NAMES = 256;
 
 /** State of one kind that is made and ended by name. What has no name that can be told is there until a reset. */
 export class NameSet {
-  readonly #names = new Set<string>();
+  #names = NONE;
   #unnamed = false;
 
   get any(): boolean {
@@ -26,7 +26,7 @@ export class NameSet {
 
   add(name: string | null): void {
     if (name === null || (this.#names.size >= MAX_NAMES && !this.#names.has(name))) this.#unnamed = true;
-    else this.#names.add(name);
+    else this.#own.add(name);
   }
 
   delete(name: string | null): void {
@@ -34,7 +34,15 @@ export class NameSet {
   }
 
   clear(): void {
-    this.#names.clear();
+    this.#names = NONE;
     this.#unnamed = false;
   }
+
+  get #own(): Set<string> {
+    if (this.#names === NONE) this.#names = new Set();
+    return this.#names;
+  }
 }
+
+/** Most have none for as long as they are there, and there are many: it stays empty. */
+const NONE = new Set<string>();

@@ -127,7 +127,7 @@ export class SessionProfile {
   differenceTo(target: SessionProfile): ProfileDifference {
     let difference = this.#differences.get(target);
     if (difference === undefined) {
-      difference = computeDifference(this, target);
+      difference = computeDifference(this, target, this.#registry.takenAlong);
       if (this.#differencesKept >= MAX_REMEMBERED) {
         this.#differences = new WeakMap();
         this.#differencesKept = 0;
@@ -156,12 +156,21 @@ export class SessionProfile {
 
 /** Interns profiles and baselines. Profiles that nobody uses any more are forgotten. */
 export class ProfileRegistry {
+  /**
+   * Where there are several servers: variables that sessions on one of them get from the baseline of another one. Those that are not
+   * among them stay as each server has them. Null where there is one server, all of whose baselines are of different times.
+   */
+  readonly takenAlong: ReadonlySet<string> | null;
   readonly #profiles = new Map<string, WeakRef<SessionProfile>>();
   readonly #baselineIds = new Map<Baseline, number>();
   readonly #baselines = new Map<string, Baseline>();
   readonly #collected = new FinalizationRegistry<string>((fingerprint) => {
     if (this.#profiles.get(fingerprint)?.deref() === undefined) this.#profiles.delete(fingerprint);
   });
+
+  constructor(takenAlong: ReadonlySet<string> | null = null) {
+    this.takenAlong = takenAlong;
+  }
 
   get size(): number {
     return this.#profiles.size;
@@ -217,11 +226,24 @@ function hashOf(text: string): number {
   return hash | 0;
 }
 
-function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDifference {
+function computeDifference(
+  from: SessionProfile,
+  to: SessionProfile,
+  takenAlong: ReadonlySet<string> | null,
+): ProfileDifference {
   const names = new Set([...from.overrides.keys(), ...to.overrides.keys()]);
   if (from.baseline !== to.baseline) {
     for (const [name, value] of to.baseline.variables) {
-      if (from.baseline.variables.get(name) !== value) names.add(name);
+      if (from.baseline.variables.get(name) !== value && takenAlong?.has(name) !== false) names.add(name);
+    }
+  }
+  let isOverridden = false;
+  if (takenAlong !== null) {
+    for (const name of from.overrides.keys()) {
+      if (takenAlong.has(name) || to.overrides.has(name)) continue;
+      // Which value the session's own server has is not known here: the baseline may be another one's.
+      names.delete(name);
+      isOverridden = true;
     }
   }
   const differs = (name: string): boolean => to.variable(name) !== from.variable(name);
@@ -235,11 +257,13 @@ function computeDifference(from: SessionProfile, to: SessionProfile): ProfileDif
     (changesCharset(name) ? then : first).push(`SESSION ${name}=${expression(name, value)}`);
   }
   const assignments = [...first, ...then];
+  const { userVariables, needsReset } = userVariableDifference(from.userVariables, to.userVariables);
   return {
     setStatement: assignments.length > 0 ? `SET ${assignments.join(', ')}` : null,
     schema: to.schema !== from.schema ? to.schema : null,
     multiStatements: to.multiStatements !== from.multiStatements ? to.multiStatements : null,
-    ...userVariableDifference(from.userVariables, to.userVariables),
+    userVariables,
+    needsReset: needsReset || isOverridden,
   };
 }
 

@@ -1,6 +1,7 @@
 import { Status } from '../protocol/constants.js';
 import type { OkPacket } from '../protocol/generic-response.js';
 import { StatementKind, type StatementTraits } from '../sql/traits.js';
+import type { Written } from '../writes/written.js';
 import type { ClientTrackers } from './client-trackers.js';
 import { HeldState, type HoldQuestions, type StepContext } from './held-state.js';
 import { HELD_BY_STATEMENTS, HoldReason, SURVIVES_RESET } from './hold-reason.js';
@@ -13,9 +14,11 @@ import { carriedUserVariable, needsEnvironment, PARSE_VARIABLES } from './user-v
 import {
   canonicalName,
   coupledWith,
+  GTID_TRACKER,
   isArmed,
   isHeldWhileOn,
   isTrackerVariable,
+  OWN_GTIDS,
   RESULTS_COLLATION,
   treatmentOf,
   VariableTreatment,
@@ -25,6 +28,9 @@ import {
 const PARSE_ERROR = 1064;
 /** ER_UNKNOWN_STMT_HANDLER */
 const NO_SUCH_STATEMENT = 1243;
+
+/** Of the many clients that have nothing to be read: it stays empty. */
+const NOTHING = new Set<string>();
 
 /** A statement that was prepared as SQL text. */
 export interface PreparedText {
@@ -58,11 +64,18 @@ export class SessionLedger {
   trackersLost = false;
   /** Code that ran may have switched the trackers off, and the reply does not show whether it did. */
   trackersDoubtful = false;
+  /** A statement that failed may have committed something before, which neither server tells unless it is asked. */
+  writesUntold = false;
   /** The client's own `session_track_…`. */
   trackers: ClientTrackers;
+  /** Takes in what the client writes; null where nobody asks. */
+  writes: Written | null = null;
   readonly #context: LedgerContext;
   readonly #held = new HeldState();
-  readonly #readBack = new Set<string>();
+  /** The profile that agrees with this flag, as far as it was looked at: the next OK mostly says the same. */
+  #autocommitIn: SessionProfile | null = null;
+  #autocommit = 0;
+  #readBack = NOTHING;
   /** OKs of the reply so far. */
   #oks = 0;
   /** The reply has shown that the trackers are on. */
@@ -71,7 +84,6 @@ export class SessionLedger {
   #before: SessionProfile;
   /** As it was when the statement under way was prepared; null for one that was not. */
   #parsedIn: SessionProfile | null = null;
-  readonly #step: Pick<StepContext, 'carry' | 'drop'>;
 
   constructor(profile: SessionProfile, context: LedgerContext = NOTHING_KNOWN) {
     this.profile = profile;
@@ -79,10 +91,6 @@ export class SessionLedger {
     this.trackers = context.trackers;
     this.status = statusOf(profile, context.mysql);
     this.#context = context;
-    this.#step = {
-      carry: (name, literal) => this.#carry(name, literal),
-      drop: (name) => this.#drop(name),
-    };
   }
 
   /** Holds that may have ended already: the server must be asked when nothing else is left. */
@@ -101,6 +109,11 @@ export class SessionLedger {
     // Read each time: a trigger may have been made since.
     const traits = this.#context.read(statement.text, statement.profile);
     return traits === null ? null : { traits, profile: statement.profile };
+  }
+
+  get #toRead(): Set<string> {
+    if (this.#readBack === NOTHING) this.#readBack = new Set();
+    return this.#readBack;
   }
 
   /** Variables whose final value must be asked for before the session is given back. */
@@ -131,7 +144,7 @@ export class SessionLedger {
     this.holds &= ~HoldReason.Diagnostics;
     // What a text makes counts when it has run.
     if (effects.traits === null) this.holds |= effects.holds;
-    for (const name of effects.readBack) this.#readBack.add(name);
+    if (effects.readBack.length > 0) for (const name of effects.readBack) this.#toRead.add(name);
     if (effects.insertId === InsertIdEffect.Obscure) this.insertIdChanged = true;
   }
 
@@ -172,6 +185,7 @@ export class SessionLedger {
     this.#status(ok.status);
     const report = ok.session;
     if (report === null) return;
+    if (this.writes !== null) this.writes.note(report);
     if (!effects.ignoresVariableReports) {
       // Between the result sets of a CALL, variables are as inside the procedure; at its end they change back unreported.
       const passing = effects.runsRoutines && (ok.status & Status.MoreResultsExist) !== 0;
@@ -204,10 +218,21 @@ export class SessionLedger {
     )
       this.#hold(HoldReason.Unknown);
     this.reportsOutstanding = true;
-    if (effects.mayChangeBeforeFailing) this.mayHideChanges = true;
+    if (effects.mayChangeBeforeFailing) {
+      this.mayHideChanges = true;
+      // What fails in a transaction has committed nothing, unless it is a routine.
+      if (this.writes !== null && (effects.runsRoutines || !this.inTransaction)) this.writesUntold = true;
+    }
     if (effects.runsRoutines) this.trackersDoubtful = true;
     if (effects.insertId !== InsertIdEffect.None && effects.insertId !== InsertIdEffect.Reads)
       this.insertIdChanged = true;
+  }
+
+  /** An error has ended the transaction, and has no status that says so: the server is to be asked, since nothing else holds. */
+  transactionEnded(): void {
+    this.holds &= ~HoldReason.Transaction;
+    this.status &= ~(Status.InTransaction | Status.InTransactionReadonly);
+    this.reportsOutstanding = true;
   }
 
   /** A variable's value was asked for. */
@@ -238,6 +263,10 @@ export class SessionLedger {
     for (const [name, value] of shown) {
       if (isTrackerVariable(name)) {
         if (ofClient || !isArmed(name, value)) trackers.set(name, value);
+      } else if (name === GTID_TRACKER && this.trackers.setGtids !== null) {
+        // In a transaction it is the proxy's, and cannot be set.
+        if (ofClient && !this.inTransaction) trackers.set(name, value);
+        profile = profile.withVariable(name, value === 'OFF' ? OWN_GTIDS : value);
       } else if (variables.has(name) && treatmentOf(name) === VariableTreatment.Carry) {
         profile = profile.withVariable(name, value);
         if (isHeldWhileOn(name)) this.#held.switched(name, value !== 'OFF');
@@ -289,6 +318,7 @@ export class SessionLedger {
     this.reportsOutstanding = false;
     this.trackersLost = false;
     this.trackersDoubtful = false;
+    this.writesUntold = false;
     this.#held.told();
     const { variables } = this.profile.baseline;
     for (const name of this.#readBack) if (variables.has(name)) this.#hold(HoldReason.Unknown);
@@ -301,6 +331,7 @@ export class SessionLedger {
     this.status &= ~(Status.InTransaction | Status.InTransactionReadonly);
     this.reportsOutstanding = false;
     this.mayHideChanges = false;
+    this.writesUntold = false;
     this.mustReset = false;
     this.insertIdChanged = false;
     this.trackersLost = false;
@@ -325,7 +356,14 @@ export class SessionLedger {
     const profile = steps.length > 1 && !perOk ? null : this.profile;
     const schema = profile === null ? null : (this.#parsedIn ?? profile).schema;
     const parsing = this.#parsesUnknown ? null : profile;
-    const context = { ...this.#step, schema, profile: parsing, status: ok.status, row };
+    const context: StepContext = {
+      carry: (name, literal) => this.#carry(name, literal),
+      drop: (name) => this.#drop(name),
+      schema,
+      profile: parsing,
+      status: ok.status,
+      row,
+    };
     const first = perOk ? this.#oks - 1 : 0;
     for (const step of steps.slice(first, perOk ? first + 1 : undefined)) {
       if (step.writesUnnamedVariables) this.#dropAll();
@@ -411,8 +449,11 @@ export class SessionLedger {
       this.#sync();
     }
     // MariaDB does not report `SET @@autocommit=0`, but its effect always shows here.
-    const autocommit = (status & Status.Autocommit) !== 0 ? 'ON' : 'OFF';
-    this.profile = this.profile.withVariable('autocommit', autocommit);
+    const autocommit = status & Status.Autocommit;
+    if (this.profile === this.#autocommitIn && autocommit === this.#autocommit) return;
+    this.profile = this.profile.withVariable('autocommit', autocommit !== 0 ? 'ON' : 'OFF');
+    this.#autocommitIn = this.profile;
+    this.#autocommit = autocommit;
   }
 
   /** `passing`: the value need not stay. */
@@ -423,11 +464,11 @@ export class SessionLedger {
       if (!effects.usesTrackers && effects.traits !== null) this.trackersLost = true;
       return;
     }
-    if (passing) this.#readBack.add(name);
-    for (const other of coupledWith(name)) this.#readBack.add(other);
+    if (passing) this.#toRead.add(name);
+    for (const other of coupledWith(name)) this.#toRead.add(other);
     switch (treatmentOf(name)) {
       case VariableTreatment.Carry:
-        if (effects.doubtsVariableReports) this.#readBack.add(name);
+        if (effects.doubtsVariableReports) this.#toRead.add(name);
         else this.#setVariable(name, value);
         return;
       case VariableTreatment.Hold:
@@ -454,8 +495,22 @@ export class SessionLedger {
   }
 }
 
+/** Most clients begin with the profile of the one before: to read its sql_mode again takes 0.8 µs of a login. */
+let lastProfile: SessionProfile | null = null;
+let lastMysql = false;
+let lastStatus = 0;
+
 /** Status flags of a session of this profile that has done nothing yet. */
 function statusOf(profile: SessionProfile, mysql: boolean): number {
+  if (profile !== lastProfile || mysql !== lastMysql) {
+    lastStatus = statusByModes(profile, mysql);
+    lastProfile = profile;
+    lastMysql = mysql;
+  }
+  return lastStatus;
+}
+
+function statusByModes(profile: SessionProfile, mysql: boolean): number {
   const modes = (profile.variable('sql_mode') ?? '').split(',');
   let status = 0;
   if (profile.variable('autocommit') !== 'OFF') status |= Status.Autocommit;

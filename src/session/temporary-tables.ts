@@ -20,7 +20,7 @@ const PLAIN = /^[\x20-\x7e]+$/;
  * name may stand for a temporary table or another one: such names are in doubt until the server was asked.
  */
 export class TemporaryTables {
-  readonly #tables = new Map<string, Known>();
+  #tables = NONE;
   #unnamed = false;
 
   /** Whether there may be any. */
@@ -48,8 +48,10 @@ export class TemporaryTables {
     }
     const key = keyOf(schema, name);
     const known = this.#tables.get(key);
-    if (known === undefined) this.#tables.set(key, { schema, name, doubtful });
-    else if (!doubtful) known.doubtful = false;
+    if (known === undefined) {
+      if (this.#tables === NONE) this.#tables = new Map();
+      this.#tables.set(key, { schema, name, doubtful });
+    } else if (!doubtful) known.doubtful = false;
   }
 
   /** DROP TABLE has succeeded: whatever the name stood for, no temporary table has it now. */
@@ -106,3 +108,6 @@ function keyOf(schema: string, name: string): string {
 function fold(schema: string, name: string): string {
   return keyOf(schema, name).toLowerCase();
 }
+
+/** Nearly all clients have none: it stays empty. */
+const NONE = new Map<string, Known>();

@@ -13,7 +13,7 @@ const MAX_STATEMENTS = 256;
 
 /** Statements that a client prepared as SQL text, by name in lower case, and what is known of each one's own text. */
 export class TextStatements {
-  readonly #statements = new Map<string, TextStatement | null>();
+  #statements = NONE;
   #unnamed = false;
 
   get any(): boolean {
@@ -26,6 +26,7 @@ export class TextStatements {
       this.#unnamed = true;
       this.#forgetTexts();
     } else {
+      if (this.#statements === NONE) this.#statements = new Map();
       this.#statements.set(name, statement);
     }
   }
@@ -49,3 +50,6 @@ export class TextStatements {
     for (const name of this.#statements.keys()) this.#statements.set(name, null);
   }
 }
+
+/** Nearly all clients have none: it stays empty. */
+const NONE = new Map<string, TextStatement | null>();

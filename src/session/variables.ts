@@ -95,11 +95,19 @@ export function isHeldWhileOn(name: string): boolean {
 }
 
 /**
- * The proxy's own: always on, whatever a client sets. Their reports are about the proxy, not about the client. (The tracker
- * of GTIDs is no concern of ours: it is carried.)
+ * MySQL's tracker of GTIDs. It is carried as any other variable; where the proxy follows what clients write it is on at least,
+ * whatever a client sets, and what a client sees of it is kept apart as with the trackers.
+ */
+export const GTID_TRACKER = 'session_track_gtids';
+/** The value that the proxy needs. */
+export const OWN_GTIDS = 'OWN_GTID';
+
+/**
+ * The proxy's own: always on, whatever a client sets. Their reports are about the proxy, not about the client. For that of
+ * GTIDs see {@link GTID_TRACKER}.
  */
 export function isTrackerVariable(name: string): boolean {
-  return name.startsWith('session_track_') && name !== 'session_track_gtids';
+  return name.startsWith('session_track_') && name !== GTID_TRACKER;
 }
 
 /** The trackers of every server session, as they are reported when they are set. */
@@ -114,6 +122,60 @@ const ARMED: ReadonlyMap<string, string> = new Map([
 export function isArmed(name: string, value: string): boolean {
   return ARMED.get(name) === value;
 }
+
+/**
+ * Of what servers of one data set are configured with, what a client that goes from one to another takes along: what its statements mean,
+ * and for how long they are waited for. All else is the server's own (server_id, auto_increment_offset), or nobody may set it without
+ * a privilege (binlog_format).
+ */
+export const TAKEN_ALONG: ReadonlySet<string> = new Set([
+  'autocommit',
+  'character_set_client',
+  'character_set_connection',
+  'character_set_filesystem',
+  'character_set_results',
+  'collation_connection',
+  'completion_type',
+  'default_collation_for_utf8mb4',
+  'default_storage_engine',
+  'default_week_format',
+  'div_precision_increment',
+  'explicit_defaults_for_timestamp',
+  'foreign_key_checks',
+  'group_concat_max_len',
+  'innodb_lock_wait_timeout',
+  'innodb_strict_mode',
+  'interactive_timeout',
+  'lc_messages',
+  'lc_time_names',
+  'lock_wait_timeout',
+  'max_execution_time',
+  'max_join_size',
+  'max_sort_length',
+  'max_statement_time',
+  'net_read_timeout',
+  'net_write_timeout',
+  'old_mode',
+  'results_collation',
+  'sql_auto_is_null',
+  'sql_big_selects',
+  'sql_buffer_result',
+  'sql_if_exists',
+  'sql_mode',
+  'sql_notes',
+  'sql_quote_show_create',
+  'sql_safe_updates',
+  'sql_select_limit',
+  'sql_warnings',
+  'storage_engine',
+  'time_zone',
+  'transaction_isolation',
+  'transaction_read_only',
+  'tx_isolation',
+  'tx_read_only',
+  'unique_checks',
+  'wait_timeout',
+]);
 
 /** From the default schema until it is set by hand (deprecated: it warns), and again after the next USE. */
 export function followsSchema(name: string): boolean {

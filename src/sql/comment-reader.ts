@@ -1,5 +1,5 @@
 import { Gate, type LexerContext } from './lexer-context.js';
-import { SHORT_RUN } from './quoted-reader.js';
+import { SHORT_RUN } from './string-end.js';
 import { VersionComment } from './version-comment.js';
 
 const BANG = 0x21;

@@ -47,6 +47,7 @@ class DigestWriter implements TokenSink {
   readonly #bytes: Uint8Array;
   readonly #utf8: boolean;
   readonly #most: number;
+  readonly #isCut: boolean;
   /** One for each token, except that what was taken together is one. */
   readonly #parts: string[] = [];
   /** Where the parentheses open that are not closed. */
@@ -60,12 +61,14 @@ class DigestWriter implements TokenSink {
   /** The last part is such a sign. */
   #isSigned = false;
 
-  constructor(bytes: Uint8Array, context: LexerContext, most: number) {
+  constructor(bytes: Uint8Array, context: LexerContext, most: number, isCut: boolean) {
     this.#bytes = bytes;
+    this.#isCut = isCut;
     this.#utf8 = context.utf8;
     this.#most = most;
     this.#lexer = new SqlLexer(this, context);
     this.#lexer.text.wanted = true;
+    this.#lexer.watchesReading = false;
   }
 
   /** Reads as much of the text as makes a difference. @returns whether its tokens are certain */
@@ -74,13 +77,13 @@ class DigestWriter implements TokenSink {
     const end = Math.min(bytes.length, MAX_READ);
     let pos = 0;
     for (; pos < end && !this.#isFull; pos += SLICE) this.#lexer.push(bytes, pos, Math.min(end, pos + SLICE));
-    if (pos >= bytes.length) return this.#lexer.finish();
+    if (pos >= bytes.length && !this.#isCut) return this.#lexer.finish();
     this.#dropHalfList();
     return this.#lexer.certain;
   }
 
   get isWhole(): boolean {
-    return this.#bytes.length <= MAX_READ && !this.#isFull;
+    return this.#bytes.length <= MAX_READ && !this.#isFull && !this.#isCut;
   }
 
   get #isFull(): boolean {
@@ -311,9 +314,15 @@ function isTight(before: string, part: string): boolean {
  * apart into tokens it is the first word only, of one longer than 64 KiB what that tells.
  *
  * @param maxLength in UTF-16 units, at least 3; a longer digest ends in `...`
+ * @param isCut more of the text follows, which is not at hand
  */
-export function digestText(bytes: Uint8Array, context: LexerContext, maxLength = 1024): string {
-  const writer = new DigestWriter(bytes, context, 2 * maxLength);
+export function digestText(
+  bytes: Uint8Array,
+  context: LexerContext,
+  maxLength = 1024,
+  isCut = false,
+): string {
+  const writer = new DigestWriter(bytes, context, 2 * maxLength, isCut);
   const isCertain = writer.read();
   const text = isCertain ? writer.text : writer.first;
   if (isCertain && writer.isWhole && text.length <= maxLength) return text;

@@ -1,6 +1,7 @@
 import { CommentEnd, CommentReader } from './comment-reader.js';
 import { DollarEnd, DollarReader } from './dollar-reader.js';
 import { ByteClass, Gate, type LexerContext } from './lexer-context.js';
+import { type ListSink, LiteralLists } from './literal-lists.js';
 import { NO_NAME_BYTE } from './name-trie.js';
 import { NumberEnd, NumberReader } from './number-reader.js';
 import { QuotedReader } from './quoted-reader.js';
@@ -65,6 +66,8 @@ export class SqlLexer {
   /** There was a comment that is code for some server. */
   seesCode = false;
   readonly #sink: TokenSink;
+  /** Null where each of their tokens is wanted. */
+  readonly #lists: LiteralLists | null;
   #context: LexerContext;
   #state: State = State.Between;
   /** White space or a comment lies since the last token. */
@@ -86,8 +89,9 @@ export class SqlLexer {
   readonly #comment = new CommentReader();
   readonly #dollar = new DollarReader();
 
-  constructor(sink: TokenSink, context: LexerContext) {
+  constructor(sink: TokenSink, context: LexerContext, listSink: ListSink | null = null) {
     this.#sink = sink;
+    this.#lists = listSink === null ? null : new LiteralLists(listSink);
     this.#context = context;
     this.#quoted = new QuotedReader(this.text, context);
     this.reset(context);
@@ -114,6 +118,11 @@ export class SqlLexer {
   /** Whether all tokens so far are certain. */
   get certain(): boolean {
     return this.#certain;
+  }
+
+  /** Whether the next two are wanted, from the next token on; they cost time. */
+  set watchesReading(watches: boolean) {
+    this.#quoted.watchesReading = watches;
   }
 
   /** Something since {@link forgetSensitivity} would be read in another way under other quoting rules in sql_mode. */
@@ -212,9 +221,11 @@ export class SqlLexer {
           break;
         case ByteClass.Comma:
           pos = this.#single(Token.Comma, pos);
+          if (this.#lists !== null && pos < end) pos = this.#lists.skip(buf, pos, end, this.#context);
           break;
         case ByteClass.LeftParen:
           pos = this.#single(this.#gap ? Token.SpacedLeftParen : Token.LeftParen, pos);
+          if (this.#lists !== null && pos < end) pos = this.#lists.skip(buf, pos, end, this.#context);
           break;
         case ByteClass.RightParen:
           pos = this.#single(Token.RightParen, pos);
@@ -352,6 +363,8 @@ export class SqlLexer {
         break;
     }
     this.#emitLone(state);
+    // Also where it is not right behind a name: what follows is one, and so no dollar quote.
+    if (state === State.Dot) this.#beside = Beside.Qualifier;
     return pos;
   }
 
@@ -413,6 +426,16 @@ export class SqlLexer {
       case NumberEnd.WordAndSign:
         this.#emit(Token.Word, PLAIN_WORD);
         this.#emit(Token.Operator, 0);
+        break;
+      case NumberEnd.WordAndMinus:
+        this.#emit(Token.Word, PLAIN_WORD);
+        this.tokenStart = this.#base + pos - 1;
+        this.#state = State.Dash;
+        this.#beside = Beside.Other;
+        return pos;
+      case NumberEnd.Broken:
+        this.#certain = false;
+        this.#emit(Token.Number, 0);
         break;
     }
     this.#state = State.Between;

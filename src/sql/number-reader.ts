@@ -16,6 +16,8 @@ const Step = {
   /** After a fraction and `e`. */
   FractionExponent: 10,
   FractionExponentSign: 11,
+  /** After digits, `e` and a minus. */
+  ExponentMinus: 12,
 } as const;
 type Step = (typeof Step)[keyof typeof Step];
 
@@ -28,6 +30,13 @@ export const NumberEnd = {
   Word: 2,
   /** Such a name and the sign after it, both whole: 1e+ without digits. */
   WordAndSign: 3,
+  /** Such a name, and a minus that may begin a comment. */
+  WordAndMinus: 4,
+  /**
+   * 1.5e without digits behind it: servers differ. Some drop it, and go on with the next byte as the beginning of a token, such
+   * that `f 1.e(2)` calls f.
+   */
+  Broken: 5,
 } as const;
 export type NumberEnd = (typeof NumberEnd)[keyof typeof NumberEnd];
 
@@ -42,6 +51,45 @@ const LOWER_B = 0x62;
 
 function isDigit(c: number): boolean {
   return c >= ZERO && c <= NINE;
+}
+
+/** By byte: 1 for a hexadecimal digit. */
+const HEX_DIGITS = Uint8Array.from({ length: 256 }, (_, byte) => (isHexDigit(byte) ? 1 : 0));
+
+/** By two bytes, whichever comes first: 1 for two hexadecimal digits. */
+const HEX_PAIRS = Uint8Array.from(
+  { length: 1 << 16 },
+  (_, pair) => (HEX_DIGITS[pair & 0xff] as number) & (HEX_DIGITS[pair >> 8] as number),
+);
+
+/** From so many bytes on it pays to look at them in pairs. */
+const MANY = 256;
+
+/** The position behind the hexadecimal digits. Eight at a time, by pairs: 0.27 ns each instead of 1. */
+export function hexEnd(buf: Uint8Array, start: number, end: number): number {
+  let pos = start;
+  if (end - pos >= MANY) {
+    // Pairs begin at an even address.
+    if (((buf.byteOffset + pos) & 1) === 1 && HEX_DIGITS[buf[pos] as number] === 1) pos++;
+    if (((buf.byteOffset + pos) & 1) === 0) pos += 2 * hexPairs(buf, pos, end);
+  }
+  while (pos < end && HEX_DIGITS[buf[pos] as number] === 1) pos++;
+  return pos;
+}
+
+/** How many pairs of digits come first, in steps of four. */
+function hexPairs(buf: Uint8Array, start: number, end: number): number {
+  const pairs = new Uint16Array(buf.buffer, buf.byteOffset + start, (end - start) >> 1);
+  const last = pairs.length - 4;
+  let i = 0;
+  for (; i <= last; i += 4) {
+    const a = HEX_PAIRS[pairs[i] as number] as number;
+    const b = HEX_PAIRS[pairs[i + 1] as number] as number;
+    const c = HEX_PAIRS[pairs[i + 2] as number] as number;
+    const d = HEX_PAIRS[pairs[i + 3] as number] as number;
+    if ((a & b & c & d) === 0) break;
+  }
+  return i;
 }
 
 function isHexDigit(c: number): boolean {
@@ -75,6 +123,9 @@ export class NumberReader {
   /** Reads on. @returns the position of the first byte that it did not take, or `end` when it is still open */
   read(buf: Uint8Array, start: number, end: number, codes: Uint8Array): number {
     for (let pos = start; pos < end; pos++) {
+      // Blobs are written in hexadecimal: 16 MiB of it took 170 ms without this.
+      if (this.#step === Step.Hex) pos = hexEnd(buf, pos, end);
+      if (pos === end) break;
       const c = buf[pos] as number;
       if (this.#step === Step.Integer && isDigit(c)) continue;
       this.end = this.#take(c, (codes[c] as number) !== NO_NAME_BYTE);
@@ -87,7 +138,11 @@ export class NumberReader {
   finish(): boolean {
     const step = this.#step;
     return (
-      step === Step.HexStart || step === Step.BinStart || step === Step.Exponent || step === Step.ExponentSign
+      step === Step.HexStart ||
+      step === Step.BinStart ||
+      step === Step.Exponent ||
+      step === Step.ExponentSign ||
+      step === Step.ExponentMinus
     );
   }
 
@@ -115,10 +170,12 @@ export class NumberReader {
       case Step.Integer:
         return this.#takeInteger(c, stop);
       case Step.Exponent:
-        if (isSign(c)) return this.#go(Step.ExponentSign);
+        if (isSign(c)) return this.#go(c === MINUS ? Step.ExponentMinus : Step.ExponentSign);
         return isDigit(c) ? this.#go(Step.Float) : NumberEnd.Word;
       case Step.ExponentSign:
         return isDigit(c) ? this.#go(Step.Float) : NumberEnd.WordAndSign;
+      case Step.ExponentMinus:
+        return isDigit(c) ? this.#go(Step.Float) : NumberEnd.WordAndMinus;
       case Step.Float:
         return isDigit(c) ? NumberEnd.Open : NumberEnd.Number;
       case Step.Fraction:
@@ -126,9 +183,9 @@ export class NumberReader {
         return isDigit(c) ? NumberEnd.Open : NumberEnd.Number;
       case Step.FractionExponent:
         if (isSign(c)) return this.#go(Step.FractionExponentSign);
-        return isDigit(c) ? this.#go(Step.Float) : NumberEnd.Number;
+        return isDigit(c) ? this.#go(Step.Float) : NumberEnd.Broken;
       case Step.FractionExponentSign:
-        return isDigit(c) ? this.#go(Step.Float) : NumberEnd.Number;
+        return isDigit(c) ? this.#go(Step.Float) : NumberEnd.Broken;
     }
   }
 

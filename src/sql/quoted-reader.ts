@@ -1,5 +1,6 @@
 import type { LexerContext } from './lexer-context.js';
 import { DEAD, FOREIGN_BYTE, ROOT } from './name-trie.js';
+import { isEscaped, SHORT_RUN, stringEnd } from './string-end.js';
 import type { TokenText } from './tokens.js';
 import { FOREIGN_WORD, NAME_TRIE } from './words.js';
 
@@ -12,9 +13,6 @@ const Step = {
 } as const;
 type Step = (typeof Step)[keyof typeof Step];
 
-/** Bytes looked at one by one before a whole run is searched for its end. */
-export const SHORT_RUN = 48;
-
 const BACKSLASH = 0x5c;
 const DOUBLE_QUOTE = 0x22;
 
@@ -22,6 +20,8 @@ const DOUBLE_QUOTE = 0x22;
 export class QuotedReader {
   /** The closing quote has not been seen yet. */
   open = false;
+  /** Whether the next two are wanted. */
+  watchesReading = true;
   /** Something seen would be read in another way under other quoting rules in sql_mode. */
   seesQuotingMode = false;
   /** Something seen would be read in another way in another character set. */
@@ -53,6 +53,7 @@ export class QuotedReader {
   reset(context: LexerContext): void {
     this.#context = context;
     this.open = false;
+    this.watchesReading = true;
     this.seesQuotingMode = false;
     this.seesCharset = false;
   }
@@ -92,8 +93,9 @@ export class QuotedReader {
         case Step.Inside: {
           const from = pos;
           if (this.#isName) pos = this.#readName(buf, pos, end);
-          else if (this.#context.pairs === null) pos = this.#readString(buf, pos, end);
-          else pos = this.#readPairs(buf, pos, end);
+          else if (this.#context.pairs !== null) pos = this.#readPairs(buf, pos, end);
+          else if (this.watchesReading) pos = this.#readString(buf, pos, end);
+          else pos = this.#skipString(buf, pos, end);
           if (this.#step === Step.Inside && pos > from) this.#previous = buf[pos - 1] as number;
           break;
         }
@@ -121,6 +123,16 @@ export class QuotedReader {
   finish(): boolean {
     this.open = false;
     return this.#step === Step.Closing;
+  }
+
+  #skipString(buf: Buffer, start: number, end: number): number {
+    const pos = stringEnd(buf, start, end, this.#quote, this.#escapes);
+    if (pos === end) {
+      if (this.#escapes && isEscaped(buf, start, end)) this.#step = Step.Escaped;
+      return end;
+    }
+    this.#step = Step.Closing;
+    return pos + 1;
   }
 
   #readString(buf: Buffer, start: number, end: number): number {

@@ -1,10 +1,12 @@
 import { isProcedure, recordRoutine, takeAnywhere } from './expression.js';
 import { SqlLexer } from './lexer.js';
 import type { LexerContext } from './lexer-context.js';
+import type { ListSink } from './literal-lists.js';
+import { isName } from './name-reader.js';
 import { endsAtSemicolon, takeInert } from './routine-body.js';
 import { SelectItems } from './select-items.js';
 import { beginUnknown, endStatement, STEPS } from './statement-grammar.js';
-import { IMPURE, Inert, StatementState, Step } from './statement-state.js';
+import { IMPURE, Inert, NO_LIST, StatementState, Step } from './statement-state.js';
 import { changesQuoting } from './system-variables.js';
 import { Token, type TokenSink } from './tokens.js';
 import {
@@ -44,8 +46,11 @@ const HOLD_BITS = (1 << CHANGING_ROWS) - 1;
 
 export const NO_HAZARDS: Hazards = new Map();
 
+/** Words that are taken for literals in lists, though something may have such a name. */
+const LIST_WORDS = ['null', '_binary'];
+
 /** Finds the traits of one text at a time, from its bytes. */
-export class StatementScanner implements TokenSink {
+export class StatementScanner implements TokenSink, ListSink {
   readonly #lexer: SqlLexer;
   readonly #statement: StatementState;
   #context: LexerContext;
@@ -54,6 +59,8 @@ export class StatementScanner implements TokenSink {
   /** Those of the names in the statement so far. */
   #named = 0;
   readonly #items = new SelectItems();
+  /** No literal of a list means anything. */
+  #passesLists = false;
 
   // Of the text.
   #count = 0;
@@ -68,7 +75,7 @@ export class StatementScanner implements TokenSink {
 
   constructor(context: LexerContext) {
     this.#context = context;
-    this.#lexer = new SqlLexer(this, context);
+    this.#lexer = new SqlLexer(this, context, this);
     this.#statement = new StatementState(context, this.#lexer.text);
   }
 
@@ -80,6 +87,8 @@ export class StatementScanner implements TokenSink {
     this.#named = 0;
     this.#lexer.reset(context);
     this.#lexer.text.wantsNames = details !== Details.None;
+    this.#lexer.watchesReading = false;
+    this.#passesLists = details !== Details.All && !LIST_WORDS.some((word) => hazards.has(word));
     this.#statement.reset(context);
     if (details === Details.All) this.#items.reset();
     this.#count = 0;
@@ -157,16 +166,36 @@ export class StatementScanner implements TokenSink {
     s.lastWord = word;
   }
 
+  /** For the lexer: nothing is waited for that may stand in a list of literals. */
+  get takesLists(): boolean {
+    const s = this.#statement;
+    if (!this.#passesLists || this.#quotingMayDiffer || this.#charsetMayDiffer) return false;
+    if (s.step !== Step.Done || s.inert !== Inert.No) return false;
+    return s.listDepth === NO_LIST && !s.inLastInsertId && !s.text.wanted;
+  }
+
+  /** For the lexer. */
+  lists(depth: number, before: Token, beforeWord: number): void {
+    const s = this.#statement;
+    s.depth += depth;
+    s.before = before;
+    s.beforeWord = beforeWord;
+    s.last = Token.Comma;
+    s.lastWord = 0;
+    s.inSystemVariable = false;
+  }
+
   #takeDetail(s: StatementState, kind: Token): void {
     if (this.#details === Details.All) this.#items.move(this.#lexer.tokenStart);
-    const isName = kind === Token.Word || kind === Token.QuotedName;
-    if ((isName || kind === Token.Dot) && s.inert === Inert.No) this.#takeName(s, kind);
+    if ((isName(kind) || kind === Token.Dot) && s.inert === Inert.No) this.#takeName(s, kind);
   }
 
   /** Looks at what a name is, apart from its place in the statement. */
   #takeName(s: StatementState, kind: Token): void {
     if (kind === Token.Dot) {
-      s.qualifier = s.before === Token.Dot ? null : s.text.read(s.context.utf8);
+      // Of what stands before the dot and is no name, the text is not known.
+      const isQualifier = isName(s.last) && s.before !== Token.Dot;
+      s.qualifier = isQualifier ? s.text.read(s.context.utf8) : null;
     } else {
       if (isProcedure(s) && (s.isAfter(Word.call) || s.last === Token.Dot)) {
         s.procedure = s.text.read(s.context.utf8);
@@ -257,5 +286,6 @@ export class StatementScanner implements TokenSink {
       this.#quotingMayDiffer = true;
     if (anything || (s.flags & Flag.SetsCharset) !== 0) this.#charsetMayDiffer = true;
     this.#lexer.forgetSensitivity();
+    this.#lexer.watchesReading = this.#quotingMayDiffer || this.#charsetMayDiffer;
   }
 }

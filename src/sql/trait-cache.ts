@@ -1,54 +1,50 @@
 import { ITEM_FLAGS, ITEM_HOLDS } from './item-words.js';
 import type { LexerContext } from './lexer-context.js';
 import { areNameable } from './select-items.js';
+import { StatementForm } from './statement-form.js';
+import { type RememberedStatement, StatementMemory } from './statement-memory.js';
 import { Details, type Hazards, NO_HAZARDS, StatementScanner } from './statement-scanner.js';
-import { Flag, type StatementTraits } from './traits.js';
+import { Flag, StatementKind, type StatementTraits } from './traits.js';
 import { traitsOf } from './traits-table.js';
 
-/** Longer statements, in bytes, are looked at anew each time. */
+/** Texts of more bytes are not remembered as such. */
 export const MAX_CACHED_STATEMENT = 1024;
+/** Texts of more bytes are not looked for by their form: reading them takes no longer. */
+const MAX_FORMED_STATEMENT = 8 * 1024;
+/** Bytes of a form that is remembered. */
+const MAX_CACHED_FORM = 4 * 1024;
 
-interface Entry {
-  readonly hash: number;
-  readonly context: LexerContext;
-  readonly bytes: Buffer;
-  readonly traits: StatementTraits;
+/** Statements that may have a form: those of {@link tellsByForm} begin so. By first and third letter, which tell them from most others. */
+const FORMED: ReadonlySet<string> = new Set(['sl', 'is', 'ud', 'dl', 'rp', 'wt']);
+const LETTERS = 32;
+const MAY_HAVE_FORM = Uint8Array.from({ length: LETTERS * LETTERS }, (_, i) => {
+  const letter = (bits: number): string => String.fromCharCode(0x60 | bits);
+  return FORMED.has(letter(i >> 5) + letter(i & (LETTERS - 1))) ? 1 : 0;
+});
+
+function mayHaveForm(buf: Buffer, start: number, end: number): boolean {
+  if (end - start < 8 || end - start > MAX_FORMED_STATEMENT) return false;
+  const first = buf[start] as number;
+  // Comments and parentheses may stand before it.
+  if (first < 0x40) return true;
+  return MAY_HAVE_FORM[((first & 31) << 5) | ((buf[start + 2] as number) & 31)] === 1;
 }
 
-/** Entries that may hold a statement with a given hash. */
-const WAYS = 2;
-/** Up to here comparing byte by byte is faster than a call. */
-const SHORT = 96;
-
-function hashOf(buf: Buffer, start: number, end: number): number {
-  let hash = end - start;
-  let pos = start;
-  for (const whole = end - 3; pos < whole; pos += 4) {
-    const four =
-      (buf[pos] as number) |
-      ((buf[pos + 1] as number) << 8) |
-      ((buf[pos + 2] as number) << 16) |
-      ((buf[pos + 3] as number) << 24);
-    hash = Math.imul(hash ^ four, 0x9e3779b1);
-    hash ^= hash >>> 15;
+/**
+ * Whether all texts of the same form have these traits: of one statement that only reads or changes rows, in which nothing
+ * depends on what a literal says, or on how many there are in a row.
+ */
+function tellsByForm(traits: StatementTraits): boolean {
+  switch (traits.first) {
+    case StatementKind.Select:
+    case StatementKind.Insert:
+    case StatementKind.Replace:
+    case StatementKind.Update:
+    case StatementKind.Delete:
+      return traits.statements === 1 && (traits.flags & Flag.Undecidable) === 0 && !asksForDetails(traits);
+    default:
+      return false;
   }
-  for (; pos < end; pos++) hash = Math.imul(hash ^ (buf[pos] as number), 0x01000193);
-  return (hash ^ (hash >>> 13)) | 0;
-}
-
-function isSame(entry: Entry, buf: Buffer, start: number, end: number): boolean {
-  const { bytes } = entry;
-  if (bytes.length !== end - start) return false;
-  if (bytes.length > SHORT) return buf.compare(bytes, 0, bytes.length, start, end) === 0;
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== buf[start + i]) return false;
-  return true;
-}
-
-/** A copy with memory of its own: one from a shared pool would keep the whole pool. */
-function copyOf(buf: Buffer, start: number, end: number): Buffer {
-  const bytes = Buffer.allocUnsafeSlow(end - start);
-  buf.copy(bytes, 0, start, end);
-  return bytes;
 }
 
 /** Most statements call nothing of which there is more to be told. */
@@ -66,24 +62,22 @@ export interface StatementReading {
 }
 
 /**
- * Tells the traits of statements, and remembers those of short statements that come again, by their exact bytes and context.
- * Bounded: a set of two entries for each hash, the older one is replaced. A statement enters on its second appearance,
- * so that statements with literals, which never come again, neither allocate nor drive out those that do.
+ * Tells the traits of statements, and remembers those that come again: short ones by their exact bytes; statements that read and
+ * change rows by their {@link StatementForm}, so that those with other literals are recognised as well. Both are bounded.
  */
-export class StatementClassifier {
-  readonly #entries: (Entry | null)[];
-  /** The hash that came last in each set, and found no entry. */
-  readonly #seen: Int32Array;
-  readonly #mask: number;
+export class StatementClassifier<D = never> {
+  /** That which {@link classify} was asked for last; null where it is not remembered. All that share it have the same digest. */
+  remembered: RememberedStatement<D> | null = null;
+  readonly #texts: StatementMemory<D>;
+  readonly #forms: StatementMemory<D>;
+  readonly #form = new StatementForm();
   #scanner: StatementScanner | null = null;
   #hazards: Hazards = NO_HAZARDS;
 
-  /** @param limit most statements to remember, each up to 1 KiB; rounded down to a power of two, 0 for none */
+  /** @param limit most statements to remember, each up to 1 KiB, and a quarter as many forms, up to 4 KiB each; 0 for none */
   constructor(limit: number) {
-    const sets = limit < WAYS ? 0 : 2 ** Math.floor(Math.log2(limit / WAYS));
-    this.#entries = new Array<Entry | null>(sets * WAYS).fill(null);
-    this.#seen = new Int32Array(sets);
-    this.#mask = sets - 1;
+    this.#texts = new StatementMemory(limit);
+    this.#forms = new StatementMemory(limit / 4);
   }
 
   /**
@@ -93,8 +87,8 @@ export class StatementClassifier {
    */
   set hazards(hazards: Hazards) {
     this.#hazards = new Map(hazards);
-    this.#entries.fill(null);
-    this.#seen.fill(0);
+    this.#texts.clear();
+    this.#forms.clear();
   }
 
   get hazards(): Hazards {
@@ -103,22 +97,23 @@ export class StatementClassifier {
 
   /** The traits of the text `buf[start]` up to, not including, `buf[end]`. */
   classify(buf: Buffer, start: number, end: number, context: LexerContext): StatementTraits {
-    if (end - start > MAX_CACHED_STATEMENT || this.#seen.length === 0)
-      return this.#scan(buf, start, end, context);
-    const hash = hashOf(buf, start, end);
-    const set = hash & this.#mask;
-    const at = set * WAYS;
-    for (let i = at; i < at + WAYS; i++) {
-      const entry = this.#entries[i] as Entry | null;
-      if (entry === null || entry.hash !== hash || entry.context !== context) continue;
-      if (!isSame(entry, buf, start, end)) continue;
-      if (i !== at) this.#promote(at, entry);
-      return entry.traits;
-    }
+    const texts = this.#texts;
+    const forms = this.#forms;
+    const form = this.#form;
+    const hasForm =
+      !forms.isOff &&
+      mayHaveForm(buf, start, end) &&
+      form.take(buf, start, end, context) &&
+      form.length <= MAX_CACHED_FORM;
+    let known = hasForm ? forms.find(form.bytes, 0, form.length, context) : null;
+    const isShort = end - start <= MAX_CACHED_STATEMENT && !texts.isOff;
+    if (known === null && isShort) known = texts.find(buf, start, end, context);
+    this.remembered = known;
+    if (known !== null) return known.traits;
     const traits = this.#scan(buf, start, end, context);
-    if (this.#seen[set] === hash)
-      this.#promote(at, { hash, context, bytes: copyOf(buf, start, end), traits });
-    else this.#seen[set] = hash;
+    if (hasForm && tellsByForm(traits))
+      this.remembered = forms.enter(form.bytes, 0, form.length, context, traits);
+    else if (isShort) this.remembered = texts.enter(buf, start, end, context, traits);
     return traits;
   }
 
@@ -130,12 +125,6 @@ export class StatementClassifier {
     const scanner = new StatementScanner(context);
     scanner.begin(context, Details.Names, this.#hazards);
     return scanner;
-  }
-
-  /** Puts an entry first in its set. */
-  #promote(at: number, entry: Entry): void {
-    this.#entries[at + 1] = this.#entries[at] as Entry | null;
-    this.#entries[at] = entry;
   }
 
   #scan(buf: Buffer, start: number, end: number, context: LexerContext): StatementTraits {

@@ -40,7 +40,7 @@ await forEachServer(
       client.destroy();
     });
   },
-  { flavors: ['mariadb'], timeout: 60_000 },
+  { flavors: ['mariadb'], timeout: 180_000 },
 );
 
 t.test('files that cannot be used at the start', async (t) => {

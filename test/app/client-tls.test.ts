@@ -20,7 +20,7 @@ await forEachServer(
     await t.test('files that change', (t) => changing(t, upstream));
     await t.test('a secret as Kubernetes mounts it', (t) => mounted(t, upstream));
   },
-  { flavors: ['mariadb'], timeout: 60_000 },
+  { flavors: ['mariadb'], timeout: 180_000 },
 );
 
 /** The certificate that a new client is shown. */

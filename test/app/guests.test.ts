@@ -33,12 +33,16 @@ function world(expiry: string) {
     clients,
     pools,
     knownSchemas: new KnownSchemas(),
-    killer: { forget: () => forgotten.controls++, retry: () => {} },
+    servers: { forget: () => forgotten.controls++, retry: () => {} },
     routines: { forget: () => forgotten.routines++ },
   } as unknown as RelayServices;
   const time = { now: 0 };
   const local = new LocalUsers([], new PasswordHasher());
-  const upstream = { tryLogin: () => Promise.resolve(true) };
+  const upstream = {
+    facts: null,
+    tryLogin: () => Promise.resolve(true),
+    relay: () => Promise.reject(new Error('not asked')),
+  };
   const guests = new Guests(
     config,
     local,
@@ -99,10 +103,10 @@ t.test('one account for a user, whatever its password is by now', async (t) => {
     sqlState: '28000',
     message: 'no',
   });
-  bob.refusal = { password: 'second', error, until: Number.POSITIVE_INFINITY };
-  bob.onLogin?.('second', error);
+  bob.refusals.set({}, { password: { password: 'second' }, error, until: Number.POSITIVE_INFINITY });
+  bob.onLogin?.({ password: 'second' }, error);
   t.strictSame(bob.attempts(0), [{ password: 'first' }], 'it may have two: the other one is tried');
   await logIn('bob', 'second');
-  t.equal(bob.refusal, null, 'the server has taken it again');
+  t.equal(bob.refusals.size, 0, 'the server has taken it again');
   t.strictSame(bob.attempts(0), [{ password: 'second' }]);
 });

@@ -82,7 +82,8 @@ users:
   );
   proxy.signal('SIGUSR1');
   await proxy.logged('a signal that means nothing here');
-  seen.push(await (await fetch(`${proxy.http}/metrics`)).text());
+  for (const path of ['/metrics', '/status', '/readyz'])
+    seen.push(await (await fetch(`${proxy.http}${path}`)).text());
   for (const pid of [proxy.pid, ...children(proxy.pid)])
     seen.push(readFileSync(`/proc/${pid}/cmdline`, 'utf8'));
   seen.push(execFileSync('ps', ['-ww', '-o', 'args', '-p', String(proxy.pid)], { encoding: 'utf8' }));

@@ -236,27 +236,6 @@ await forEachServer(
   { flavors: ['mysql'] },
 );
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    t.test('a plugin that mysql2 does not know', async (t) => {
-      await server.query("INSTALL SONAME 'auth_ed25519'");
-      t.teardown(() => server.query("UNINSTALL SONAME 'auth_ed25519'"));
-      const { user, password } = await server.createUser({
-        authentication: "IDENTIFIED VIA ed25519 USING PASSWORD('secret')",
-      });
-      const error = await refusal(connectServer(options(tcp(server), { user, password })));
-      t.match(error, {
-        errno: 2059,
-        refused: 'credentials',
-        fatalToWaiters: true,
-        message: /client_ed25519/,
-      });
-    });
-  },
-  { flavors: ['mariadb'] },
-);
-
 await forEachPrivateServer(
   t,
   async (t, server) => {

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, connect as netConnect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { BenchError } from './errors.js';
+import type { Address } from './load/plan.js';
 
 const STOP_GRACE_MS = 15_000;
 
@@ -59,6 +60,8 @@ export class Workspace {
   });
 
   constructor() {
+    // A server that runs under an account of its own reads its certificate here.
+    chmodSync(this.folder, 0o711);
     // Should somebody end the guard, there is none: nothing else depends on it.
     this.#guard.stdin.on('error', () => undefined);
   }
@@ -164,9 +167,8 @@ async function isFree(port: number): Promise<boolean> {
 }
 
 /** Waits until something accepts connections; fails early when `started` has ended. */
-export async function waitForPort(
-  host: string,
-  port: number,
+export async function waitForAddress(
+  address: Address,
   what: string,
   options: { signal: AbortSignal; timeoutMs?: number; started?: StartedProcess },
 ): Promise<void> {
@@ -176,18 +178,19 @@ export async function waitForPort(
     if (options.started !== undefined && hasEnded(options.started)) {
       throw new BenchError('start_failed', `${what} did not start:\n${options.started.logTail()}`);
     }
-    if (await accepts(host, port)) {
+    if (await accepts(address)) {
       return;
     }
     if (Date.now() > deadline) {
-      throw new BenchError('not_listening', `${what} does not answer on ${host}:${port}`);
+      const where = 'path' in address ? address.path : `${address.host}:${address.port}`;
+      throw new BenchError('not_listening', `${what} does not answer on ${where}`);
     }
     await sleep(50);
   }
 }
 
-async function accepts(host: string, port: number): Promise<boolean> {
-  const socket = netConnect({ host, port });
+async function accepts(address: Address): Promise<boolean> {
+  const socket = netConnect(address);
   const accepted = await new Promise<boolean>((resolve) => {
     socket.once('connect', () => resolve(true));
     socket.once('error', () => resolve(false));

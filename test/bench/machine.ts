@@ -18,11 +18,11 @@ export function describeMachine(): string {
   return `${cores.length} x ${model}, ${memory} GiB, Linux ${release()}`;
 }
 
-export function describeVersions(server: string, sysbench: string | undefined): string[] {
+export function describeVersions(servers: readonly string[], sysbench: string | undefined): string[] {
   const haproxy = haproxyVersion();
   return [
     `Node ${process.version}`,
-    server,
+    ...servers,
     ...(haproxy === undefined ? [] : [`HAProxy ${haproxy}`]),
     ...(sysbench === undefined ? [] : [sysbench]),
   ];

@@ -9,9 +9,9 @@ import type { Workspace } from './children.js';
 import { messageOf } from './errors.js';
 import { interruptible } from './interruptible.js';
 import { describeMachine } from './machine.js';
-import { isMeasurement, type Measurement } from './measurement.js';
+import { isMeasured, type Measurement } from './measurement.js';
 import { measure } from './run.js';
-import { SCENARIOS, type Scenario } from './scenarios.js';
+import { type LoadScenario, SCENARIOS } from './scenarios.js';
 import { type ServerFlavor, startServer } from './server.js';
 import { targetKinds } from './targets.js';
 
@@ -79,18 +79,21 @@ async function check(options: Options, workspace: Workspace, signal: AbortSignal
     say(`the limit of open files is ${limit}: raise it (ulimit -n ${clients + SPARE_FILES}) and run again`);
     return ExitCode.Usage;
   }
-  const many = SCENARIOS.find(({ name }) => name.startsWith('many-'));
+  const many = SCENARIOS.find((one) => one.kind === 'load' && one.name.startsWith('many-'));
   const kind = targetKinds({ peers: [], builds: [] }).find(({ name }) => name === 'mybouncer');
-  if (many === undefined || kind === undefined) throw new RangeError('the scenario or the target is gone');
-  const scenario: Scenario = { ...many, clients, poolSize };
-  const server = await startServer({ flavor, port: undefined, signal });
+  if (many?.kind !== 'load' || kind === undefined) throw new RangeError('the scenario or the target is gone');
+  const scenario: LoadScenario = { ...many, clients, poolSize };
+  const server = await startServer({
+    ...{ flavor, port: undefined, signal },
+    ...{ certificateFolder: undefined, bigTables: false },
+  });
   try {
     say(`${describeMachine()}; ${server.version}; ${clients} clients, ${poolSize} sessions, ${seconds} s`);
     const context = { workspace, server, scenario, cpuProfile: undefined, signal };
     const target = await kind.start(context);
     const run = await measure({ ...context, timing: { warmupSeconds: 2, seconds } }, target);
     await target.stop();
-    if (!isMeasurement(run)) {
+    if (!isMeasured(run)) {
       say(`FAILED: ${run.failure}`);
       return ExitCode.Failed;
     }

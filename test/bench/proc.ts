@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { constants } from 'node:os';
 
 /**
  * What Linux tells about processes (proc(5)). Everything that vanishes between two looks reads as absent: a
@@ -62,6 +63,12 @@ export function cpuMicros(pid: number): number {
 export function residentBytes(pid: number): number {
   const status = readProc(`/proc/${pid}/status`) ?? '';
   return Number(/^VmRSS:\s+(\d+) kB/m.exec(status)?.[1] ?? 0) * 1024;
+}
+
+/** Whether a process has a handler for a signal; false when it is gone. */
+export function handlesSignal(pid: number, signal: NodeJS.Signals): boolean {
+  const mask = /^SigCgt:\s+([0-9a-f]+)$/m.exec(readProc(`/proc/${pid}/status`) ?? '')?.[1];
+  return mask !== undefined && ((BigInt(`0x${mask}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n;
 }
 
 export interface MachineTime {

@@ -4,7 +4,7 @@ import { messageOf } from './errors.js';
 import { leanFigures, runLean } from './lean-load.js';
 import type { FailedRun, LoadFigures, Measurement, Run } from './measurement.js';
 import { RunSampler } from './sampler.js';
-import { type LeanLoad, type Scenario, type SysbenchLoad, TABLE_ROWS } from './scenarios.js';
+import { type LeanLoad, type LoadScenario, type SysbenchLoad, TABLE_ROWS } from './scenarios.js';
 import type { BenchServer } from './server.js';
 import { runSysbench, sysbenchArguments } from './sysbench.js';
 import type { Target } from './targets.js';
@@ -17,15 +17,21 @@ export interface Timing {
 export interface RunContext {
   readonly workspace: Workspace;
   readonly server: BenchServer;
-  readonly scenario: Scenario;
+  readonly scenario: LoadScenario;
   readonly timing: Timing;
   readonly signal: AbortSignal;
 }
 
-/** Logins of thousands of clients, and a proxy that stalls, get this much more time than the plan says. */
+/** A proxy that stalls gets this much more time than the plan says, */
 const PATIENCE_MS = 60_000;
-/** Connections of the last run are torn down behind its back. */
-const SETTLE_MS = 500;
+/** and this much for the login of each client, on a machine that is busy. */
+const LOGIN_PATIENCE_MS = 20;
+/** The kernel tears down connections of the last run behind its back, */
+const SETTLE_MS = 200;
+/** and a server takes its time to see that thousands of clients have gone: at most so long. */
+const LEAVE_MS = 30_000;
+/** Of the target's own account, beside those of its pool. */
+const CONTROL_SESSIONS = 5;
 
 /** One run of a target. What goes wrong with the target or the load is a result; only an interruption is thrown. */
 export async function measure(context: RunContext, target: Target): Promise<Run> {
@@ -45,6 +51,18 @@ export async function measure(context: RunContext, target: Target): Promise<Run>
     return failed;
   } finally {
     await sampler.stop();
+    await settle(server, target, scenario.poolSize);
+  }
+}
+
+/** Waits until the server sessions of a run that is over are gone, but for those that a pool keeps. */
+export async function settle(server: BenchServer, target: Target, poolSize: number): Promise<void> {
+  const deadline = Date.now() + LEAVE_MS;
+  await sleep(SETTLE_MS);
+  while (
+    (await server.sessions(target.credentials.user)) > poolSize + CONTROL_SESSIONS &&
+    Date.now() < deadline
+  ) {
     await sleep(SETTLE_MS);
   }
 }
@@ -55,10 +73,9 @@ interface LoadOutcome {
   readonly operations: number;
 }
 
-function deadline({ timing }: RunContext): number {
-  return (timing.warmupSeconds + timing.seconds) * 1000 + PATIENCE_MS;
+function deadline({ timing, scenario }: RunContext): number {
+  return (timing.warmupSeconds + timing.seconds) * 1000 + PATIENCE_MS + scenario.clients * LOGIN_PATIENCE_MS;
 }
-
 /** sysbench can't tell when its warm-up ends, so CPU is counted over all that it did, the logins included. */
 async function sysbenchRun(
   context: RunContext,
@@ -76,7 +93,8 @@ async function sysbenchRun(
     },
   });
   sampler.end();
-  return { figures: report, operations: report.totalQueries };
+  const { totalQueries, ...figures } = report;
+  return { figures, operations: totalQueries };
 }
 
 async function leanRun(
@@ -86,8 +104,8 @@ async function leanRun(
   sampler: RunSampler,
 ): Promise<LoadOutcome> {
   const plan = {
-    host: target.host,
-    port: target.port,
+    address: target.address,
+    tls: load.tls,
     credentials: target.credentials,
     clients: context.scenario.clients,
     mode: load.mode,
@@ -114,9 +132,8 @@ function measurement(
 ): Measurement {
   const use = sampler.use();
   const each = (micros: number) => micros / Math.max(1, operations);
-  const { rate, p50, p95, p99, max, stall, fairness, unanswered, errors, errorTexts, conflicts } = figures;
   return {
-    ...{ rate, p50, p95, p99, max, stall, fairness, unanswered, errors, errorTexts, conflicts },
+    ...figures,
     proxyCpu: target.pids.length === 0 ? undefined : each(use.proxy),
     serverCpu: each(use.server),
     loadCpu: each(use.load),

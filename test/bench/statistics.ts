@@ -29,25 +29,30 @@ export interface Comparison {
 /** The rounds of a ratio may be this far apart, relative to their median, before the ratio is called meaningless. */
 export const MEANINGLESS_SPREAD = 0.3;
 
+/** Round by round; undefined for a round that either side lacks (undefined), or whose divisor is not above zero. */
+export function ratios(
+  ours: readonly (number | undefined)[],
+  theirs: readonly (number | undefined)[],
+): (number | undefined)[] {
+  return ours.map((mine, round) => {
+    const other = theirs[round];
+    return mine !== undefined && other !== undefined && other > 0 ? mine / other : undefined;
+  });
+}
+
 /** Compares round by round; a round that either side lacks (undefined) does not count. */
 export function compare(
   ours: readonly (number | undefined)[],
   theirs: readonly (number | undefined)[],
 ): Comparison | undefined {
-  const ratios: number[] = [];
-  for (const [round, mine] of ours.entries()) {
-    const other = theirs[round];
-    if (mine !== undefined && other !== undefined && other > 0) {
-      ratios.push(mine / other);
-    }
-  }
-  if (ratios.length === 0) {
+  const known = ratios(ours, theirs).filter((ratio) => ratio !== undefined);
+  if (known.length === 0) {
     return undefined;
   }
   return {
-    ratio: median(ratios),
-    low: Math.min(...ratios),
-    high: Math.max(...ratios),
-    meaningless: ratios.length > 1 && spread(ratios) > MEANINGLESS_SPREAD,
+    ratio: median(known),
+    low: Math.min(...known),
+    high: Math.max(...known),
+    meaningless: known.length > 1 && spread(known) > MEANINGLESS_SPREAD,
   };
 }

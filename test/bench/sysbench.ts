@@ -3,9 +3,10 @@ import { once } from 'node:events';
 import type { StartedProcess, Workspace } from './children.js';
 import { BenchError } from './errors.js';
 import { type HistogramEntry, percentile } from './histogram.js';
+import type { Address } from './load/plan.js';
 import type { Credentials } from './load/wire.js';
 import type { LoadFigures } from './measurement.js';
-import { type Scenario, type SysbenchLoad, TABLE_ROWS, TABLES } from './scenarios.js';
+import { type LoadScenario, type SysbenchLoad, TABLE_ROWS, TABLES } from './scenarios.js';
 
 /** What a run printed, after the last checkpoint (the end of the warm-up); `totalQueries` is with the warm-up. */
 export interface SysbenchReport extends LoadFigures {
@@ -28,15 +29,19 @@ async function missing(child: ReturnType<typeof spawn>): Promise<[undefined]> {
 }
 
 export function sysbenchArguments(
-  scenario: Scenario,
+  scenario: LoadScenario,
   load: SysbenchLoad,
-  target: { host: string; port: number; credentials: Credentials },
+  target: { address: Address; credentials: Credentials },
   timing: { warmupSeconds: number; seconds: number },
 ): string[] {
+  const { address } = target;
+  // It counts in whole seconds.
+  const warmup = Math.ceil(timing.warmupSeconds);
   return [
     load.script,
-    `--mysql-host=${target.host}`,
-    `--mysql-port=${target.port}`,
+    ...('path' in address
+      ? [`--mysql-socket=${address.path}`]
+      : [`--mysql-host=${address.host}`, `--mysql-port=${address.port}`]),
     `--mysql-user=${target.credentials.user}`,
     `--mysql-password=${target.credentials.password}`,
     `--mysql-db=${target.credentials.database}`,
@@ -46,8 +51,8 @@ export function sysbenchArguments(
     `--threads=${scenario.clients}`,
     '--rand-type=uniform',
     // The checkpoint ends the warm-up: what is reported after it counts from there.
-    `--report-checkpoints=${timing.warmupSeconds}`,
-    `--time=${timing.warmupSeconds + timing.seconds}`,
+    `--report-checkpoints=${warmup}`,
+    `--time=${warmup + Math.ceil(timing.seconds)}`,
     '--histogram=on',
     'run',
   ];
@@ -107,8 +112,11 @@ export function parseSysbench(text: string): SysbenchReport {
     p50: percentile(histogram, 50),
     p95: percentile(histogram, 95),
     p99: percentile(histogram, 99),
+    p999: percentile(histogram, 99.9),
     max: field(last, /^\s+max:\s+([\d.]+)/m),
     stall: undefined,
+    lag: undefined,
+    bytesPerSecond: undefined,
     fairness: undefined,
     unanswered: undefined,
     errors: reconnects,

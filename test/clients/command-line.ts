@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import type { Readable, Writable } from 'node:stream';
 
 /** An answer's end is a statement too: where that fails, nothing else would end the waiting. */
-const ANSWER_TIMEOUT_MS = 20_000;
+const ANSWER_TIMEOUT_MS = 60_000;
 /** Ends a statement for the command line, so that semicolons in it are left to the server. */
 const DELIMITER = '//';
 

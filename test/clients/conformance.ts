@@ -110,7 +110,7 @@ async function runClient(t: Test, client: Client, command: Command, server: Test
     await runScript(t, client, command, server.url(await server.createDatabase()));
     return;
   }
-  const { proxy } = await proxied(t, server, ['--pool-size', '2']);
+  const { proxy } = await proxied(t, server, ['--pool-size', '2', '--query-wait-timeout', '60s']);
   const bystander = await Bystander.start(proxy.url);
   try {
     await runScript(t, client, command, proxy.url);
@@ -151,6 +151,7 @@ export async function testClients(t: Test, clients: readonly Client[]): Promise<
         const { flavors } = client;
         await forEachServer(t, run, {
           timeout: CLIENT_TIMEOUT_MS,
+          atOnce: true,
           ...(flavors === undefined ? {} : { flavors }),
         });
       });

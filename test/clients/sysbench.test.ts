@@ -76,7 +76,7 @@ await t.test(
         const { user, password, url } = await server.createUser();
         const proxy = await startProxy(t, {
           upstream: url(schema),
-          flags: ['--pool-size', String(POOL_SIZE), '--log-level', 'info'],
+          flags: ['--pool-size', String(POOL_SIZE), '--query-wait-timeout', '60s', '--log-level', 'info'],
         });
         const login = [
           '--db-driver=mysql',

@@ -10,7 +10,7 @@ import {
   type Settings,
 } from '../../src/config/load.js';
 import { ConfigError, formatProblem } from '../../src/config/problem.js';
-import { camelCase, KEY_NAMES, type KeyName } from '../../src/config/schema.js';
+import { camelCase, KEY_NAMES, type KeyName, keyInfo } from '../../src/config/schema.js';
 import { UNSAFE_KINDS } from '../../src/config/unsafe-holds.js';
 import type { ServerLogin } from '../../src/config/users.js';
 
@@ -58,6 +58,14 @@ const HOLDS = unsafe('hold');
 t.test('defaults', async (t) => {
   t.same(load({}), {
     upstream: null,
+    servers: [],
+    pools: [],
+    serverCheckInterval: 1_000,
+    serverCheckTimeout: 1_000,
+    failoverTimeout: 30_000,
+    slowStart: 10_000,
+    readYourWritesTimeout: 1_000,
+    wsrepSyncWait: 'server',
     upstreamPasswordFile: null,
     serverConnectTimeout: 5_000,
     serverLoginRetry: 1_000,
@@ -84,6 +92,7 @@ t.test('defaults', async (t) => {
     users: [],
     adminUsers: [],
     poolMode: 'transaction',
+    dryRun: false,
     poolSize: 20,
     minPoolSize: 0,
     serverIdleTimeout: 600_000,
@@ -102,17 +111,26 @@ t.test('defaults', async (t) => {
     serverTlsKey: null,
     serverTlsMinVersion: 'TLSv1.2',
     http: { kind: 'tcp', host: '127.0.0.1', port: 6034 },
-    shutdownTimeout: 30_000,
+    master: false,
+    workers: 1,
+    exitAfterLastClient: false,
+    drainTimeout: 30_000,
+    drainDelay: 0,
+    topQueries: 500,
+    slowQueryThreshold: 0,
     logLevel: 'info',
   });
   t.same(load({ yaml: '' }), load({}), 'an empty file changes nothing');
 });
 
-/** Files of certificates have a test of their own. */
+/** Files of certificates have a test of their own, and so has what is bound to another key. */
 const NOT_HERE = [
   'users',
   'upstream',
+  'servers',
+  'pools',
   'upstream_password_file',
+  'dry_run',
   'tls_cert',
   'tls_key',
   'tls_client_ca',
@@ -128,6 +146,26 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['operator', ['operator']],
     ['a', ['a']],
     ['b', ['b']],
+  ],
+  server_check_interval: [
+    ['10ms', 10],
+    ['2s', 2_000],
+    ['3s', 3_000],
+  ],
+  server_check_timeout: [
+    ['10ms', 10],
+    ['2s', 2_000],
+    ['3s', 3_000],
+  ],
+  failover_timeout: [
+    ['0s', 0],
+    ['2s', 2_000],
+    ['1m', 60_000],
+  ],
+  slow_start: [
+    ['0s', 0],
+    ['2s', 2_000],
+    ['1m', 60_000],
   ],
   server_connect_timeout: [
     ['2s', 2_000],
@@ -220,8 +258,8 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['1GiB', 1_073_741_824],
   ],
   fork_guard: [
-    ['off', 'off'],
-    ['on', 'on'],
+    ['off', false],
+    ['on', true],
     ['auto', 'auto'],
   ],
   pool_mode: [
@@ -265,8 +303,8 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['20', { count: 20 }],
   ],
   fleet: [
-    ['on', 'on'],
-    ['off', 'off'],
+    ['on', true],
+    ['off', false],
     ['auto', 'auto'],
   ],
   query_wait_timeout: [
@@ -278,6 +316,16 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['0', 0],
     ['1', 1],
     ['1000000', 1_000_000],
+  ],
+  read_your_writes_timeout: [
+    ['0s', 0],
+    ['250ms', 250],
+    ['2s', 2_000],
+  ],
+  wsrep_sync_wait: [
+    ['server', 'server'],
+    ['1', 1],
+    ['15', 15],
   ],
   on_client_disconnect: [
     ['finish', 'finish'],
@@ -304,10 +352,40 @@ const VALUES: Readonly<Record<Exclude<KeyName, NotHere>, readonly (readonly [str
     ['127.0.0.1:1', { kind: 'tcp', host: '127.0.0.1', port: 1 }],
     ['[::1]:0', { kind: 'tcp', host: '::1', port: 0 }],
   ],
-  shutdown_timeout: [
+  master: [
+    ['on', true],
+    ['off', false],
+    ['yes', true],
+  ],
+  workers: [
+    ['2', 2],
+    ['auto', 'auto'],
+    ['32', 32],
+  ],
+  exit_after_last_client: [
+    ['on', true],
+    ['off', false],
+    ['yes', true],
+  ],
+  drain_timeout: [
     ['0', 0],
     ['1s', 1_000],
     ['2s', 2_000],
+  ],
+  top_queries: [
+    ['0', 0],
+    ['1', 1],
+    ['10000', 10_000],
+  ],
+  slow_query_threshold: [
+    ['0', 0],
+    ['1ms', 1],
+    ['2s', 2_000],
+  ],
+  drain_delay: [
+    ['0', 0],
+    ['3s', 3_000],
+    ['4s', 4_000],
   ],
   log_level: [
     ['silent', 'silent'],
@@ -462,10 +540,10 @@ t.test('every mistake is named with its key and place', async (t) => {
     MYBOUNCER_POOL_SIZE: '0',
     MYBOUNCER_BOGUS: 'hunter2',
   };
-  const found = mistakes({ yaml, env, flags: { pool_size: '1.5', shutdown_timeout: '25d' } });
+  const found = mistakes({ yaml, env, flags: { pool_size: '1.5', drain_timeout: '25d' } });
   t.same(found.sort(), [
+    '--drain_timeout: drain_timeout: "25d" is too long: the most is 24d',
     '--pool_size: pool_size: "1.5" is not a whole number from 1 to 100000, nor auto',
-    '--shutdown_timeout: shutdown_timeout: "25d" is too long: the most is 24d',
     'env MYBOUNCER_BOGUS: is not a known variable',
     'env MYBOUNCER_POOLSIZE: is not a known variable (did you mean MYBOUNCER_POOL_SIZE?)',
     'env MYBOUNCER_POOL_SIZE: pool_size: "0" is not a whole number from 1 to 100000, nor auto',
@@ -485,6 +563,37 @@ t.test('every mistake is named with its key and place', async (t) => {
     'my.yaml:8:18: max_packet_size: "2GiB" is not from 1KiB to 1GiB',
     'my.yaml:9:21: server_login_retry: "1ms" is too short: the least is 10ms',
   ]);
+});
+
+t.test('whatever is on or off is written as YAML users write it', async (t) => {
+  const switches = KEY_NAMES.filter((name) => /on\|off$/.test(keyInfo(name).placeholder));
+  t.strictSame(switches, ['fork_guard', 'dry_run', 'fleet', 'master', 'exit_after_last_client']);
+  for (const name of switches) {
+    const read = (value: string): unknown =>
+      Reflect.get(load({ yaml: `pool_mode: session\n${name}: ${value}\n` }), camelCase(name));
+    for (const word of ['on', 'true', 'yes', 'ON', 'True', '"yes"'])
+      t.equal(read(word), true, `${name}: ${word}`);
+    for (const word of ['off', 'false', 'no', 'Off', '"false"'])
+      t.equal(read(word), false, `${name}: ${word}`);
+    const [mistake] = mistakes({ flags: { [name]: ['maybe'] } });
+    const words = keyInfo(name).placeholder.startsWith('auto')
+      ? 'not one of auto, on, off'
+      : 'neither on nor off';
+    t.equal(mistake, `--${name}: ${name}: "maybe" is ${words}`);
+  }
+});
+
+t.test('a dry run is one of pool mode session', async (t) => {
+  for (const word of ['on', 'true', 'yes'])
+    t.equal(load({ yaml: `pool_mode: session\ndry_run: ${word}\n` }).dryRun, true, word);
+  t.equal(load({ flags: { dry_run: ['off'] } }).dryRun, false);
+  t.same(mistakes({ yaml: 'pool_size: 5\ndry_run: true\n' }), [
+    'my.yaml:2:10: dry_run: finds out what pool_mode transaction would do, while clients have sessions of their own: it needs pool_mode session',
+  ]);
+  t.match(mistakes({ env: { MYBOUNCER_DRY_RUN: 'on' }, yaml: 'pool_mode: transaction\n' }), [
+    /^env MYBOUNCER_DRY_RUN: dry_run: .* needs pool_mode session$/,
+  ]);
+  t.same(mistakes({ flags: { dry_run: ['maybe'] } }), ['--dry_run: dry_run: "maybe" is neither on nor off']);
 });
 
 t.test('addresses that collide', async (t) => {
@@ -753,7 +862,7 @@ t.test('guard rails', async (t) => {
     [a?.schemas, a?.readOnly, b?.schemas, b?.readOnly],
     [['shop', 'Shop2'], true, ['shop'], false],
   );
-  t.strictSame(c, { addresses: null, schemas: null, readOnly: false });
+  t.strictSame(c, { addresses: null, certificate: null, schemas: null, readOnly: false });
   const wrong = [
     'users:',
     '  - {name: a, password: x, allowed_addresses: [10.0.0.0/33, localhost, 10.0.0]}',
@@ -766,7 +875,7 @@ t.test('guard rails', async (t) => {
     `my.yaml:2:72: users[0].allowed_addresses[2]: "10.0.0" ${address}`,
     'my.yaml:3:47: users[1].allowed_addresses: is an empty list; leave the key out for no limit',
     'my.yaml:3:61: users[1].schemas[0]: is empty',
-    'my.yaml:3:77: users[1].read_only: "maybe" is neither true nor false',
+    'my.yaml:3:77: users[1].read_only: "maybe" is neither on nor off',
   ]);
 });
 

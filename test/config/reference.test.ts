@@ -43,14 +43,18 @@ t.test('the example is valid, and its comments are the defaults', async (t) => {
   const { upstream, ...rest } = load('');
   t.equal(upstream, null);
   t.same({ ...example, upstream: null }, { ...rest, upstream });
-  // The lines of users: are an example, not a default.
-  const [head = '', tail = ''] = exampleText().split(/^#users:\n(?:# {2}.*\n)+/m);
-  t.not(tail, '', 'the users are there');
-  const uncommented = (head + tail).replace(/^#(?=[a-z_]+:| {2}- )/gm, '');
+  // The lines of users:, servers: and pools: are examples, not defaults.
+  const examples = /^#(?:users|servers|pools):\n(?:# {2}.*\n)+/gm;
+  t.equal(exampleText().match(examples)?.length, EXAMPLES.length, 'they are there');
+  const uncommented = exampleText()
+    .replace(examples, '')
+    .replace(/^#(?=[a-z_]+:| {2}- )/gm, '');
   for (const name of KEY_NAMES)
-    t.equal(new RegExp(`^${name}:`, 'm').test(uncommented), name !== 'users', name);
+    t.equal(new RegExp(`^${name}:`, 'm').test(uncommented), !EXAMPLES.includes(name), name);
   t.same({ ...load(uncommented), upstream: null }, { ...rest, upstream, adminUsers: ['operator'] });
 });
+
+const EXAMPLES = ['servers', 'pools', 'users'];
 
 t.test('the JSON schema', async (t) => {
   const schema = z.fromJSONSchema(JSON.parse(jsonSchemaText()));
@@ -63,15 +67,22 @@ t.test('the JSON schema', async (t) => {
     'listen: 127.0.0.1:1',
     'listen: [127.0.0.1:1, unix:/x]',
     'query_wait_timeout: 1m30s',
-    'shutdown_timeout: "0"',
+    'drain_timeout: "0"',
     'max_packet_size: 16M',
     'http: off',
+    'master: on',
+    'master: true',
+    'master: "no"',
+    'fleet: auto',
+    'fork_guard: false',
     'on_unsafe: warn',
     'on_unsafe: user_lock=warn',
     'on_unsafe: {user_lock: error, xa: hold}',
     'max_held: 80%',
     'max_held: 0.5',
     'max_held: 1',
+    'servers: [{url: mysql://app@db1}, {url: mysql://db2, name: two, role: replica, weight: 3}]',
+    'pools: {shop: {}, shop_ro: {role: replica, databases: [ro, other=shop], max_lag: 5s, read_your_writes: on}}',
     'users: [{name: a, password: b}, {name: c, hash: x, server_user: d, server_password: e}]',
   ];
   for (const yaml of good) t.ok(accepts(yaml), yaml.slice(0, 60));
@@ -86,6 +97,8 @@ t.test('the JSON schema', async (t) => {
     'query_wait_timeout: 5 s',
     'max_packet_size: 1024',
     'pool_mode: statement',
+    'master: auto',
+    'fleet: maybe',
     'upstream:',
     'on_unsafe: refuse',
     'on_unsafe: {user_lok: error}',

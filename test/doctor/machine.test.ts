@@ -17,13 +17,13 @@ t.test('the fork guard', async (t) => {
   const all = { unable: null, limits: [] };
   const some = { unable: null, limits: ['/proc is mounted with hidepid=2'] };
   const none = { unable: 'beos does not show it', limits: [] };
-  t.match(checkForkGuard({ forkGuard: 'off' }, all), {
+  t.match(checkForkGuard({ forkGuard: false }, all), {
     level: 'warn',
     text: /^fork_guard is off: .*only noticed afterwards/,
     advice: /^Set fork_guard to auto/,
   });
-  t.notMatch(checkForkGuard({ forkGuard: 'off' }, none).advice, /auto/, 'where that would not help');
-  for (const forkGuard of ['auto', 'on'] as const) {
+  t.notMatch(checkForkGuard({ forkGuard: false }, none).advice, /auto/, 'where that would not help');
+  for (const forkGuard of ['auto', true] as const) {
     t.match(checkForkGuard({ forkGuard }, all), {
       level: 'ok',
       text: /other hosts.*only noticed afterwards/,
@@ -37,7 +37,7 @@ t.test('the fork guard', async (t) => {
     level: 'warn',
     text: /beos.*only noticed afterwards/,
   });
-  t.match(checkForkGuard({ forkGuard: 'on' }, none), { level: 'fail', text: /would not start$/ });
+  t.match(checkForkGuard({ forkGuard: true }, none), { level: 'fail', text: /would not start$/ });
   const { unable, limits } = describeForkGuard();
   const here = unable === null && limits.length === 0 ? 'ok' : 'warn';
   t.equal(checkForkGuard(settings({})).level, here, 'as it is here');

@@ -66,6 +66,13 @@ await forEachServer(t, async (t, server) => {
     for (const line of lines) t.match(line, LINE);
     const columns = lines.map((line) => /^.{6}.+? {2,}(?=\S)/.exec(line)?.[0].length);
     t.equal(new Set(columns).size, 1, 'aligned');
+    const json = await doctor(...FREE, '--json', '--pool-size', '2', url);
+    const { findings } = JSON.parse(json.stdout) as { findings: { level: string; about: string }[] };
+    t.equal(json.code, 0);
+    t.strictSame(
+      findings.map(({ level, about }) => `${level} ${about}`),
+      lines.map((line) => line.replace(/^(\w+) +(.+?) {2,}\S.*$/, '$1 $2')),
+    );
     const bad = await doctor(...FREE, '--upstream', url.replace(':secret@', ':hunter2@'));
     t.equal(bad.code, 1);
     t.match(bad.stdout, new RegExp(`^fail  login ${user.user} +Access denied`, 'm'));

@@ -102,15 +102,15 @@ t.test('fork_guard', async (t) => {
     info: (_: object, message: string): void => void lines.push(message),
     error: (_: object, message: string): void => void lines.push(message),
   };
-  t.equal(openForkGuard({ mode: 'off', ports: () => [], log }), null);
+  t.equal(openForkGuard({ mode: false, ports: () => [], log }), null);
   t.same(lines, []);
   const { unable } = describeForkGuard();
   if (unable === null) {
-    const guard = openForkGuard({ mode: 'on', ports: () => [], log });
+    const guard = openForkGuard({ mode: true, ports: () => [], log });
     t.ok(guard, 'it can look here');
     guard?.close();
   } else {
-    t.throws(() => openForkGuard({ mode: 'on', ports: () => [], log }), { code: 'FORK_GUARD_UNABLE' });
+    t.throws(() => openForkGuard({ mode: true, ports: () => [], log }), { code: 'FORK_GUARD_UNABLE' });
     t.equal(openForkGuard({ mode: 'auto', ports: () => [], log }), null);
     t.match(lines, [/cannot look/]);
   }

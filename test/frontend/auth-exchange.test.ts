@@ -1,12 +1,8 @@
 import { constants, createHash, publicEncrypt } from 'node:crypto';
 import fc from 'fast-check';
 import t from 'tap';
-import {
-  AuthExchange,
-  type AuthRequest,
-  type AuthStep,
-  type DenialReason,
-} from '../../src/frontend/auth-exchange.js';
+import { AuthExchange } from '../../src/frontend/auth-exchange.js';
+import type { AuthRequest, AuthStep, DenialReason } from '../../src/frontend/auth-step.js';
 import { PasswordHasher } from '../../src/frontend/password-hasher.js';
 import { RsaKeys } from '../../src/frontend/rsa-keys.js';
 import { LocalUsers } from '../../src/frontend/users.js';

@@ -17,7 +17,7 @@ t.test('entries expire in order, once, and only if they are still there', async 
   // The list keeps no process alive by itself.
   const alive = setInterval(() => undefined, 1_000);
   t.teardown(() => clearInterval(alive));
-  const list = new DeadlineList<Entry>(20);
+  const list = new DeadlineList<Entry>(() => 20);
   const order: string[] = [];
   await new Promise<void>((resolve) => {
     const gone = new Entry(() => order.push('gone'));
@@ -44,7 +44,7 @@ t.test('entries expire in order, once, and only if they are still there', async 
 t.test('nothing expires early', async (t) => {
   const alive = setInterval(() => undefined, 1_000);
   t.teardown(() => clearInterval(alive));
-  const list = new DeadlineList<Entry>(60);
+  const list = new DeadlineList<Entry>(() => 60);
   const start = performance.now();
   await new Promise<void>((resolve) => list.add(new Entry(resolve)));
   t.ok(performance.now() - start >= 60);

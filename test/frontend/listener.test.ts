@@ -16,7 +16,7 @@ async function open(t: Test, address: ListenAddress, unixSocketMode = 0o777): Pr
     address,
     unixSocketMode,
     log,
-    onConnection: (socket, kind) => socket.end(kind),
+    onConnection: (socket, { kind }) => socket.end(Buffer.from(kind)),
   });
   t.teardown(() => listener.close());
   return listener;
@@ -108,7 +108,7 @@ t.test('a unix socket of another owner and group', { skip: root ? false : 'needs
       unixSocketMode: mode,
       unixSocketOwner,
       log,
-      onConnection: (socket, kind) => socket.end(kind),
+      onConnection: (socket, { kind }) => socket.end(Buffer.from(kind)),
     });
     const stat = await lstat(path);
     t.same([stat.uid, stat.gid, stat.mode & 0o777], [uid, gid, mode]);

@@ -1,7 +1,8 @@
 import { inspect } from 'node:util';
 import t from 'tap';
 import { Secret } from '../../src/config/secret.js';
-import { AuthExchange, type AuthRequest, type AuthStep } from '../../src/frontend/auth-exchange.js';
+import { AuthExchange } from '../../src/frontend/auth-exchange.js';
+import type { AuthRequest, AuthStep } from '../../src/frontend/auth-step.js';
 import { PassThroughUsers, type ServerUser } from '../../src/frontend/pass-through.js';
 import { PasswordHasher } from '../../src/frontend/password-hasher.js';
 import { RsaKeys } from '../../src/frontend/rsa-keys.js';
@@ -32,6 +33,7 @@ function world() {
         return accounts.get(user) === password;
       },
     },
+    relays: () => null,
     expiryMs: 60_000,
     seal: (password) => new Secret(password),
     proven: (user, isNew) => proven.push([user, isNew]),
@@ -160,7 +162,7 @@ t.test('another password takes the place of the one before, which is asked about
   await login(exchange(), 'bob', 'builder');
   accounts.set('bob', 'second');
   t.equal(await login(exchange(), 'bob', 'second'), 'full');
-  t.equal(users.user('bob')?.password, 'second');
+  t.same(users.user('bob')?.secret, { password: 'second' });
   t.equal(await login(exchange(), 'bob', 'builder'), 'denied');
   accounts.set('bob', 'builder');
   t.equal(await login(exchange(), 'bob', 'builder'), 'full', 'both, as MySQL lets an account have two');
@@ -179,12 +181,12 @@ t.test('what the server tells the proxy itself', async (t) => {
   await login(exchange(), 'bob', 'builder');
   const bob = users.user('bob') as ServerUser;
   time.now += 59_000;
-  users.confirmed(bob, 'builder');
+  users.confirmed(bob, { password: 'builder' });
   time.now += 59_000;
   t.equal(await login(exchange(), 'bob', 'builder'), 'fast', 'taken again meanwhile');
-  bob.refused('another');
+  bob.refused({ password: 'another' });
   t.equal(await login(exchange(), 'bob', 'builder'), 'fast');
-  bob.refused('builder');
+  bob.refused({ password: 'builder' });
   t.notOk(users.isKnown(bob));
   t.equal(await login(exchange(), 'bob', 'builder'), 'full');
   users.forget(bob);

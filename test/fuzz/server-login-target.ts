@@ -61,7 +61,6 @@ class Opener {
   again(): Opener {
     const opener = new Opener(this.#user, this.#password);
     opener.#known = this.#known;
-    opener.#account.resetBaseline = this.#account.resetBaseline;
     return opener;
   }
 
@@ -70,6 +69,7 @@ class Opener {
     const options = { address, connectTimeoutMs, maxPreparedStatements: 10, attributes, tls: null };
     const upstream = new Upstream(options, this.#known?.registry ?? new ProfileRegistry());
     upstream.facts = this.#known?.facts ?? null;
+    if (this.#known !== null) upstream.met.add(this.#account);
     const session = await upstream.open(this.#account, null, CAPABILITIES);
     this.#known ??= upstream;
     session.close();

@@ -118,7 +118,9 @@ export const RULES: readonly Rule[] = [
   {
     name: 'a client before methods had names, for a user who needs another one',
     fits: ({ attempt, kind }) =>
-      kind.protocol === '4.1' && attempt.source.methods?.includes(NATIVE) === false,
+      kind.protocol === '4.1' &&
+      // A proof for the server needs the server's scramble, which such a client cannot be sent.
+      (attempt.source.asksServer === true || attempt.source.methods?.includes(NATIVE) === false),
     means: tooOld,
   },
   {

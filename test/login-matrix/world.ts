@@ -300,7 +300,9 @@ export class World {
     const password = this.password();
     const { user } = await this.#account({ password });
     const attempts: Attempt[] = [...this.#usual(this.#source('upstream URL', user), password)];
-    const asked = { methods: [SHA2], needsPassword: 'at first', asksServer: true } as const;
+    // MariaDB's accounts can be relayed a proof.
+    const methods = this.server.flavor === 'mariadb' ? [SHA2, NATIVE] : [SHA2];
+    const asked = { methods, needsPassword: 'at first', asksServer: true } as const;
     for (const [name, authentication] of ACCOUNTS[this.server.flavor]) {
       const own = this.password();
       const made = await this.#account({
@@ -324,7 +326,10 @@ export class World {
 /** Methods that accounts of each server have. */
 const ACCOUNTS: Readonly<Record<Flavor, readonly (readonly [string, string])[]>> = {
   mariadb: [['mysql_native_password', 'IDENTIFIED BY ?']],
-  mysql: [['caching_sha2_password', 'IDENTIFIED WITH caching_sha2_password BY ?']],
+  mysql: [
+    ['caching_sha2_password', 'IDENTIFIED WITH caching_sha2_password BY ?'],
+    ['sha256_password', 'IDENTIFIED WITH sha256_password BY ?'],
+  ],
 };
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest();

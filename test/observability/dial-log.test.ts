@@ -41,3 +41,18 @@ t.test('an outage is a few lines, whatever the number of attempts', async (t) =>
   log.failed('a', 'refused', 50);
   t.match(said(), [['warn', { attempts: 1, forMs: 0 }, failure]], 'the next outage begins anew');
 });
+
+t.test('the trouble of now', async (t) => {
+  let now = 1_000;
+  const log = new DialLog({ info: () => undefined, warn: () => undefined }, () => now);
+  t.equal(log.trouble, null);
+  log.failed('a', 'refused', 50);
+  now += 5_000;
+  log.failed('b', 'access denied', 50);
+  log.failed('a', 'too many connections', 50);
+  t.same(log.trouble, { pool: 'a', error: 'too many connections', attempts: 2, seconds: 5 });
+  log.opened('a');
+  t.match(log.trouble, { pool: 'b', seconds: 0 });
+  now += 31_000;
+  t.equal(log.trouble, null, 'nobody wants a session of that pool any more');
+});

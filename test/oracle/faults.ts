@@ -110,7 +110,16 @@ export function faultsFor(flavor: Flavor, names: readonly string[]): string[] {
 export async function brokenCopy(workspace: Workspace, main: string, name: string): Promise<string> {
   const fault = FAULTS[name];
   if (fault === undefined) throw new FaultNotPlaced(`there is no fault '${name}'`);
-  const { file, find, replace } = fault;
+  return copyWith(workspace, main, name, fault);
+}
+
+/** As {@link brokenCopy}, with any fault. */
+export async function copyWith(
+  workspace: Workspace,
+  main: string,
+  name: string,
+  { file, find, replace }: Fault,
+): Promise<string> {
   const source = dirname(main);
   const folder = join(workspace.folder, `fault-${name}`);
   await cp(source, join(folder, 'dist', 'src'), { recursive: true });

@@ -43,7 +43,7 @@ for (const main of [null, MAIN]) {
             });
         }
       },
-      { timeout: 300_000 },
+      { timeout: 300_000, atOnce: true },
     );
   });
 }

@@ -17,7 +17,7 @@ await forEachServer(t, async (t, server) => {
       }
       // Not seen before: nothing is remembered of it.
       const { user, password } = await server.createUser({ password: 'a "secret" $1' });
-      const login = { user, password, port: proxy.port, schema };
+      const login = { user, password, port: proxy.port, schema, isMysql: server.isMysql };
       const who =
         "SELECT CONCAT(SUBSTRING_INDEX(USER(), '@', 1), ' ', SUBSTRING_INDEX(CURRENT_USER(), '@', 1))";
       t.equal(await run(login, who), `${user} ${user}`, 'at first');

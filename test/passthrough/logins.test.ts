@@ -53,6 +53,8 @@ await forEachServer(t, async (t, server) => {
   });
 
   await t.test('a client that does not give its password away', async (t) => {
+    // MariaDB needs no more than its proof.
+    if (!server.isMysql) return;
     const { user, password } = await server.createUser();
     const { port } = proxy.proxy;
     const error = await mariadb

@@ -23,22 +23,13 @@ await forEachServer(t, async (t, server) => {
     t.same(await proxy.refusal({ ...busy, password: 'wrong' }), denied(busy.user));
     await direct.end();
   });
-
-  await t.test('an account by a method that the proxy does not have', async (t) => {
-    if (server.isMysql) return;
-    await server.query("INSTALL SONAME 'auth_ed25519'").catch(() => {});
-    const user = await server.createUser({
-      authentication: "IDENTIFIED VIA ed25519 USING PASSWORD('secret')",
-    });
-    t.match(await proxy.refusal(user), { errno: 1429, message: /client_ed25519/ });
-  });
 });
 
 await forEachPrivateServer(t, async (t, server) => {
   const user = await server.createUser();
 
   await t.test('a server that is not there', async (t) => {
-    const proxy = await passThrough(t, server, ['--server-connect-timeout', '2s']);
+    const proxy = await passThrough(t, server, ['--server-connect-timeout', '20s']);
     await server.kill('SIGTERM');
     const refusal = await proxy.refusal(user);
     t.match(refusal, { errno: 1429, sqlState: 'HY000', message: /^mybouncer: Can't connect to server/ });
@@ -57,7 +48,13 @@ await forEachPrivateServer(t, async (t, server) => {
     );
     const upstream = `mysql://${APP_USER}:${APP_PASSWORD}@localhost/app?socket=${encodeURIComponent(server.socketPath)}`;
     const proxy = await passThrough(t, server, [], upstream);
-    for (const password of ['right', 'wrong', ''])
+    // What it proves is held against the account's hash here, whatever the server says.
+    t.match(
+      await proxy.refusal({ user: username, password: 'right' }),
+      { errno: 1044 },
+      'but for the schema',
+    );
+    for (const password of ['wrong', ''])
       t.same(
         await proxy.refusal({ user: username, password }),
         denied(username, password === '' ? 'NO' : 'YES'),

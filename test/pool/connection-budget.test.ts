@@ -26,7 +26,15 @@ t.test('may shrink below what is used', async (t) => {
   t.ok(budget.exhausted);
 });
 
-for (const limit of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
+t.test('may be empty, while others have all of it', async (t) => {
+  const budget = new ConnectionBudget(0);
+  t.equal(budget.limit, 0);
+  t.ok(budget.exhausted);
+  budget.size = 1;
+  t.notOk(budget.exhausted);
+});
+
+for (const limit of [-1, 1.5, Number.NaN, Number.POSITIVE_INFINITY]) {
   t.test(`refuses a limit of ${limit}`, async (t) => {
     t.throws(() => new ConnectionBudget(limit), PoolMisuseError);
   });

@@ -9,7 +9,10 @@ import {
 } from '../../src/pool/dial-backoff.js';
 
 t.test('doubles up to its cap and starts over after a success', async (t) => {
-  const backoff = new DialBackoff(1_000, () => 1);
+  const backoff = new DialBackoff(
+    () => 1_000,
+    () => 1,
+  );
   t.ok(backoff.ready(0), 'the first dial needs no pause');
   const pauses = Array.from({ length: 7 }, () => backoff.failed(0, 'x'));
   t.same(pauses, [50, 100, 200, 400, 800, 1_000, 1_000]);
@@ -26,7 +29,10 @@ t.test('jitter keeps a pause between half and the whole', async () => {
       fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
       fc.integer({ min: 1, max: 2_000 }),
       (random, failures) => {
-        const backoff = new DialBackoff(1_000, () => random);
+        const backoff = new DialBackoff(
+          () => 1_000,
+          () => random,
+        );
         let pause = 0;
         for (let i = 0; i < failures; i++) pause = backoff.failed(0, 'x');
         const whole = Math.min(1_000, FIRST_PAUSE_MS * 2 ** (failures - 1));
@@ -38,7 +44,10 @@ t.test('jitter keeps a pause between half and the whole', async () => {
 
 t.test('where nobody answers, pauses stay short', async (t) => {
   const nobody = Object.assign(new Error('connect ECONNREFUSED'), { nobodyThere: true });
-  const backoff = new DialBackoff(1_000, () => 1);
+  const backoff = new DialBackoff(
+    () => 1_000,
+    () => 1,
+  );
   t.same(
     Array.from({ length: 4 }, () => backoff.failed(0, nobody)),
     [50, 100, 100, PROBE_PAUSE_MS],
@@ -51,19 +60,28 @@ t.test('where nobody answers, pauses stay short', async (t) => {
   );
   t.equal(backoff.troubleSince(0, 0)?.attempts, 8, 'all were in a row');
   t.same([backoff.failed(0, nobody), backoff.failed(0, nobody)], [50, 100]);
-  const idle = new DialBackoff(1_000, () => 1);
+  const idle = new DialBackoff(
+    () => 1_000,
+    () => 1,
+  );
   t.same(
     Array.from({ length: 6 }, () => idle.failed(0, nobody, false)),
     [50, 100, 200, 400, 800, 1_000],
     'nobody waits',
   );
   t.equal(idle.failed(0, nobody), PROBE_PAUSE_MS, 'somebody has come');
-  const quick = new DialBackoff(20, () => 1);
+  const quick = new DialBackoff(
+    () => 20,
+    () => 1,
+  );
   t.equal(quick.failed(0, nobody), 20, 'the cap holds for these, too');
 });
 
 t.test('tells what is wrong only to those whose wait it explains', async (t) => {
-  const backoff = new DialBackoff(1_000, () => 1);
+  const backoff = new DialBackoff(
+    () => 1_000,
+    () => 1,
+  );
   const error = new Error('refused');
   t.equal(backoff.troubleSince(0, 0), null);
   backoff.failed(100, error);
@@ -84,7 +102,10 @@ t.test('tells what is wrong only to those whose wait it explains', async (t) => 
 
 t.test('what will be the same next time is asked ever more seldom', async (t) => {
   const denied = Object.assign(new Error('Access denied'), { fatalToWaiters: true });
-  const backoff = new DialBackoff(1_000, () => 1);
+  const backoff = new DialBackoff(
+    () => 1_000,
+    () => 1,
+  );
   const pauses: number[] = [];
   let now = 0;
   for (let i = 0; i < 12; i++) {

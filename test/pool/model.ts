@@ -3,7 +3,7 @@
  * fake server only. It throws as soon as the two disagree.
  */
 import { AppProcess } from '../../src/pool/app-process.js';
-import { PoolDialError, type PoolError, PoolTimeoutError } from '../../src/pool/errors.js';
+import { PoolDialError, type PoolError, PoolPauseError, PoolTimeoutError } from '../../src/pool/errors.js';
 import { AFFINITY_REACH } from '../../src/pool/fair-queue.js';
 import { TICK_MS } from '../../src/pool/session-pools.js';
 import { AGEING_MS } from '../../src/pool/waiting-lines.js';
@@ -71,6 +71,13 @@ export class Model {
   readonly #passed = new Map<string, Map<AppProcess, number>>();
   /** Since the last check, callbacks have done something: decisions may be older than what clients know. */
   #nested = false;
+  /** Pools that are paused; and the pauses that are not over, by key, '' for all of them. */
+  readonly paused = new Set<string>();
+  allPaused = false;
+  mayPause = false;
+  readonly pausing = new Map<string, { readonly giveUp: () => void; readonly own: readonly string[] }>();
+  /** Pauses that came to their end. */
+  pausesOver = 0;
   /** Sessions handed over out of order, because they suited somebody else better. */
   overtook = 0;
 
@@ -79,6 +86,12 @@ export class Model {
       limit,
       waitTimeoutMs: WAIT_TIMEOUT_MS,
       distance,
+      dial: (key, signal) => {
+        this.#guard(() => {
+          if (this.paused.has(key)) throw new Error('a dial for a paused pool');
+        });
+        return this.world.server.dial(key, signal);
+      },
       close: (session, reason) => {
         if (this.closedOnce.has(session)) throw new Error('closed twice');
         this.closedOnce.add(session);
@@ -193,6 +206,75 @@ export class Model {
     if (!this.world.pools.retire(session, 'test')) throw new Error('would not retire');
   }
 
+  /** '' for all. */
+  pause(key: string): void {
+    const keys = key === '' ? KEYS : [key];
+    const refused = this.allPaused || (key !== '' && this.paused.has(key));
+    const own = keys.filter((one) => !this.paused.has(one));
+    let isOver = false;
+    const over = (error: PoolPauseError | null): void =>
+      this.#guard(() => {
+        if (isOver) throw new Error('a pause ended twice');
+        isOver = true;
+        this.pausing.delete(key);
+        if (error !== null) return;
+        this.pausesOver++;
+        for (const one of keys)
+          if (this.#left(one) > 0) throw new Error(`${one} has sessions, and its pause is over`);
+      });
+    try {
+      const giveUp = this.world.pools.pause(key === '' ? null : key, over);
+      if (giveUp === null || refused) throw new Error('paused what cannot be');
+      for (const one of keys) this.paused.add(one);
+      if (key === '') this.allPaused = true;
+      if (!isOver) this.pausing.set(key, { giveUp, own });
+    } catch (error) {
+      if (!(error instanceof PoolPauseError) || !refused) throw error;
+    }
+  }
+
+  resume(key: string): void {
+    const refused = key === '' ? this.paused.size === 0 : this.allPaused || !this.paused.has(key);
+    const keys = key === '' ? KEYS : [key];
+    try {
+      for (const one of refused ? [] : keys) this.paused.delete(one);
+      if (key === '' && !refused) this.allPaused = false;
+      if (!this.world.pools.resume(key === '' ? null : key)) throw new Error('there is such a pool');
+      if (refused) throw new Error('resumed what is not paused');
+      if (keys.some((one) => this.pausing.has(one)) || (key === '' && this.pausing.size > 0))
+        throw new Error('a pause was resumed and goes on');
+    } catch (error) {
+      if (!(error instanceof PoolPauseError) || !refused) throw error;
+    }
+  }
+
+  /** Whoever waits for a pause goes away. */
+  giveUpPause(key: string): void {
+    const pausing = this.pausing.get(key);
+    if (pausing === undefined) return;
+    this.pausing.delete(key);
+    if (key === '') this.allPaused = false;
+    if (!this.allPaused) for (const one of pausing.own) this.paused.delete(one);
+    pausing.giveUp();
+  }
+
+  /** Sessions of the pool that it says it has, in whatever state. */
+  #left(key: string): number {
+    const pool = this.world.pools.snapshot().pools.find((one) => one.key === key);
+    return pool === undefined ? 0 : pool.idle + pool.active + pool.dialing + pool.retiring;
+  }
+
+  #checkPauses(): void {
+    for (const { key, paused, idle } of this.world.pools.snapshot().pools) {
+      if (paused !== this.paused.has(key)) throw new Error(`${key}: paused is ${paused}`);
+      if (paused && idle > 0) throw new Error(`${key} is paused and has idle sessions`);
+    }
+    for (const key of this.pausing.keys()) {
+      const keys = key === '' ? KEYS : [key];
+      if (keys.every((one) => this.#left(one) === 0)) throw new Error(`the pause of ${key} should be over`);
+    }
+  }
+
   idleDies(index: number): void {
     const all = [...this.idle.values()].flat();
     const session = all[index % all.length];
@@ -246,6 +328,7 @@ export class Model {
       }
     }
     this.#checkProcesses();
+    this.#checkPauses();
     this.#checkProgress(snapshot.idle, snapshot.retiring, used);
     this.#nested = false;
   }
@@ -281,12 +364,13 @@ export class Model {
   #checkProgress(idle: number, retiring: number, used: number): void {
     const { pools, server, clock } = this.world;
     const paused = (scope: string): boolean => (this.pauses.get(scope) ?? 0) + TICK_MS > clock.time;
-    const hopeful = KEYS.filter((key) => this.line(key).length > 0 && !paused(key));
+    const hopeful = KEYS.filter((key) => this.line(key).length > 0 && !paused(key) && !this.paused.has(key));
     if (hopeful.length === 0 || paused('') || server.dials.length > 0) return;
     if (used < pools.limit) throw new Error(`${hopeful} wait, there is room, and nobody dials`);
     if (retiring > 0 || idle === 0) return;
     // It is up to whoever came first of all.
-    const first = this.waiters.reduce((a, b) => (rank(a) <= rank(b) ? a : b));
+    const waiters = this.waiters.filter(({ key }) => !this.paused.has(key));
+    const first = waiters.reduce((a, b) => (rank(a) <= rank(b) ? a : b));
     const head = this.world.pool(first.key).waiters.head;
     if (paused(first.key)) return;
     const longAgo = clock.time - AGEING_MS - TICK_MS;
@@ -311,6 +395,7 @@ export class Model {
 
   #granted(client: Client, session: FakeSession): void {
     if (client.owed !== 1) throw new Error('granted without asking, or twice');
+    if (this.paused.has(client.key)) throw new Error('granted while paused');
     const line = this.line(client.key);
     const at = line.indexOf(client);
     if (at < 0) throw new Error('granted out of line');

@@ -252,6 +252,7 @@ t.test('waiting ends at the timeout, first come first, with the figures', async 
     dialing: 0,
     retiring: 0,
     waiting: 2,
+    paused: false,
   });
   t.equal(cause, undefined);
   t.equal(code, 'POOL_TIMEOUT');

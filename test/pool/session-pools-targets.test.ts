@@ -53,6 +53,20 @@ t.test('sessions of a target are closed when they are idle, or come back', async
   t.equal(other.session, others);
 });
 
+t.test('so is one that is being opened; who waits for it gets another one', async (t) => {
+  const world = new World({ limit: 4 });
+  const ask = world.ask('app');
+  const dial = must(world.server.dials[0]);
+  world.pools.retireAll((target) => target === 'app', 'changed');
+  const session = dial.succeed();
+  await settle();
+  t.same(world.server.closed, [{ session, reason: 'changed' }]);
+  t.same(ask.granteds, [], 'it is not lent');
+  const next = must(world.server.dials[0]).succeed();
+  await settle();
+  t.equal(ask.session, next);
+});
+
 t.test('a refusal is over', async (t) => {
   const world = new World({ limit: 4 });
   const refused = Object.assign(new Error('no'), { fatalToWaiters: true });

@@ -442,7 +442,7 @@ t.test('the limit can be lowered and raised', async (t) => {
   await settle();
   t.ok(other.session, 'a higher limit serves those who wait');
   t.throws(() => {
-    world.pools.limit = 0;
+    world.pools.limit = -1;
   }, PoolMisuseError);
   world.pools.checkin(d);
 });
@@ -546,8 +546,28 @@ t.test('the snapshot adds up, and names what is held', async (t) => {
     held: 3,
     heldReason: 'transaction',
     pools: [
-      { key: 'a', idle: 0, active: 3, dialing: 1, retiring: 0, waiting: 2, oldestWaitMs: 7, held: 3 },
-      { key: 'b', idle: 1, active: 0, dialing: 0, retiring: 0, waiting: 0, oldestWaitMs: 0, held: 0 },
+      {
+        key: 'a',
+        paused: false,
+        idle: 0,
+        active: 3,
+        dialing: 1,
+        retiring: 0,
+        waiting: 2,
+        oldestWaitMs: 7,
+        held: 3,
+      },
+      {
+        key: 'b',
+        paused: false,
+        idle: 1,
+        active: 0,
+        dialing: 0,
+        retiring: 0,
+        waiting: 0,
+        oldestWaitMs: 0,
+        held: 0,
+      },
     ],
   });
   t.same([world.pool('a').active, world.pool('a').waiting, world.pool('b').idle], [3, 2, 1]);

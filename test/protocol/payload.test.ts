@@ -46,6 +46,7 @@ const FIELDS = fc.oneof(
   field([fc.constant(null), (w) => w.uint8(0xfb), (r) => r.lenencBytesOrNull()]),
   field([text, (w, v) => w.text(v), (r, v) => r.bytes(Buffer.byteLength(v)).toString()]),
   field([text, (w, v) => w.lenencText(v), (r) => r.lenencBytes().toString()]),
+  field([text, (w, v) => w.lenencText(v), (r) => r.lenencText()]),
   field([nulFree, (w, v) => w.nulText(v), (r) => r.nulBytes().toString()]),
   field([fc.nat(300), (w, v) => w.zeros(v), (r, v) => [r.bytes(v).findIndex((b) => b !== 0), v][1]]),
 );
@@ -123,6 +124,7 @@ t.test('nothing is read beyond the end, though the buffer goes on', async (t) =>
     ['lenencInt of 8 bytes', 9, (r) => r.lenencInt()],
     ['lenencBigInt of 8 bytes', 9, (r) => r.lenencBigInt()],
     ['lenencBytes', 6, (r) => r.lenencBytes()],
+    ['lenencText', 6, (r) => r.lenencText()],
     ['lenencBytesOrNull', 6, (r) => r.lenencBytesOrNull()],
     ['nulBytes', 5, (r) => r.nulBytes()],
   ];
@@ -132,6 +134,7 @@ t.test('nothing is read beyond the end, though the buffer goes on', async (t) =>
     'lenencInt of 8 bytes': [0xfe, 1, 2, 3, 4, 5, 6, 0, 0],
     'lenencBigInt of 8 bytes': [0xfe, 1, 2, 3, 4, 5, 6, 7, 8],
     lenencBytes: [5, 1, 2, 3, 4, 5],
+    lenencText: [5, 1, 2, 3, 4, 5],
     lenencBytesOrNull: [5, 1, 2, 3, 4, 5],
     nulBytes: [1, 2, 3, 4, 0],
   };

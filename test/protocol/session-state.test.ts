@@ -18,6 +18,7 @@ const NOTHING: SessionStateReport = {
   stateChanged: false,
   characteristics: null,
   transactionState: null,
+  gtids: null,
 };
 
 /** What one entry says, and its bytes. */
@@ -53,7 +54,11 @@ const entry = fc.oneof<fc.Arbitrary<Entry>[]>(
     bytes: stateEntry(TRANSACTION_STATE, lenencString(transactionState)),
     says: (report) => ({ ...report, transactionState }),
   })),
-  fc.tuple(fc.constantFrom(GTIDS, 6, 7, 200), fc.uint8Array({ maxLength: 300 })).map(([type, data]) => ({
+  text.map((gtids) => ({
+    bytes: stateEntry(GTIDS, Buffer.concat([Buffer.from([0]), lenencString(gtids)])),
+    says: (report) => ({ ...report, gtids }),
+  })),
+  fc.tuple(fc.constantFrom(6, 7, 200), fc.uint8Array({ maxLength: 300 })).map(([type, data]) => ({
     bytes: stateEntry(type, data),
     says: (report) => report,
   })),
@@ -96,7 +101,7 @@ t.test('every cut through a block of entries is refused, or falls between two of
     stateEntry(VARIABLES, Buffer.concat(['a', '1', 'b', ''].map(lenencString))),
     stateEntry(SCHEMA, lenencString('shop')),
     stateEntry(STATE_CHANGE, Buffer.from('1')),
-    stateEntry(GTIDS, lenencString('x')),
+    stateEntry(GTIDS, Buffer.concat([Buffer.from([0]), lenencString('x')])),
     stateEntry(TRANSACTION_STATE, lenencString('T_______')),
   ];
   const block = Buffer.concat(entries);

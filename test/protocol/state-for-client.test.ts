@@ -10,6 +10,7 @@ const NOTHING: ToldState = {
   stateChange: false,
   transactionState: false,
   characteristics: false,
+  gtids: false,
   variables: new Set(),
 };
 
@@ -29,22 +30,25 @@ const SCHEMA = entry(SessionTrack.Schema, text('app'));
 const CHANGED = entry(SessionTrack.StateChange, text('1'));
 const STATE = entry(SessionTrack.TransactionState, text('T_______'));
 const CHARACTERISTICS = entry(SessionTrack.TransactionCharacteristics, text('BEGIN;'));
-const GTIDS = entry(3, text('gtids'));
+const GTIDS = entry(SessionTrack.Gtids, text('gtids'));
+/** Of a server that is newer than this. */
+const OTHER = entry(99, text('other'));
 /** As MariaDB writes them: all in one entry. */
 const PAIRS = variables('autocommit', 'ON', 'Time_Zone', 'SYSTEM', 'sql_mode', '');
-const ALL = Buffer.concat([PAIRS, SCHEMA, CHANGED, STATE, CHARACTERISTICS, GTIDS]);
+const ALL = Buffer.concat([PAIRS, SCHEMA, CHANGED, STATE, CHARACTERISTICS, GTIDS, OTHER]);
 
 t.test('each entry by what the client asked for', async (t) => {
   const cases: [Partial<ToldState>, Buffer[]][] = [
-    [{}, [GTIDS]],
-    [{ schema: true }, [SCHEMA, GTIDS]],
-    [{ stateChange: true }, [CHANGED, GTIDS]],
-    [{ transactionState: true }, [STATE, GTIDS]],
-    [{ characteristics: true }, [CHARACTERISTICS, GTIDS]],
-    [{ variables: new Set(['time_zone']) }, [variables('Time_Zone', 'SYSTEM'), GTIDS]],
+    [{}, [OTHER]],
+    [{ schema: true }, [SCHEMA, OTHER]],
+    [{ stateChange: true }, [CHANGED, OTHER]],
+    [{ transactionState: true }, [STATE, OTHER]],
+    [{ characteristics: true }, [CHARACTERISTICS, OTHER]],
+    [{ gtids: true }, [GTIDS, OTHER]],
+    [{ variables: new Set(['time_zone']) }, [variables('Time_Zone', 'SYSTEM'), OTHER]],
     [
       { variables: new Set(['sql_mode', 'autocommit', 'other']) },
-      [variables('autocommit', 'ON'), variables('sql_mode', ''), GTIDS],
+      [variables('autocommit', 'ON'), variables('sql_mode', ''), OTHER],
     ],
   ];
   for (const [told, kept] of cases) {
@@ -63,6 +67,6 @@ t.test('one that asked for all gets all', async (t) => {
   const apart = [variables('autocommit', 'ON'), variables('Time_Zone', 'SYSTEM'), variables('sql_mode', '')];
   t.equal(
     got.toString('latin1'),
-    Buffer.concat([...apart, SCHEMA, CHANGED, STATE, CHARACTERISTICS, GTIDS]).toString('latin1'),
+    Buffer.concat([...apart, SCHEMA, CHANGED, STATE, CHARACTERISTICS, GTIDS, OTHER]).toString('latin1'),
   );
 });

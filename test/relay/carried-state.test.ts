@@ -107,7 +107,8 @@ await forEachServer(t, async (t, server) => {
       t.match(await one.error('INSERT INTO begun VALUES(1)'), { errno: 1062 });
     }
     const [trx] = await server.query<{ n: number }>(
-      'SELECT COUNT(*) AS n FROM information_schema.innodb_trx WHERE trx_rows_locked > 0',
+      'SELECT COUNT(*) AS n FROM information_schema.innodb_trx JOIN information_schema.processlist ON id = trx_mysql_thread_id ' +
+        `WHERE trx_rows_locked > 0 AND db = '${world.schema}'`,
     );
     t.equal(Number(trx?.n), 2, 'they keep the lock on the row that is there');
     t.equal(await world.proxy.holds(1, 'reason="transaction"'), 1);

@@ -223,6 +223,10 @@ t.test('an ERR behind 253 rows is numbered 0 as well, but no refusal', async (t)
 
 const OURS = { errno: 1317, sqlState: '70100', message: 'mybouncer: it took too long' };
 
+/** What the client gets of it. */
+const told = (sequenceId: number): Buffer =>
+  encodeErrPacket(sequenceId, { ...OURS, message: `${OURS.message} (client 7)` });
+
 t.test('a statement that the proxy ends: its own words in place of 1317', async (t) => {
   const interrupted = errPayload(1317, 'Query execution was interrupted', '70100');
   const other = errPayload(1146, "Table 'a.b' doesn't exist", '42S02');
@@ -234,8 +238,8 @@ t.test('a statement that the proxy ends: its own words in place of 1317', async 
         command(lone, ReplyShape.ResultSet, 1);
         lone.reply.interrupt(OURS, isRead);
         lone.wire.read(packet(1, payload));
-        const told = payload === interrupted ? encodeErrPacket(1, OURS) : packet(1, payload);
-        t.strictSame(lone.socket.received, Buffer.from(told));
+        const expected = payload === interrupted ? told(1) : packet(1, payload);
+        t.strictSame(lone.socket.received, Buffer.from(expected));
 
         // The columns have come by the time; whether the client has them makes the difference.
         const reply = endingWith(rows, { kind: 'err', payload });
@@ -250,13 +254,10 @@ t.test('a statement that the proxy ends: its own words in place of 1317', async 
           t.same(setup.notes.list.at(-1), ['complete']);
           const own = payload === interrupted;
           if (isRead && before === 0) {
-            t.strictSame(
-              setup.socket.received,
-              Buffer.from(own ? encodeErrPacket(1, OURS) : packet(1, payload)),
-            );
+            t.strictSame(setup.socket.received, Buffer.from(own ? told(1) : packet(1, payload)));
           } else {
             const place = all.length - packet(0, payload).length;
-            const last = own ? encodeErrPacket(all[place + 3] as number, OURS) : all.subarray(place);
+            const last = own ? told(all[place + 3] as number) : all.subarray(place);
             t.strictSame(setup.socket.received, Buffer.concat([all.subarray(0, place), last]));
           }
           command(setup, rows.shape, 1);
@@ -284,7 +285,7 @@ t.test('a read that ends as if it had not been ended', async (t) => {
       setup.reply.interrupt(OURS, isRead);
       setup.wire.read(bytes.subarray(before));
       const whole = clientBytes(rows, newClient(deprecateEof));
-      t.strictSame(setup.socket.received, isError ? encodeErrPacket(1, OURS) : whole);
+      t.strictSame(setup.socket.received, isError ? told(1) : whole);
       t.equal(setup.reply.takeBack(), false);
     }
     const gone = connect(deprecateEof);

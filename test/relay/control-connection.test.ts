@@ -20,7 +20,7 @@ await t.test('while the server is down, it is in a hurry only where something wa
         attempts[which]++;
         return Promise.reject(nobody);
       },
-      retryMs: 3_600_000,
+      retryMs: () => 3_600_000,
       unreachable: () => {},
       elsewhere: () => {},
     });
@@ -46,7 +46,7 @@ await forEachServer(t, async (t, server) => {
 
 function killerFor(t: Test, port: number, user: TestUser): { killer: Killer; account: ServerAccount } {
   const upstream = upstreamOf({ host: '127.0.0.1', port }, { connectTimeoutMs: 5_000 });
-  const killer = new Killer(upstream, new RelayCounters(), 1_000, SILENT);
+  const killer = new Killer(upstream, new RelayCounters(), () => 1_000, SILENT);
   t.teardown(() => killer.close());
   return { killer, account: new ServerAccount(user.user, () => user.password) };
 }
@@ -57,11 +57,12 @@ async function rests(t: Test, server: TestServer, user: TestUser): Promise<void>
   await killer.connect(account);
   t.equal(await count(), 1);
   const pass = async (seconds: number, watched: boolean): Promise<void> => {
+    const session = await killer.connect(account);
     for (let i = 0; i < seconds; i++) {
       if (watched) killer.watch(account);
       killer.secondPassed();
-      // Signs of life are answered meanwhile.
-      await new Promise((resolve) => setTimeout(resolve, 5));
+      // These seconds are shorter than what a busy server may take.
+      await eventually('the sign of life is answered', () => !session.busy);
     }
   };
   await pass(100, true);

@@ -1,5 +1,6 @@
 /** Which of the clients that wait gets a session, on real servers: processes are told apart by the `_pid` that clients send. */
 import t, { type Test } from 'tap';
+import { administered, waitFor } from '../admin/console/support/administered.js';
 import { type Client, eventually } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser } from '../support/proxied-user.js';
 import type { TestServer } from '../support/server-handle.js';
@@ -126,18 +127,20 @@ async function endedHold(t: Test, server: TestServer): Promise<void> {
 }
 
 async function ownHalves(t: Test, server: TestServer): Promise<void> {
-  const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '300ms']);
+  const world = await administered(t, server, ['--pool-size', '2', '--query-wait-timeout', '60s']);
   const worker = await connectAll(world, '4711', 3);
   const [first, second, third] = worker as [Client, Client, Client];
   await first.run('BEGIN');
   await second.run('BEGIN');
+  // From now on nobody else waits.
+  const stranger = await connect(world, '4712');
+  await waitFor(world, '300ms');
   const error = await third.error('SELECT 1');
   t.match(error, { errno: 1040, sqlState: '08004' });
   t.match(
     error.message,
-    /2 held, mostly transaction.*; 2 of those held are held by this client's own process \(pid 4711 at [0-9.:a-f]+\), which waits for one more$/,
+    /2 held, mostly transaction.*; 2 of those held are held by this client's own process \(pid 4711 at [0-9.:a-f]+\), which waits for one more \(client \d+\)$/,
   );
-  const stranger = await connect(world, '4712');
   t.notMatch((await stranger.error('SELECT 1')).message, /own process/);
   await first.run('COMMIT');
   t.equal(await third.value('SELECT 1'), 1);
@@ -187,12 +190,13 @@ async function request(first: Client, second: Client, i: number): Promise<number
 
 async function hammer(t: Test, server: TestServer): Promise<void> {
   const poolSize = 6;
-  const flags = ['--pool-size', String(poolSize), '--query-wait-timeout', '500ms', '--max-waiting', '40'];
-  const world = await proxiedUser(t, server, flags);
+  const flags = ['--pool-size', String(poolSize), '--query-wait-timeout', '60s', '--max-waiting', '40'];
+  const world = await administered(t, server, flags);
   const setup = await connect(world, '0');
   await setup.run('CREATE TABLE work(id INT PRIMARY KEY, v INT)');
   const workers = 8;
   for (let i = 0; i < workers; i++) await setup.run(`INSERT INTO work VALUES(${i}, 0)`);
+  await waitFor(world, '500ms');
   let committed = 0;
   const worker = async (i: number): Promise<void> => {
     const pid = String(1_000 + i);
@@ -214,6 +218,7 @@ async function hammer(t: Test, server: TestServer): Promise<void> {
   };
   await Promise.all(Array.from({ length: workers }, (_, i) => worker(i)));
   await isAtRest(t, world, poolSize);
+  await waitFor(world, '60s');
   t.equal(Number(await setup.value('SELECT SUM(v) FROM work')), committed);
   t.comment(`${committed} of ${workers * 6} requests had both sessions`);
   t.ok(committed > 0);

@@ -1,4 +1,5 @@
 import t, { type Test } from 'tap';
+import { LEASE_MS } from '../../src/relay/steady-share.js';
 import { eventually, Proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
 import { forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
@@ -13,16 +14,24 @@ const OWN = 2;
 /** What one proxy's pool has where so many share. */
 const shareOf = (members: number): number => FOR_PROXIES / members - OWN;
 
+const OPTIONS = { extraArgs: [`--max-connections=${MAX_CONNECTIONS}`], timeout: 240_000 };
+
+await forEachPrivateServer(
+  t,
+  (t, server) => t.test('three proxies under load', (t) => threeProxies(t, server)).then(() => {}),
+  OPTIONS,
+);
+
+// These mostly wait.
 await forEachPrivateServer(
   t,
   async (t, server) => {
-    await t.test('three proxies under load', (t) => threeProxies(t, server));
     await t.test('what clients hold is never cut', (t) => heldSessions(t, server));
     await t.test('a control connection that is lost', (t) => lostControl(t, server));
     await t.test('a proxy whose host says nothing more', (t) => silentHost(t, server));
     await t.test('pool_size as a number', (t) => fixedSize(t, server));
   },
-  { extraArgs: [`--max-connections=${MAX_CONNECTIONS}`], timeout: 240_000 },
+  { ...OPTIONS, atOnce: true },
 );
 
 async function threeProxies(t: Test, server: PrivateTestServer): Promise<void> {
@@ -133,16 +142,22 @@ async function lostControl(t: Test, server: PrivateTestServer): Promise<void> {
   const sizes = (): unknown[] =>
     members.map(({ proxy }) => proxy.lines.filter(({ msg }) => msg === 'pool size').at(-1)?.['poolSize']);
   const before = sizes();
+  let isSlow = false;
   for (let i = 0; i < 3; i++) {
     const held = await holderOf(server, 1);
+    const began = performance.now();
     await server.query(`KILL ${held}`);
     await eventually(
       'it has its number again',
       async () => ![held, null].includes(await holderOf(server, 1)),
     );
-    t.strictSame(await Promise.all(members.map(share)), [shareOf(2), shareOf(2)], 'nobody lost anything');
+    // Where that took longer than what is known counts, they have lost their shares, and get them again.
+    isSlow ||= performance.now() - began > LEASE_MS / 2;
+    if (isSlow) await sharesAre(members, shareOf(2));
+    else
+      t.strictSame(await Promise.all(members.map(share)), [shareOf(2), shareOf(2)], 'nobody lost anything');
   }
-  t.strictSame(sizes(), before);
+  if (!isSlow) t.strictSame(sizes(), before);
   for (const { proxy } of members) await proxy.stop();
   t.equal(await holderOf(server, 1), null, 'the lock goes with the proxy');
 }

@@ -4,6 +4,7 @@ import t, { type Test } from 'tap';
 import { type App, startApp } from '../../src/app/app.js';
 import { completeConfigWithUrl, loadSettings } from '../../src/config/load.js';
 import type { KeyName } from '../../src/config/schema.js';
+import { CONNECT_WITHIN_MS } from '../support/patience.js';
 import { Client, eventually } from '../support/proxied.js';
 import type { TestServer } from '../support/server-handle.js';
 import { forEachServer } from '../support/servers.js';
@@ -12,11 +13,13 @@ import { forEachServer } from '../support/servers.js';
 class World {
   readonly #t: Test;
   readonly #url: string;
+  readonly schema: string;
   readonly app: App;
 
   constructor(t: Test, url: string, app: App) {
     this.#t = t;
     this.#url = url;
+    this.schema = new URL(url).pathname.slice(1);
     this.app = app;
   }
 
@@ -24,7 +27,10 @@ class World {
     const { username: user, password, pathname } = new URL(this.#url);
     const [host = '', port] = this.app.addresses.listen[0]?.split(':') ?? [];
     const database = pathname.slice(1);
-    const connection = await createConnection({ host, port: Number(port), user, password, database });
+    const connection = await createConnection({
+      ...{ host, port: Number(port), user, password, database },
+      connectTimeout: CONNECT_WITHIN_MS,
+    });
     this.#t.teardown(() => connection.destroy());
     return new Client(connection);
   }
@@ -58,7 +64,7 @@ async function seen(t: Test, server: TestServer): Promise<void> {
   const start = Date.now();
   await first.run('BEGIN');
   await second.run('CREATE TEMPORARY TABLE mine(secret INT DEFAULT 4711)');
-  await first.value("SELECT GET_LOCK('password', 1)");
+  await first.value(`SELECT GET_LOCK('${world.schema} password', 1)`);
   const [one, other, ...more] = app.heldSessions();
   t.same(more, []);
   t.match(one, { clientId: first.id, user: 'app', serverUser: 'app', reasons: ['transaction', 'user_lock'] });
@@ -85,30 +91,32 @@ async function ended(t: Test, server: TestServer): Promise<void> {
   const { app } = world;
   const client = await world.connect();
   const held = (): unknown => app.heldSessions().flatMap(({ reasons }) => reasons);
+  /** After some statements the server is asked, when the client has its answer already. */
+  const settled = (): Promise<void> => eventually('nothing is held', () => app.heldSessions().length === 0);
   await client.run('BEGIN');
   t.same(held(), ['transaction']);
   await client.run('COMMIT');
   t.same(held(), []);
-  await client.value("SELECT GET_LOCK('a', 1)");
+  await client.value(`SELECT GET_LOCK('${world.schema}', 1)`);
   t.same(held(), ['user_lock']);
-  await client.value("SELECT RELEASE_LOCK('a')");
+  await client.value(`SELECT RELEASE_LOCK('${world.schema}')`);
   t.same(held(), [], 'by a statement');
   await client.run('CREATE TEMPORARY TABLE mine(v INT)');
   t.same(held(), ['temporary_table']);
   await client.run('DROP TEMPORARY TABLE mine');
-  t.same(held(), []);
+  await settled();
   await client.run('CREATE TEMPORARY TABLE mine(v INT)');
   await client.connection.reset();
   t.same(held(), [], 'by a reset');
   await client.run('BEGIN');
   await client.connection.changeUser({});
   t.same(held(), [], 'by a change of user');
-  await client.value("SELECT GET_LOCK('a', 1)");
+  await client.value(`SELECT GET_LOCK('${world.schema}', 1)`);
   const id = app.heldSessions()[0]?.serverConnectionId;
   await server.query(`KILL ${id}`);
   await eventually('the session is seen to be lost', () => app.heldSessions().length === 0);
   await client.error('SELECT 1');
-  await client.value("SELECT GET_LOCK('a', 1)");
+  await client.value(`SELECT GET_LOCK('${world.schema}', 1)`);
   t.same(held(), ['user_lock']);
   client.destroy();
   await eventually('the client is seen to have gone', () => app.heldSessions().length === 0);

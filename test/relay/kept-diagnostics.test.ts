@@ -11,6 +11,7 @@ await forEachServer(
     await createTables(world);
     await t.test('FOUND_ROWS() after a list of warnings that is empty', (t) => emptyList(t, world));
     await t.test('statements that may keep them', (t) => mayKeep(t, world));
+    await t.test('FOUND_ROWS() after a routine that counts, and fails', (t) => failedCalls(t, world));
   },
   { timeout: 120_000 },
 );
@@ -38,6 +39,28 @@ async function emptyList(t: Test, world: Proxied): Promise<void> {
       }
       t.equal(found[1], found[0], `${sql}${disturbed ? ', another client between' : ''}`);
     }
+}
+
+/** An error that a statement gets before it has begun, a routine gets in its midst. */
+async function failedCalls(t: Test, world: Proxied): Promise<void> {
+  const direct = await world.direct();
+  const bodies = { 'a missing procedure': 'CALL missing()', nonsense: "PREPARE p FROM 'nonsense'" };
+  for (const [what, failing] of Object.entries(bodies)) {
+    const client = await world.connect();
+    await direct.rows('DROP PROCEDURE IF EXISTS counts_then_fails');
+    await direct.rows(
+      `CREATE PROCEDURE counts_then_fails() BEGIN DECLARE n INT; SELECT SQL_CALC_FOUND_ROWS id INTO n FROM t LIMIT 1; ${failing}; END`,
+    );
+    const found: unknown[] = [];
+    for (const one of [direct, client]) {
+      await one.rows('SELECT 1 UNION ALL SELECT 2');
+      await t.rejects(one.rows('CALL counts_then_fails()'));
+      found.push(await one.value('SELECT FOUND_ROWS()'));
+    }
+    t.equal(found[1], found[0], what);
+    await client.end();
+  }
+  await direct.end();
 }
 
 /** Whether a routine uses a table, the text of its CALL does not tell. */

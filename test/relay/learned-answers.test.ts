@@ -81,6 +81,16 @@ t.test('texts are bytes, whatever their character set', async (t) => {
   t.equal(world.answers.find(world.ground(), other, 0, other.length), null);
 });
 
+t.test('texts that come in turn are all remembered', async (t) => {
+  const world = new World();
+  const texts = Array.from({ length: 200 }, (_, i) => `SET time_zone='+0${i}:00'`);
+  for (const text of texts) world.deservesLesson(text);
+  t.strictSame(
+    texts.filter((text) => !world.deservesLesson(text)),
+    [],
+  );
+});
+
 t.test('what was not used for longest goes first', async (t) => {
   const world = new World({ maxEntries: 3 });
   for (const text of ['SET a=1', 'SET b=1', 'SET c=1']) world.learn(text);

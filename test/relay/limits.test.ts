@@ -1,5 +1,6 @@
 import t, { type Test } from 'tap';
 import { Capability, Command } from '../../src/protocol/constants.js';
+import { administered, waitFor } from '../admin/console/support/administered.js';
 import { type Client, eventually } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser, sessionOf } from '../support/proxied-user.js';
 import { CLASSIC, errOf, loginOf, RawClient, unlessErr } from '../support/raw-client.js';
@@ -195,10 +196,11 @@ async function inOrder(t: Test, server: TestServer): Promise<void> {
 }
 
 async function waitTimeout(t: Test, server: TestServer): Promise<void> {
-  const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '300ms']);
+  const world = await administered(t, server, ['--pool-size', '2', '--query-wait-timeout', '60s']);
   const [a, b, c] = await Promise.all([world.connect(), world.connect(), world.connect()]);
   await a.run('BEGIN');
   await b.run('BEGIN');
+  await waitFor(world, '300ms');
   const error = await c.error('SELECT 1');
   t.match(error, { errno: 1040, sqlState: '08004' });
   t.match(
@@ -218,6 +220,7 @@ async function waitTimeout(t: Test, server: TestServer): Promise<void> {
   }
   unlessErr(await raw.command(Command.Ping));
   t.ok(await c.connection.ping(), 'the connection lives');
+  await waitFor(world, '60s');
   await a.run('COMMIT');
   t.equal(await c.value('SELECT 1'), 1);
   t.equal(await raw.value('SELECT 2'), '2');

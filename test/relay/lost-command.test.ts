@@ -16,11 +16,13 @@ import { traitsOf } from '../sql/describe.js';
 
 function text(sql: string): LosableWork {
   const traits = traitsOf(sql);
-  return { canRepeat: true, effects: effectsOf(traits), traits, isPrepare: false, choosesSchema: false };
+  const effects = effectsOf(traits);
+  return { canRepeat: true, isBound: false, effects, traits, isPrepare: false, choosesSchema: false };
 }
 
 const PREPARE: LosableWork = {
   canRepeat: true,
+  isBound: false,
   effects: NO_EFFECTS,
   traits: null,
   isPrepare: true,
@@ -57,6 +59,11 @@ const tried = (made: number, lost = 0): Pick<Attempts, 'made' | 'lost'> => ({ ma
 
 t.test('how often', async (t) => {
   const insert = text('INSERT INTO t VALUES (1)');
+  t.equal(
+    mayRunAgain({ ...insert, isBound: true }, Progress.NotSent, null, tried(1)),
+    false,
+    'what has long data on its session',
+  );
   t.equal(mayRunAgain(insert, Progress.NotSent, null, tried(1)), true);
   t.equal(mayRunAgain(insert, Progress.NotSent, null, tried(10)), false, 'there is an end to it');
   t.equal(mayRunAgain(insert, Progress.Refused, null, tried(1)), true);
@@ -101,7 +108,7 @@ t.test('what may have been killed because it was run', async (t) => {
 
 t.test('what is lost', async (t) => {
   const of = (holds: number, sql: string | null): string | null =>
-    LostState.of(holds, WHY, sql === null ? null : text(sql))?.err.message ?? null;
+    LostState.of(holds, WHY, sql === null ? null : text(sql))?.err().message ?? null;
   t.equal(of(0, null), null);
   t.equal(of(HoldReason.SessionMode | HoldReason.Diagnostics, null), null, 'nothing that anybody misses');
   t.match(of(HoldReason.Transaction, null), /gone with it: transaction\. This statement was not executed/);
@@ -117,7 +124,7 @@ t.test('what is lost', async (t) => {
   );
   const later = LostState.of(HoldReason.Transaction, WHY, null);
   t.equal(later?.before(text('ROLLBACK')), null);
-  t.match(later?.before(text('SELECT 1'))?.err.message, /transaction/);
+  t.match(later?.before(text('SELECT 1'))?.err().message, /transaction/);
 });
 
 t.test('what a client is told', async (t) => {

@@ -23,7 +23,7 @@ await forEachPrivateServer(
     await t.test('a user makes room for another', (t) => twoUsers(t, server));
     await t.test('after a restart of the server', (t) => restart(t, server));
   },
-  { extraArgs: [`--max-connections=${MAX_CONNECTIONS}`], timeout: 120_000 },
+  { extraArgs: [`--max-connections=${MAX_CONNECTIONS}`], timeout: 300_000 },
 );
 
 async function auto(t: Test, server: PrivateTestServer): Promise<void> {
@@ -43,10 +43,19 @@ async function auto(t: Test, server: PrivateTestServer): Promise<void> {
     t.equal(await proxy.metric('mybouncer_server_max_connections'), MAX_CONNECTIONS);
     await proxy.stop();
   }
-  const world = await proxiedUser(t, server, ['--pool-size', 'auto']);
+  const world = await proxiedUser(t, server, ['--pool-size', 'auto', '--query-wait-timeout', '60s']);
   const clients = await Promise.all(Array.from({ length: 60 }, () => world.connect()));
-  await Promise.all(clients.map((client) => client.value('SELECT SLEEP(1)')));
-  t.equal(await world.proxy.settled(33, 'mybouncer_server_sessions'), 33, 'so many are opened, and no more');
+  // They are held until all of them are there.
+  const opened = world.proxy.settled(33, 'mybouncer_server_sessions', 'state="active"');
+  await Promise.all(
+    clients.map(async (client) => {
+      await client.run('BEGIN');
+      await opened;
+      await client.run('COMMIT');
+    }),
+  );
+  t.equal(await opened, 33, 'so many are opened');
+  t.equal(await world.proxy.settled(33, 'mybouncer_server_sessions'), 33, 'and no more');
   t.equal(await world.proxy.metric('mybouncer_server_dial_failures_total'), 0);
   await world.proxy.stop();
 }
@@ -70,7 +79,7 @@ async function accountLimit(t: Test, server: PrivateTestServer): Promise<void> {
 async function readAgain(t: Test, server: PrivateTestServer): Promise<void> {
   const user = await server.createUser();
   const upstream = upstreamOf(server);
-  const killer = new Killer(upstream, new RelayCounters(), 1_000, { warn: () => {} });
+  const killer = new Killer(upstream, new RelayCounters(), () => 1_000, { warn: () => {} });
   t.teardown(() => killer.close());
   const account = new ServerAccount(user.user, () => user.password);
   await killer.connect(account);

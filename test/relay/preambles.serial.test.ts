@@ -116,13 +116,11 @@ await forEachServer(
     const world = await proxied(t, server, ['--pool-size', '2']);
     for (const [name, texts] of Object.entries(PREAMBLES)) {
       await t.test(name, async (t) => {
-        // The first client is heard, the second learned from; a lesson that something came between is begun anew with the next.
-        for (let i = 0, known = 0; i < 10 && known < texts.length; i++) {
-          const before = await answersGiven(world);
+        // The first client is heard, the second learned from.
+        for (let i = 0; i < 2; i++) {
           const client = await login(t, world.proxy.url, CLASSIC);
           await send(client, texts);
           client.destroy();
-          known = (await answersGiven(world)) - before;
         }
         for (const [dialect, capabilities] of DIALECTS) {
           const direct = await login(t, server.url(world.schema), capabilities);

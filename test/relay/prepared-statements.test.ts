@@ -243,7 +243,7 @@ await forEachServer(
       });
     }
   },
-  { timeout: 120_000 },
+  { timeout: 400_000 },
 );
 
 // Other tests would be counted as well.

@@ -43,7 +43,7 @@ async function sameBytes(t: Test, server: TestServer, steps: Script, capabilitie
   await server.query(`DROP DATABASE ${schema}`);
   await server.query(`CREATE DATABASE ${schema} CHARACTER SET utf8mb4`);
 
-  const flags = ['--pool-size', '1', '--query-wait-timeout', '1s'];
+  const flags = ['--pool-size', '1', '--query-wait-timeout', '20s'];
   const proxy = await startProxy(t, { upstream: server.url(schema), flags });
   const other = await RawClient.login(loginOf(proxy.url, { schema: 'app' }));
   const client = await RawClient.login(loginOf(proxy.url, { capabilities }));
@@ -112,18 +112,18 @@ await forEachServer(
 
     await t.test('an open cursor ends with COM_STMT_RESET, COM_STMT_CLOSE and the connection', async (t) => {
       const client = await login(t, world.proxy.url);
-      const held = (): Promise<number> => world.proxy.metric('mybouncer_holds', 'reason="cursor"');
+      const held = (expected: number): Promise<number> => world.proxy.holds(expected, 'reason="cursor"');
       const open = async (): Promise<number> => {
         const statement = await client.prepare('SELECT n FROM numbers ORDER BY n');
         unlessErr(
           await client.command(Command.StmtExecute, executePayload(statement, [], { cursor: 1 }), 'results'),
         );
-        t.equal(await held(), 1);
+        t.equal(await held(1), 1);
         return statement;
       };
       const first = await open();
       unlessErr(await client.command(Command.StmtReset, executePayload(first).subarray(0, 4)));
-      t.equal(await held(), 0);
+      t.equal(await held(0), 0);
       await client.must('SELECT 1');
       unlessErr(await client.command(Command.StmtReset, executePayload(first).subarray(0, 4)));
       t.equal(
@@ -134,7 +134,7 @@ await forEachServer(
       const second = await open();
       await client.command(Command.StmtClose, executePayload(second).subarray(0, 4), 'none');
       unlessErr(await client.command(Command.Ping));
-      t.equal(await held(), 0);
+      t.equal(await held(0), 0);
       t.match(errOf(await client.command(Command.StmtExecute, executePayload(second), 'results')), {
         errno: 1243,
       });
@@ -144,7 +144,7 @@ await forEachServer(
       const another = await login(t, world.proxy.url);
       await next.must('BEGIN');
       await another.must('SELECT 1');
-      t.equal(await held(), 0);
+      t.equal(await held(0), 0);
       for (const reason of ['lost', 'reset_failed', 'died']) {
         const closed = await world.proxy.metric(
           'mybouncer_server_sessions_closed_total',
@@ -275,5 +275,5 @@ await forEachServer(
       unlessErr(await client.reply('packet'));
     });
   },
-  { timeout: 120_000 },
+  { timeout: 300_000 },
 );

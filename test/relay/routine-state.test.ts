@@ -106,8 +106,19 @@ async function harmless(t: Test, world: ProxiedUser): Promise<void> {
 async function holds(world: Proxied, client: Client, sql: string, binary = false): Promise<boolean> {
   if (binary) await client.execute(sql);
   else await client.rows(sql);
-  const held = (await world.proxy.metric('mybouncer_holds')) > 0;
+  const held = await isHeld(world);
   await client.connection.reset();
+  return held;
+}
+
+/** Whether it is so once the server was asked what is left of a statement, for which a client does not wait. */
+async function isHeld({ proxy }: Proxied): Promise<boolean> {
+  const active = (): Promise<number> => proxy.metric('mybouncer_server_sessions', 'state="active"');
+  let held = false;
+  await eventually('the session is held, or free', async () => {
+    held = (await proxy.metric('mybouncer_holds')) > 0;
+    return held || (await active()) === 0;
+  });
   return held;
 }
 

@@ -21,9 +21,12 @@ const ROLLED_BACK = { errno: 1158, message: /Lost connection.*its transaction wa
 const INTERRUPTED = { errno: 1317, message: /interrupted/ };
 const NOT_RUN = { errno: 1158, message: /gone with it: transaction\. This statement was not executed/ };
 
-/** Takes the server a second or two. */
-const LONG_READ =
-  "SELECT SUM(SHA2(CONCAT(a.v, b.v, c.v), 512) > '') AS x FROM numbers a, numbers b, numbers c";
+/** Of a global variable: gone with the server that has it. */
+const MARK = 7_777;
+/** Takes hours on a server that has the mark, and no time on the one that comes after it. */
+const OF_ALL = `IF(@@GLOBAL.interactive_timeout = ${MARK}, 1000, 1)`;
+const LONG_READ = `SELECT SUM(SHA2(CONCAT(a.v, b.v, c.v, d.v), 512) > '') AS x
+  FROM numbers a, numbers b, numbers c, numbers d WHERE c.v < ${OF_ALL} AND d.v < ${OF_ALL}`;
 const NUMBERS = 140;
 
 /** Commands that the server has begun when it ends: they wait for a lock on the table `busy`. */
@@ -171,6 +174,7 @@ async function restart(t: Test, server: PrivateTestServer, how: NodeJS.Signals):
   await createTables(setup);
   const idle = await Promise.all(IDLE.map(() => world.connect()));
   for (const [i, { before }] of IDLE.entries()) for (const sql of before) await idle[i]?.run(sql);
+  await server.query(`SET GLOBAL interactive_timeout = ${MARK}`);
   await setup.run('LOCK TABLES busy WRITE');
   const begun = await begin(world);
   await waitsForLock(server, UNDER_WAY.length);
@@ -186,7 +190,7 @@ async function restart(t: Test, server: PrivateTestServer, how: NodeJS.Signals):
   await server.kill(how);
   await server.start();
 
-  t.match(await read, { value: String(NUMBERS ** 3) }, 'under way: a read that is at work');
+  t.match(await read, { value: String(NUMBERS ** 2) }, 'under way: a read that is at work');
   const isKind = how === 'SIGTERM' && server.isMysql;
   for (const { name, client, outcome, expected } of begun) {
     t.match(await outcome, isKind ? INTERRUPTED : expected, `under way: ${name}`);
@@ -217,20 +221,21 @@ async function restart(t: Test, server: PrivateTestServer, how: NodeJS.Signals):
 async function staysDown(t: Test, server: PrivateTestServer): Promise<void> {
   const world = await proxied(t, server, ['--query-wait-timeout', '1500ms']);
   const client = await world.connect();
-  t.equal(await client.value('SELECT 1'), 1);
+  await eventually('it is served', async () => (await client.value('SELECT 1').catch(() => 0)) === 1);
   await server.kill('SIGKILL');
   const error = await client.error("INSERT INTO done VALUES ('late')");
   t.equal(error.errno, 1429);
   t.match(
     error.message,
-    /^mybouncer: no free server session in pool .* after 15\d\d ms: .*; none could be opened for 1\.\d s \(\d+ attempts\); last attempt: Can't connect to server on '127\.0\.0\.1:\d+' \(.*ECONNREFUSED/,
+    /^mybouncer: no free server session in pool .* after \d{4,} ms: .*; none could be opened for \d+\.\d s \(\d+ attempts\); last attempt: Can't connect to server on '127\.0\.0\.1:\d+' \(.*ECONNREFUSED/,
   );
   const attempts = await world.proxy.metric('mybouncer_server_dial_failures_total');
-  t.ok(attempts >= 8, `attempts come quickly where nobody listens: ${attempts} in 1.5 s`);
+  // By pauses that double it would be six at the most.
+  t.ok(attempts >= 7, `attempts come quickly where nobody listens: ${attempts} in 1.5 s`);
   const told = world.proxy.lines.filter(({ msg }) => msg === 'cannot open a server session');
   t.ok(told.length < attempts / 2, `and are not a line each: ${told.length}`);
   await server.start();
-  t.equal(await client.value('SELECT 2'), 2);
+  await eventually('it is served', async () => (await client.value('SELECT 2').catch(() => 0)) === 2);
   await world.proxy.logged('server sessions can be opened again');
 }
 
@@ -271,5 +276,5 @@ await forEachPrivateServer(
     await t.test('it refuses what a session needs before a read', (t) => refusesPreparation(t, server));
     await t.test('it comes back too late for some', (t) => staysDown(t, server));
   },
-  { timeout: 100_000 },
+  { timeout: 300_000 },
 );

@@ -8,7 +8,7 @@ import { forEachPrivateServer, type PrivateTestServer, type TestUser } from '../
 
 const VERSION = 'mybouncer_server_sessions_tls';
 
-t.test('everything that the proxy says to the server is encrypted', { timeout: 120_000 }, async (t) => {
+t.test('everything that the proxy says to the server is encrypted', { timeout: 300_000 }, async (t) => {
   const maker = await CertificateMaker.start(t);
   const ca = await maker.ca('a CA');
   const expired = await maker.make({ commonName: 'db', names: ['DNS:localhost'], issuer: ca, days: -1 });
@@ -49,8 +49,8 @@ t.test('everything that the proxy says to the server is encrypted', { timeout: 1
         const big = 'x'.repeat(3 << 20);
         t.equal(await one.value("SHOW STATUS LIKE 'Ssl_version'"), 'Ssl_version');
         t.equal(await one.value(`SELECT '${big}'`), big);
-        const [row] = await one.execute('SELECT ? AS v', [Buffer.alloc(100_000, 7)]);
-        t.equal(Buffer.from(row?.['v'] ?? '').length, 100_000);
+        const [row] = await one.execute('SELECT ? AS v', [Buffer.alloc(250_000, 7)]);
+        t.equal(Buffer.from(row?.['v'] ?? '').length, 250_000);
         await one.run('CREATE TABLE t (id INT PRIMARY KEY, v LONGTEXT)');
         await Promise.all(
           Array.from({ length: 12 }, async (_, i) => {
@@ -123,7 +123,7 @@ t.test('everything that the proxy says to the server is encrypted', { timeout: 1
       });
     },
     {
-      timeout: 100_000,
+      timeout: 250_000,
       extraArgs: [`--ssl-ca=${ca.cert}`, `--ssl-cert=${current.cert}`, `--ssl-key=${current.key}`],
     },
   );

@@ -259,5 +259,5 @@ async function test(t: Test, server: TestServer, python: string): Promise<void> 
 }
 
 await withStack(t, PYTHON, (t, { python }) =>
-  forEachServer(t, (t, server) => test(t, server, python), { timeout: 120_000 }),
+  forEachServer(t, (t, server) => test(t, server, python), { timeout: 300_000 }),
 );

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import t, { type Test } from 'tap';
 import { Command } from '../../src/protocol/constants.js';
+import { Gate } from '../support/gate.js';
 import { eventually } from '../support/proxied.js';
 import { type ProxiedUser, proxiedUser } from '../support/proxied-user.js';
 import {
@@ -32,10 +33,13 @@ const SESSION = 'SELECT @@pseudo_thread_id';
 class Scene {
   readonly world: ProxiedUser;
   readonly session: string;
+  /** Shut, but while a test has it open. */
+  readonly gate: Gate;
   readonly #other: RawClient;
 
-  private constructor(world: ProxiedUser, other: RawClient, session: string) {
+  private constructor(world: ProxiedUser, gate: Gate, other: RawClient, session: string) {
     this.world = world;
+    this.gate = gate;
     this.#other = other;
     this.session = session;
   }
@@ -44,7 +48,8 @@ class Scene {
     const world = await proxiedUser(t, server, ['--pool-size', '1', '--fork-guard', guard]);
     const other = await RawClient.login(loginOf(world.proxy.url));
     await other.must('CREATE TABLE kept(v LONGTEXT)');
-    return new Scene(world, other, await other.value(SESSION));
+    const gate = await Gate.of(t, server, world.schema);
+    return new Scene(world, gate, other, await other.value(SESSION));
   }
 
   login(attributes: Readonly<Record<string, string>> | null = PYMYSQL): Promise<RawClient> {
@@ -330,13 +335,15 @@ async function pipelining(t: Test, scene: Scene): Promise<void> {
   t.equal(await client.packet(), null, 'and closed behind the last');
   // A command cut in two behind one that runs.
   const other = await scene.login(null);
-  other.send(query('SELECT SLEEP(0.2)'));
+  other.send(query(Gate.READ));
   const next = packets(query('SELECT 7'))[0] as Buffer;
   other.write(next.subarray(0, 6));
-  await scene.untilRuns('SLEEP(0.2)');
+  await scene.untilRuns('FROM gate');
   other.write(next.subarray(6));
-  t.strictSame(rowsOf(await other.reply('results'), other), ['0']);
+  await scene.gate.open();
+  t.strictSame(rowsOf(await other.reply('results'), other), ['1']);
   t.strictSame(rowsOf(await other.reply('results'), other), ['7']);
+  await scene.gate.shut();
   other.destroy();
 }
 
@@ -366,14 +373,17 @@ async function withoutReply(t: Test, scene: Scene): Promise<void> {
       ]),
     );
     t.strictSame(rowsOf(await client.reply('results'), client), ['abcdef']);
-    client.send(query('SELECT SLEEP(0.2)'));
-    await scene.untilRuns('SLEEP(0.2)');
+    client.send(query(Gate.READ));
+    await scene.untilRuns('FROM gate');
     client.send(commandPayload(Command.StmtClose, id));
+    await settled(scene);
+    await scene.gate.open();
     t.strictSame(
       rowsOf(await client.reply('results'), client),
-      ['0'],
+      ['1'],
       'a statement closed while a reply is due',
     );
+    await scene.gate.shut();
     t.equal(await client.value('SELECT 5'), '5');
     client.destroy();
   }

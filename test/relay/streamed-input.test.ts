@@ -11,6 +11,7 @@ import {
   SKIP,
   StreamedInput,
 } from '../../src/relay/streamed-input.js';
+import { giveBack, READ_SIZE, readChunk } from '../../src/streams/read-chunks.js';
 import { cutAt, MAX_PAYLOAD, packet, packets } from '../support/packets.js';
 
 const UNLIMITED = Number.POSITIVE_INFINITY;
@@ -19,6 +20,8 @@ const UNLIMITED = Number.POSITIVE_INFINITY;
 class Sink {
   readonly written: Buffer[] = [];
   flows = true;
+  /** Of what was written, not taken by the kernel yet. */
+  pending = 0;
   readonly session: ServerSession;
 
   constructor(shift = 0) {
@@ -28,6 +31,7 @@ class Sink {
         return this.flows;
       },
     };
+    Object.defineProperty(channel, 'pendingBytes', { get: () => this.pending });
     this.session = { channel, tracker: { shift } } as unknown as ServerSession;
   }
 
@@ -116,12 +120,12 @@ t.test('an empty packet that only ends one of 16 MiB - 1 does not end the file',
   }
 });
 
-t.test('congestion stops the flow behind the piece, and it goes on from there', async (t) => {
+t.test('congestion stops the flow behind the chunk, and it goes on from there', async (t) => {
   const reader = new CommandReader();
   const sink = new Sink();
   const input = new StreamedInput(reader, new FileTarget(sink.session), true, UNLIMITED);
   sink.flows = false;
-  reader.push(filePackets([5, 6, 0], 2));
+  for (const chunk of cutAt(filePackets([5, 6, 0], 2), [9, 19])) reader.push(chunk);
   t.equal(input.pump(), Progress.Congested);
   t.equal(sink.bytes.length, 9);
   t.equal(input.pump(), Progress.Congested);
@@ -183,25 +187,33 @@ t.test('a new head takes the place of the old one', async (t) => {
   }
 });
 
-t.test('the limit counts all bytes that came, and nothing beyond it is passed on', async (t) => {
-  for (const [limit, progress] of [
-    [LONG + 4, Progress.Done],
-    [LONG + 3, Progress.TooLarge],
-  ] as const) {
-    const { reader, rest, head } = longCommand(Buffer.alloc(LONG, 1), [300_000, 700_000]);
-    const sink = new Sink();
-    const input = new StreamedInput(
-      reader,
-      new LongCommandTarget(sink.session, null, head.length, null),
-      false,
-      limit,
+t.test(
+  'a payload of the limit passes; of one more byte, nothing behind the header that says so',
+  async () => {
+    const FULL = MAX_PAYLOAD;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(LONG, LONG + 1, FULL - 1, FULL, FULL + 1),
+        fc.integer({ min: -2, max: 2 }),
+        cuts,
+        (limit, over, at) => {
+          const length = limit + over;
+          const { reader, rest, head } = longCommand(Buffer.alloc(length, 1), at);
+          const sink = new Sink();
+          const target = new LongCommandTarget(sink.session, null, head.length, null);
+          const input = new StreamedInput(reader, target, false, limit);
+          const first = pump(input);
+          const last = first === Progress.Starved && rest.length > 0 ? stream(reader, input, rest) : first;
+          assert.equal(last, over > 0 ? Progress.TooLarge : Progress.Done);
+          // A payload of more than one packet shows by the header of the second one.
+          const passed = over <= 0 ? packets(0, Buffer.alloc(length)).length : limit < FULL ? 0 : FULL + 4;
+          assert.equal(sink.bytes.length, length === FULL && limit < FULL ? 0 : passed);
+        },
+      ),
+      { numRuns: 40 },
     );
-    const first = pump(input);
-    t.equal(first, Progress.Starved);
-    t.equal(stream(reader, input, rest), progress, `${limit}`);
-    t.equal(sink.bytes.length, progress === Progress.Done ? LONG + 4 : 700_000);
-  }
-});
+  },
+);
 
 t.test('a command that failed before it was sent is read and dropped', async (t) => {
   const { reader, rest } = longCommand(Buffer.alloc(LONG, 1), [600_000]);
@@ -216,7 +228,12 @@ t.test('a command that failed before it was sent is read and dropped', async (t)
 t.test('targets are told which pieces begin with a header', async (t) => {
   const reader = new CommandReader();
   const seen: [number, boolean][] = [];
-  const target: PieceTarget = { piece: (_buf, start, end, header) => seen.push([end - start, header]) > 0 };
+  const target: PieceTarget = {
+    maxPayload: UNLIMITED,
+    piece: (_buf, start, end, header) => seen.push([end - start, header]) > 0,
+    flush: () => true,
+    isDone: true,
+  };
   const input = new StreamedInput(reader, target, true, UNLIMITED);
   for (const chunk of cutAt(filePackets([10, 0], 1), [2, 9])) {
     reader.push(chunk);
@@ -227,4 +244,68 @@ t.test('targets are told which pieces begin with a header', async (t) => {
     [5, false],
     [4, true],
   ]);
+});
+
+t.test('the packets of a file that are in one chunk are written at once', async (t) => {
+  const sink = new Sink(1);
+  const reader = new CommandReader();
+  const input = new StreamedInput(reader, new FileTarget(sink.session), true, UNLIMITED);
+  const file = filePackets([100, 200, 300, 0], 3);
+  for (const chunk of [file.subarray(0, 150), file.subarray(150, 400), file.subarray(400)]) {
+    reader.push(Buffer.from(chunk));
+    input.pump();
+  }
+  t.same(
+    sink.written.map(({ length }) => length),
+    [150, 250, file.length - 400],
+  );
+  t.ok(sink.bytes.equals(filePackets([100, 200, 300, 0], 2)), 'by the ids that the server waits for');
+});
+
+/** The next chunk to be read into is this one again. */
+function isFree(chunk: Buffer): boolean {
+  const next = readChunk();
+  const isSame = next.buffer === chunk.buffer;
+  if (!isSame) return false;
+  giveBack(next);
+  return true;
+}
+
+t.test('a chunk is read into again when nobody needs it', async (t) => {
+  const sink = new Sink();
+  const reader = new CommandReader();
+  const input = new StreamedInput(reader, new FileTarget(sink.session), true, UNLIMITED);
+  const chunkOf = (bytes: Buffer): Buffer => {
+    const chunk = readChunk();
+    bytes.copy(chunk);
+    return chunk;
+  };
+  const file = filePackets([3 * READ_SIZE, 0], 1);
+  const [first, second] = [chunkOf(file), chunkOf(file.subarray(READ_SIZE))];
+  reader.push(first);
+  input.pump();
+  t.ok(isFree(first), 'all of it has gone');
+  sink.pending = 1;
+  reader.push(second);
+  input.pump();
+  t.notOk(isFree(second), 'the kernel has not taken it');
+  sink.pending = 0;
+  input.pump();
+  t.ok(isFree(second));
+});
+
+t.test('a chunk in which something else came before is left to the garbage collector', async (t) => {
+  const sink = new Sink();
+  const reader = new CommandReader();
+  const chunk = readChunk();
+  const command = packet(0, Buffer.of(3, 65));
+  const packets = Buffer.concat([command, filePackets([2 * READ_SIZE], 1)]);
+  packets.copy(chunk);
+  reader.push(chunk);
+  t.equal(reader.next(), CommandEvent.Command);
+  const input = new StreamedInput(reader, new FileTarget(sink.session), true, UNLIMITED);
+  input.pump();
+  t.notOk(isFree(chunk), 'the command may be looked at yet');
+  giveBack(Buffer.alloc(READ_SIZE));
+  t.notOk(isFree(chunk), 'a chunk of another origin is none to read into');
 });

@@ -26,7 +26,7 @@ function world(actions: Record<string, UnsafeAction> = {}, maxHeld = 1, poolSize
   const warnings: UnsafeStatement[] = [];
   const policy = new UnsafePolicy({
     actions,
-    maxHeld,
+    maxHeld: () => maxHeld,
     poolSize: () => poolSize,
     register,
     digest,

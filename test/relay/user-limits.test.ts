@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import t from 'tap';
+import { toldToSomebody } from '../support/own-error.js';
 import { eventually } from '../support/proxied.js';
 import { ProxiedUser } from '../support/proxied-user.js';
 import { startProxy } from '../support/proxy.js';
@@ -48,7 +49,9 @@ users:
   const limit = {
     errno: 1226,
     sqlState: '42000',
-    message: "mybouncer: User 'web' has exceeded the 'max_client_conn' resource (current value: 2)",
+    message: toldToSomebody(
+      "mybouncer: User 'web' has exceeded the 'max_client_conn' resource (current value: 2)",
+    ),
   };
 
   await t.test('max_client_conn of a user: 1226, for logins and changes of user', async (t) => {

@@ -117,16 +117,16 @@ async function columns(t: Test, world: Proxied): Promise<void> {
 
 async function tooMuch(t: Test, world: Proxied): Promise<void> {
   const a = await world.connect();
-  const held = (): Promise<number> => world.proxy.metric('mybouncer_holds', 'reason="user_variable"');
+  const held = (expected: number): Promise<number> => world.proxy.holds(expected, 'reason="user_variable"');
   await a.run(`SET @long = '${'x'.repeat(1000)}'`);
-  t.equal(await held(), 0);
+  t.equal(await held(0), 0);
   for (let i = 0; i < 20; i++) await a.run(`SET @long${i} = '${'x'.repeat(1000)}'`);
-  t.equal(await held(), 1);
+  t.equal(await held(1), 1);
   t.equal(await a.value('SELECT LENGTH(@long19)'), 1000);
   await a.connection.reset();
   for (let i = 0; i < 64; i++) await a.run(`SET @v${i} = ${i}`);
-  t.equal(await held(), 0);
+  t.equal(await held(0), 0);
   await a.run('SET @one_more = 1');
-  t.equal(await held(), 1);
+  t.equal(await held(1), 1);
   await a.end();
 }

@@ -30,7 +30,9 @@ await forEachServer(t, async (t, server) => {
       );
       t.strictSame(said[0], said[1]);
       t.equal(said[0]?.length, server.isMysql ? 1 : 0, 'MySQL says why, MariaDB closes');
-      t.ok(world.proxy.lines.some(({ reason }) => reason === 'idle for longer than its wait_timeout'));
+      await eventually('the log says why', () =>
+        world.proxy.lines.some(({ reason }) => reason === 'idle for longer than its wait_timeout'),
+      );
     },
   );
 
@@ -79,5 +81,5 @@ await forEachPrivateServer(
     );
     t.equal(await interactive.value('SELECT @@wait_timeout'), '1', 'an interactive one, too');
   },
-  { extraArgs: ['--wait-timeout=2', '--interactive-timeout=1'], timeout: 120_000 },
+  { extraArgs: ['--wait-timeout=2', '--interactive-timeout=1'], timeout: 120_000, atOnce: true },
 );

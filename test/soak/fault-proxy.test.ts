@@ -62,7 +62,7 @@ t.test('reset: both ends get one', async (t) => {
 
 t.test('stall: nothing gets through, then everything', async (t) => {
   const { link, client, server, got } = await pair(t);
-  link.stall(300);
+  link.stall(2_000);
   client.write('to the server');
   server.write('to the client');
   await sleep(100);
@@ -109,24 +109,25 @@ t.test('cut: the first part arrives and no more', async (t) => {
 
 t.test('the door: reset, silent, closed, and open again on the same port', async (t) => {
   const { proxy } = await pair(t);
-  const attempt = async (): Promise<string> => {
+  /** `patience`: long where something is to happen. */
+  const attempt = async (patience = 30_000): Promise<string> => {
     const socket = connect(proxy.address);
     t.teardown(() => socket.destroy());
     const failed = once(socket, 'error').then(([error]) => (error as NodeJS.ErrnoException).code ?? '');
     const closed = once(socket, 'close').then(() => 'closed');
-    return Promise.race([failed, closed.catch(() => 'failed'), sleep(200, 'open')]);
+    return Promise.race([failed, closed.catch(() => 'failed'), sleep(patience, 'open', { ref: false })]);
   };
-  t.equal(await attempt(), 'open');
+  t.equal(await attempt(200), 'open');
   await proxy.setDoor('reset');
   t.equal(await attempt(), 'ECONNRESET');
   await proxy.setDoor('silent');
   const before = proxy.links.size;
-  t.equal(await attempt(), 'open');
+  t.equal(await attempt(200), 'open');
   t.equal(proxy.links.size, before, 'but it leads nowhere');
   await proxy.setDoor('closed');
   t.equal(await attempt(), 'ECONNREFUSED');
   await proxy.setDoor('open');
-  t.equal(await attempt(), 'open');
+  t.equal(await attempt(200), 'open');
 });
 
 t.test("a server's greeting tells the id of the connection", async (t) => {

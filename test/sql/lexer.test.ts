@@ -93,8 +93,12 @@ check('numbers and names that start with digits', BOTH, [
     'word word word word op word op word word word word word word',
   ],
   ['0x1F 0xfFF 0b01 0xF.', 'number number number number .'],
-  ['1.5e, 1.5e+', 'number , number'],
   ['1..2', 'number number'],
+  // Servers differ.
+  ['1.5e, 1', 'number , number ?'],
+  ['1.5e+, 1', 'number , number ?'],
+  ['1e-- x', 'word'],
+  ['1e--x', 'word op op word'],
   ['1abc.def(', 'word . word ('],
 ]);
 

@@ -7,6 +7,11 @@ import { contexts, cut, cutting, texts } from './arbitraries.js';
 import { mariadb, mysql, summary, traitsOf } from './describe.js';
 
 const classifier = new StatementClassifier(0);
+const hazardous = new StatementClassifier(0);
+hazardous.hazards = new Map([
+  ['null', 1],
+  ['t', 1 << 17],
+]);
 
 /** Statements with a space wherever white space or a comment may stand, or already stands. */
 const SEEDS = [
@@ -109,6 +114,116 @@ t.test('traits are the same however the text is cut', async () => {
       );
     }),
     { numRuns: 3000 },
+  );
+});
+
+/** Before lists of literals, and in them: what is passed over as a whole, and what must not be. */
+const BEFORE_LISTS = [
+  'INSERT INTO t VALUES ',
+  'INSERT INTO t VALUES (1, ',
+  'REPLACE t (a, b) VALUES (',
+  'SELECT a FROM t WHERE b IN (',
+  'SELECT 1, ',
+  'SELECT LAST_INSERT_ID(',
+  'SELECT a FROM t LIMIT 5, ',
+  'CALL p(',
+  'SET @a = 1, ',
+  'WITH q (a, b) AS (SELECT ',
+  "SET sql_mode = 'ANSI_QUOTES'; SELECT (",
+  'GRANT a (',
+  'EXPLAIN SELECT (1, ',
+];
+const IN_LISTS = [
+  ...[
+    '1',
+    '23',
+    '0',
+    '007',
+    '1.5',
+    '1.',
+    '.5',
+    '1e5',
+    '1e',
+    '0x1F',
+    '0x',
+    '0X1F',
+    '0b1',
+    '-1',
+    '- 1',
+    '+1',
+    '--1',
+    '1a',
+  ],
+  ...[
+    "'a'",
+    "''",
+    "'a''b'",
+    "'\\''",
+    "'\\\\'",
+    `'${'x'.repeat(60)}'`,
+    `'${'x'.repeat(60)}\\''`,
+    '"b"',
+    "'",
+    '"',
+    '\\',
+    '`c`',
+  ],
+  ...[
+    'NULL',
+    'null',
+    'nul',
+    'NULL.a',
+    'NULL (',
+    "N'x'",
+    "_binary 'x'",
+    '_binary',
+    "_binary'\xe9'",
+    "_binaryx 'y'",
+    'DEFAULT',
+  ],
+  ...[
+    'get_lock',
+    'last_insert_id',
+    '@a',
+    '@',
+    'LIMIT',
+    'as',
+    'INTO',
+    '-- \n',
+    '#',
+    '/*',
+    '*/',
+    '/*!',
+    ';',
+    ':=',
+    '.',
+  ],
+  ...Array.from({ length: 12 }, () => ','),
+  ...Array.from({ length: 6 }, () => '),('),
+  ...['(', '((', ')', ' ', '\n', '\xa0', '\0'],
+  ...Array.from({ length: 4 }, (_, i) => `${'(1,2),'.repeat(i)}(3,`),
+];
+
+t.test('lists of literals are the same however the text is cut', async () => {
+  const lists = fc
+    .tuple(
+      fc.constantFrom(...BEFORE_LISTS),
+      fc.array(fc.constantFrom(...IN_LISTS), { maxLength: 25 }),
+      fc.boolean(),
+    )
+    .map(([before, pieces, commas]) => Buffer.from(before + pieces.join(commas ? ',' : ''), 'latin1'));
+  fc.assert(
+    fc.property(lists, contexts, cutting, fc.boolean(), (text, context, cuts, named) => {
+      const reader = named ? hazardous : classifier;
+      const whole = JSON.stringify(reader.classify(text, 0, text.length, context), asText);
+      const single = [...text].map((byte) => Buffer.of(byte));
+      return [single, cut(text, cuts), [text]].every((chunks) => {
+        const reading = reader.begin(context);
+        for (const chunk of chunks) reading.push(chunk, 0, chunk.length);
+        return JSON.stringify(reading.finish(), asText) === whole;
+      });
+    }),
+    { numRuns: 3_000 },
   );
 });
 

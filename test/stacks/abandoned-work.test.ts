@@ -324,5 +324,5 @@ async function compare(t: Test, stack: InstalledStack, server: TestServer): Prom
 }
 
 await withStack(t, STACK, (t, stack) =>
-  forEachServer(t, (t, server) => compare(t, stack, server), { timeout: 110_000 }),
+  forEachServer(t, (t, server) => compare(t, stack, server), { timeout: 300_000 }),
 );

@@ -222,6 +222,6 @@ await withStack(t, STACK, (t, { python }) =>
         await t.test(`the server is restarted by ${how}`, (t) => restarted(t, world, server, load, how));
       }
     },
-    { timeout: 110_000 },
+    { timeout: 300_000 },
   ),
 );

@@ -123,7 +123,7 @@ async function load(
 }
 
 /** Where a worker may hang for ever, it is killed after this many seconds. */
-const UNGUARDED_TIMEOUT = 5;
+const UNGUARDED_TIMEOUT = 2;
 const GUARDED_TIMEOUT = 60;
 /** Counts connections that two processes used. */
 const SEEN = 'mybouncer_shared_sockets_total';
@@ -206,5 +206,5 @@ async function run(t: Test, python: string, server: TestServer): Promise<void> {
 }
 
 await withStack(t, FLASK, (t, { python }) =>
-  forEachServer(t, (t, server) => run(t, python, server), { timeout: 280_000 }),
+  forEachServer(t, (t, server) => run(t, python, server), { timeout: 280_000, atOnce: true }),
 );

@@ -275,8 +275,10 @@ async function observe(
   const running = restart.run(() => isOn);
   await eventually('there is load', () => restart.sold.length > WORKERS);
   await chain.restart();
-  if (proxied) await eventually('no statement is left', async () => (await chain.outliving()).length === 0);
-  else await eventually('short ones have ended', async () => (await chain.outliving()).length <= HOLDERS);
+  if (proxied) {
+    await eventually('no statement is left', async () => (await chain.outliving()).length === 0);
+    await eventually('nor a lock', async () => (await chain.lockedRows()) === 0);
+  } else await eventually('short ones have ended', async () => (await chain.outliving()).length <= HOLDERS);
   const outliving = (await chain.outliving()).length;
   const lockedRows = await chain.lockedRows();
   const soldBefore = restart.sold.length;
@@ -309,7 +311,7 @@ async function observe(
 async function compare(t: Test, stack: InstalledStack, server: PrivateTestServer): Promise<void> {
   const observed: Observed[] = [];
   for (const proxied of [false, true]) {
-    await t.test(proxied ? 'proxied' : 'direct', { timeout: 110_000 }, async (t) => {
+    await t.test(proxied ? 'proxied' : 'direct', { timeout: 280_000 }, async (t) => {
       observed.push(await observe(t, stack, server, proxied));
     });
   }
@@ -343,6 +345,6 @@ await withStack(t, STACK, (t, stack) =>
   forEachPrivateServer(t, (t, server) => compare(t, stack, server), {
     flavors: ['mariadb'],
     extraArgs: [`--max-connections=${MAX_CONNECTIONS}`, '--innodb-lock-wait-timeout=600'],
-    timeout: 230_000,
+    timeout: 580_000,
   }),
 );

@@ -6,6 +6,7 @@ import {
   type RowDataPacket,
 } from 'mysql2/promise';
 import type { Test } from 'tap';
+import { CONNECT_WITHIN_MS, PATIENCE_MS } from './patience.js';
 import { type ProxyProcess, startProxy } from './proxy.js';
 import type { TestServer } from './server-handle.js';
 
@@ -35,7 +36,7 @@ export class Proxied {
   }
 
   async #open(options: ConnectionOptions): Promise<Client> {
-    const connection = await createConnection(options);
+    const connection = await createConnection({ connectTimeout: CONNECT_WITHIN_MS, ...options });
     // A connection that the test cuts off reports it here as well.
     connection.on('error', () => {});
     this.t.teardown(() => connection.destroy());
@@ -110,9 +111,15 @@ export async function proxied(t: Test, server: TestServer, flags: readonly strin
   return new Proxied(t, server, proxy, schema);
 }
 
+/** Each client uses a session at the same time, so that there is one for each, however slow logins are. */
+export async function useAtOnce(clients: readonly Client[]): Promise<void> {
+  await Promise.all(clients.map((client) => client.run('BEGIN')));
+  await Promise.all(clients.map((client) => client.run('COMMIT')));
+}
+
 /** Waits until `condition` holds; fails the test when it does not come to. */
 export async function eventually(what: string, condition: () => boolean | Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + PATIENCE_MS;
   while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`waited in vain until ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));

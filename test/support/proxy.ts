@@ -10,8 +10,15 @@ import { watched } from './watched.js';
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
 export interface ProxyOptions {
+  /** Of several servers, the first one. */
   readonly upstream: string;
+  /** Several servers, in place of the upstream: their URLs, the first with the account. */
+  readonly servers?: readonly string[];
+  /** The servers are in a file that the flags name. */
+  readonly inFile?: boolean;
   readonly flags?: readonly string[];
+  /** Words before the command: a program that runs it. */
+  readonly before?: readonly string[];
   /** Before the script: Node's own options. */
   readonly nodeArgs?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
@@ -21,9 +28,18 @@ export interface ProxyOptions {
   readonly main?: string;
   /** The user (and group) id to run it as. */
   readonly runAs?: number;
+  /** `log_level` is left to the configuration: else it is debug, by a flag. */
+  readonly plainLog?: boolean;
   /** Do not wait for "ready": the server is down on purpose. */
   readonly untilListening?: boolean;
 }
+
+function serverArguments({ upstream, servers, inFile = false }: ProxyOptions): readonly string[] {
+  if (servers !== undefined) return servers.flatMap((url) => ['--servers', url]);
+  return inFile ? [] : [upstream];
+}
+/** In which the output of a process is read that has ended; no process of it is left, unless it has ended badly. */
+const LAST_WORDS_WITHIN_MS = 5_000;
 
 /** What the tests' runner has Node load into every process writes files where another user may not. */
 export function withoutHooks(words: readonly string[]): readonly [string, ...string[]] {
@@ -45,22 +61,25 @@ export class ProxyProcess {
   readonly stderr: string[] = [];
   readonly #child: ChildProcess;
   readonly #upstream: URL;
+  readonly #closed: Promise<unknown>;
   #host = '';
   #port = 0;
   #http = '';
 
   constructor(options: ProxyOptions) {
     this.#upstream = new URL(options.upstream);
-    const args = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0', '--log-level', 'debug'];
+    const args = ['--listen', '127.0.0.1:0', '--http', '127.0.0.1:0'];
+    if (options.plainLog !== true) args.push('--log-level', 'debug');
     const { openFiles } = options;
     const asOther = (words: readonly string[]) => (options.runAs === undefined ? words : withoutHooks(words));
     const [program, ...words] = watched([
       ...(openFiles === undefined ? [] : ['sh', '-c', 'ulimit -n "$0" && exec "$@"', String(openFiles)]),
+      ...(options.before ?? []),
       ...asOther([process.execPath]),
       ...(options.nodeArgs ?? []),
       '--enable-source-maps',
       options.main ?? MAIN,
-      options.upstream,
+      ...serverArguments(options),
       ...args,
       ...(options.flags ?? []),
     ]);
@@ -70,6 +89,9 @@ export class ProxyProcess {
       detached: true,
       ...(options.runAs === undefined ? {} : { uid: options.runAs, gid: options.runAs }),
     });
+    // As many as there are waits.
+    this.#child.setMaxListeners(0);
+    this.#closed = once(this.#child, 'close').catch(() => null);
     const { stdout, stderr } = this.#child;
     if (stdout === null || stderr === null) throw new TypeError('the proxy has no output');
     createInterface({ input: stdout }).on('line', (line) => this.#onLine(line));
@@ -110,7 +132,9 @@ export class ProxyProcess {
     for (;;) {
       const line = this.lines.find((one) => one.msg === msg);
       if (line !== undefined) return line;
-      if (this.#child.exitCode !== null || this.#child.signalCode !== null) {
+      if (this.#hasEnded) {
+        await this.#lastWords();
+        if (this.lines.some((one) => one.msg === msg)) continue;
         throw new Error(`the proxy has ended before "${msg}":\n${[...this.stderr, ...this.logs].join('\n')}`);
       }
       await Promise.race([once(this.#child, 'line'), once(this.#child, 'exit')]);
@@ -121,10 +145,23 @@ export class ProxyProcess {
     this.#child.kill(signal);
   }
 
-  /** Resolves with the exit code; null when a signal ended it. */
+  /** Resolves with the exit code, null when a signal ended it; what it had to say has been read then. */
   async ended(): Promise<number | null> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) await once(this.#child, 'exit');
+    if (!this.#hasEnded) await once(this.#child, 'exit');
+    await this.#lastWords();
     return this.#child.exitCode;
+  }
+
+  get #hasEnded(): boolean {
+    return this.#child.exitCode !== null || this.#child.signalCode !== null;
+  }
+
+  /** A process may have ended before the last of its output is read; one that was killed may leave others who have it. */
+  async #lastWords(): Promise<void> {
+    const late = new AbortController();
+    const patience = this.#child.signalCode === null ? LAST_WORDS_WITHIN_MS : 0;
+    await Promise.race([this.#closed, sleep(patience, null, { signal: late.signal }).catch(() => null)]);
+    late.abort();
   }
 
   /** The value of a metric without labels, or summed over all. */
@@ -140,11 +177,11 @@ export class ProxyProcess {
   }
 
   /**
-   * The metric once it is `expected`, or what it still is after 10 s: a client may have its reply before the proxy has dealt with its
+   * The metric once it is `expected`, or what it still is after 30 s: a client may have its reply before the proxy has dealt with its
    * session, and may have gone before the proxy has noticed.
    */
   async settled(expected: number, name: string, label = ''): Promise<number> {
-    const deadline = Date.now() + 10_000;
+    const deadline = Date.now() + 30_000;
     for (;;) {
       const value = await this.metric(name, label);
       if (value === expected || Date.now() > deadline) return value;
@@ -157,9 +194,10 @@ export class ProxyProcess {
     return this.settled(expected, 'mybouncer_holds', label);
   }
 
+  /** At once: a drain would wait for clients that a test has left there. */
   async stop(): Promise<void> {
-    this.#child.kill('SIGTERM');
-    const slow = setTimeout(() => this.#child.kill('SIGKILL'), 10_000);
+    this.#child.kill('SIGINT');
+    const slow = setTimeout(() => this.#child.kill('SIGKILL'), 60_000);
     await this.ended();
     clearTimeout(slow);
   }

@@ -21,6 +21,8 @@ export interface RawOk {
   readonly info: string;
   readonly tracked: Tracked;
   readonly statementId: string | null;
+  /** `session_track_gtids` of MySQL. */
+  readonly gtids: string | null;
 }
 
 export const NOTHING_TRACKED: Tracked = {
@@ -45,10 +47,11 @@ export function readOk(payload: Buffer): RawOk {
   return { header, affectedRows, lastInsertId, status, warnings, info, ...readTrackers(block) };
 }
 
-function readTrackers(block: Buffer): { tracked: Tracked; statementId: string | null } {
+function readTrackers(block: Buffer): Pick<RawOk, 'tracked' | 'statementId' | 'gtids'> {
   const reader = new PayloadReader(block);
   const tracked = { ...NOTHING_TRACKED, variables: [] as string[] };
   let statementId: string | null = null;
+  let gtids: string | null = null;
   while (reader.remaining > 0) {
     const type = reader.uint8();
     const data = reader.lenencBytes();
@@ -76,6 +79,10 @@ function readTrackers(block: Buffer): { tracked: Tracked; statementId: string | 
         tracked.transactionState = entry.lenencBytes().toString();
         break;
       }
+      case SessionTrack.Gtids:
+        if (entry.uint8() !== 0) throw new Error(`GTIDs in an unknown encoding: ${data.toString('hex')}`);
+        gtids = entry.lenencBytes().toString();
+        break;
       default:
         throw new Error(`unknown tracker ${type}`);
     }
@@ -83,7 +90,7 @@ function readTrackers(block: Buffer): { tracked: Tracked; statementId: string | 
       throw new Error(`more in tracker ${type} than expected: ${data.toString('hex')}`);
   }
   tracked.variables.sort();
-  return { tracked, statementId };
+  return { tracked, statementId, gtids };
 }
 
 /** Later reports replace earlier ones; variables are listed one after the other. */

@@ -1,5 +1,6 @@
 import { type Connection, createConnection, type RowDataPacket } from 'mysql2/promise';
 import type { ServerFlavor } from '../../src/sandbox/server-program.js';
+import { CONNECT_WITHIN_MS } from './patience.js';
 
 /** The account that every test server has, with all rights on the schemas `app` and `app_...`. */
 export const APP_USER = 'app';
@@ -81,7 +82,11 @@ export class TestServer implements ServerLocation {
 
   /** A connection of the administrator's; closed at {@link release} at the latest. */
   async rootConnection(): Promise<Connection> {
-    const connection = await createConnection({ uri: this.rootUrl, multipleStatements: true });
+    const connection = await createConnection({
+      uri: this.rootUrl,
+      multipleStatements: true,
+      connectTimeout: CONNECT_WITHIN_MS,
+    });
     this.#connections.add(connection);
     return connection;
   }

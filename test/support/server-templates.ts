@@ -42,25 +42,44 @@ async function chownTree(path: string, account: ServerAccount): Promise<void> {
   await Promise.all(['', ...entries].map((entry) => chown(join(path, entry), account.uid, account.gid)));
 }
 
+/** Makes a copy of a data directory the template of that name, unless another process was faster: its one is as good. */
+async function publish(data: string, target: string): Promise<void> {
+  await mkdir(dirname(target), { recursive: true });
+  // Nobody else's, not even of this process: it may want two of them at a time.
+  const own = await mkdtemp(`${target}.`);
+  try {
+    await copyTree(data, join(own, 'data'));
+    await rename(join(own, 'data'), target);
+  } catch (error) {
+    if (!(await exists(target))) throw error;
+  } finally {
+    await rm(own, { recursive: true, force: true });
+  }
+}
+
 async function build(program: ServerProgram, statements: readonly string[], target: string): Promise<void> {
   const account = await serverAccount(tmpdir());
   const folder = await mkdtemp(join(tmpdir(), 'mybouncer-template-'));
   try {
     await handOver(folder, account);
     await initializeDataDirectory(program, join(folder, 'data'), statements, account);
-    await mkdir(dirname(target), { recursive: true });
-    const own = `${target}.${process.pid}`;
-    await copyTree(join(folder, 'data'), own);
-    try {
-      await rename(own, target);
-    } catch (error) {
-      // Another process was faster: its template is as good.
-      await rm(own, { recursive: true, force: true });
-      if (!(await exists(target))) throw error;
-    }
+    await publish(join(folder, 'data'), target);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+}
+
+async function templateOf(program: ServerProgram, recipe: unknown): Promise<string> {
+  const key = createHash('sha256').update(JSON.stringify([RECIPE, program, recipe, process.getuid?.()]));
+  const name = `${program.flavor}-${program.version}-${key.digest('hex').slice(0, 16)}`;
+  return join(await cacheFolder(), name);
+}
+
+async function copyFrom(template: string, data: string, account: ServerAccount | null): Promise<void> {
+  await copyTree(template, data);
+  // A server that finds another one's identity file keeps it; two servers must not share one.
+  await rm(join(data, 'auto.cnf'), { force: true });
+  if (account !== null) await chownTree(data, account);
 }
 
 /**
@@ -73,12 +92,24 @@ export async function copyTemplate(
   data: string,
   account: ServerAccount | null,
 ): Promise<void> {
-  const key = createHash('sha256').update(JSON.stringify([RECIPE, program, statements, process.getuid?.()]));
-  const name = `${program.flavor}-${program.version}-${key.digest('hex').slice(0, 16)}`;
-  const template = join(await cacheFolder(), name);
+  const template = await templateOf(program, statements);
   if (!(await exists(template))) await build(program, statements, template);
-  await copyTree(template, data);
-  // A server that finds another one's identity file keeps it; two servers must not share one.
-  await rm(join(data, 'auto.cnf'), { force: true });
-  if (account !== null) await chownTree(data, account);
+  await copyFrom(template, data, account);
+}
+
+/**
+ * The same for a data directory that a server has been at work in.
+ * @param recipe - all that makes the difference
+ * @param make - gives the path of such a directory to `publish`, which copies it; nobody may be at work in it any more
+ */
+export async function copyUsedTemplate(
+  program: ServerProgram,
+  recipe: unknown,
+  data: string,
+  account: ServerAccount | null,
+  make: (publish: (used: string) => Promise<void>) => Promise<void>,
+): Promise<void> {
+  const template = await templateOf(program, recipe);
+  if (!(await exists(template))) await make((used) => publish(used, template));
+  await copyFrom(template, data, account);
 }

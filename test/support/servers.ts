@@ -4,6 +4,7 @@ import type { Test } from 'tap';
 import { PrivateServer } from '../../src/sandbox/private-server.js';
 import { accountStatements } from '../../src/sandbox/sandbox.js';
 import type { ServerFlavor } from '../../src/sandbox/server-program.js';
+import { CONNECT_WITHIN_MS } from './patience.js';
 import { APP_PASSWORD, APP_USER, type ServerLocation, TestServer } from './server-handle.js';
 import { testProgram } from './server-programs.js';
 import { copyTemplate } from './server-templates.js';
@@ -31,7 +32,8 @@ export interface StartOptions {
   readonly extraArgs?: readonly string[];
 }
 
-function setupStatements(): string[] {
+/** What makes a fresh data directory one of the tests': the administrator and the account `app`. */
+export function setupStatements(): string[] {
   return [
     `ALTER USER root@localhost IDENTIFIED BY '${ROOT_PASSWORD}'`,
     `CREATE USER root@'%' IDENTIFIED BY '${ROOT_PASSWORD}'`,
@@ -123,7 +125,7 @@ async function reachable(path: string): Promise<string | null> {
  * they are missing.
  */
 async function locate(flavor: Flavor, rootUrl: string): Promise<ServerLocation> {
-  const connection = await createConnection(rootUrl);
+  const connection = await createConnection({ uri: rootUrl, connectTimeout: CONNECT_WITHIN_MS });
   try {
     const [rows] = await connection.query<RowDataPacket[]>('SELECT VERSION() AS version, @@socket AS socket');
     const version = String(rows[0]?.['version']);
@@ -176,10 +178,30 @@ async function missing(t: Test, flavor: Flavor): Promise<void> {
   });
 }
 
+/** Of what is there to end what hangs, not to measure: in ms. */
+const LIMIT_MS = 180_000;
+
 export interface ForEachOptions {
   readonly flavors?: readonly Flavor[];
   /** Of each subtest, in ms. */
   readonly timeout?: number;
+  /** All flavors at the same time: for tests that mostly wait. */
+  readonly atOnce?: boolean;
+}
+
+/** One subtest a flavor, one after the other or at the same time. */
+async function forEachFlavor<T extends { readonly flavor: Flavor }>(
+  t: Test,
+  found: readonly T[],
+  { atOnce = false }: ForEachOptions,
+  test: (one: T, buffered: boolean) => Promise<unknown>,
+): Promise<void> {
+  if (!atOnce) {
+    for (const one of found) await test(one, false);
+    return;
+  }
+  t.jobs = Math.max(t.jobs, found.length);
+  await Promise.all(found.map((one) => test(one, true)));
 }
 
 /**
@@ -191,17 +213,20 @@ export async function forEachServer(
   run: (t: Test, server: TestServer) => Promise<void>,
   options: ForEachOptions = {},
 ): Promise<void> {
-  for (const flavor of options.flavors ?? FLAVORS) {
-    const server = await sharedServer(flavor);
-    if (server === null) {
-      await missing(t, flavor);
-      continue;
-    }
-    await t.test(`on ${flavor} ${server.version}`, { timeout: options.timeout ?? 60_000 }, async (t) => {
+  // All at once and first: where the file has a teardown of its own, tap ends it as soon as nothing is under way for
+  // two turns of the timers, which starting the second server after the first one's tests would be.
+  const flavors = options.flavors ?? FLAVORS;
+  const found = await Promise.all(
+    flavors.map(async (flavor) => ({ flavor, server: await sharedServer(flavor) })),
+  );
+  const { timeout = LIMIT_MS } = options;
+  await forEachFlavor(t, found, options, async ({ flavor, server }, buffered) => {
+    if (server === null) return missing(t, flavor);
+    await t.test(`on ${flavor} ${server.version}`, { timeout, buffered }, async (t) => {
       t.teardown(() => server.release());
       await run(t, server);
     });
-  }
+  });
 }
 
 /** Runs a subtest on a fresh private server of each flavor: for tests that kill, restart, freeze or configure it. */
@@ -210,15 +235,18 @@ export async function forEachPrivateServer(
   run: (t: Test, server: PrivateTestServer) => Promise<void>,
   options: ForEachOptions & StartOptions = {},
 ): Promise<void> {
-  for (const flavor of options.flavors ?? FLAVORS) {
-    if ((await testProgram(flavor)) === null) {
-      await missing(t, flavor);
-      continue;
-    }
-    await t.test(`on a private ${flavor}`, { timeout: options.timeout ?? 60_000 }, async (t) => {
+  const flavors = options.flavors ?? FLAVORS;
+  // First, as above.
+  const found = await Promise.all(
+    flavors.map(async (flavor) => ({ flavor, program: await testProgram(flavor) })),
+  );
+  const { timeout = LIMIT_MS } = options;
+  await forEachFlavor(t, found, options, async ({ flavor, program }, buffered) => {
+    if (program === null) return missing(t, flavor);
+    await t.test(`on a private ${flavor}`, { timeout, buffered }, async (t) => {
       const server = await start(flavor, options);
       t.teardown(() => server.stop());
       await run(t, server);
     });
-  }
+  });
 }

@@ -1,5 +1,5 @@
 import { ClientQuestions, CONSOLE_SCHEMA } from './client-questions.js';
-import { type ConsoleClient, ConsoleConnection } from './console-connection.js';
+import { type ConsoleClient, type ConsoleCommand, ConsoleConnection } from './console-connection.js';
 import type { ConsoleSource } from './source.js';
 
 /** A login that may be for the console. */
@@ -13,24 +13,30 @@ export interface ConsoleLogin extends ConsoleClient {
  */
 export class AdminConsole {
   readonly #source: ConsoleSource;
-  readonly #admins: ReadonlySet<string>;
+  readonly #isAdmin: (user: string) => boolean;
   readonly #failed: (sql: string, error: unknown) => void;
+  readonly #commanded: (command: ConsoleCommand) => void;
   readonly #connections = new Set<ConsoleConnection>();
 
-  /** @param failed told of statements that were not answered by a fault of the console's own */
+  /**
+   * @param failed told of statements that were not answered by a fault of the console's own
+   * @param commanded told of statements that have changed something
+   */
   constructor(
     source: ConsoleSource,
-    admins: readonly string[],
+    isAdmin: (user: string) => boolean,
     failed: (sql: string, error: unknown) => void,
+    commanded: (command: ConsoleCommand) => void,
   ) {
     this.#source = source;
-    this.#admins = new Set(admins);
+    this.#isAdmin = isAdmin;
     this.#failed = failed;
+    this.#commanded = commanded;
   }
 
   /** @returns whether the client is the console's from here on */
   takes(login: ConsoleLogin): boolean {
-    if (login.schema !== CONSOLE_SCHEMA || !this.#admins.has(login.user.name)) return false;
+    if (login.schema !== CONSOLE_SCHEMA || !this.#isAdmin(login.user.name)) return false;
     const connection = new ConsoleConnection(
       login,
       this.#source,
@@ -38,6 +44,7 @@ export class AdminConsole {
       {
         closed: (one) => this.#connections.delete(one),
         failed: this.#failed,
+        commanded: this.#commanded,
       },
     );
     this.#connections.add(connection);

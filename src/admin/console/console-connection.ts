@@ -1,15 +1,26 @@
-import type { Socket } from 'node:net';
 import { Command, HEADER_SIZE, MAX_PACKET_PAYLOAD, ServerError } from '../../protocol/constants.js';
 import { type ErrPacket, encodeErrPacket, encodeOk } from '../../protocol/generic-response.js';
 import { PayloadWriter } from '../../protocol/payload-writer.js';
 import type { ClientQuestions } from './client-questions.js';
 import { ConsoleError } from './errors.js';
 import type { ConsoleSource } from './source.js';
-import { runStatement } from './statements.js';
+import { isChange, type Outcome, refused, runStatement } from './statements.js';
 import { CONSOLE_STATUS, encodeTable } from './table.js';
 
 /** A statement to the console has few words. */
 const MAX_COMMAND_BYTES = 64 * 1024;
+
+const QUIT = Buffer.from([1, 0, 0, 0, Command.Quit]);
+
+/** The parts of a client's socket that are used. */
+export interface ConsoleSocket {
+  readonly writableEnded: boolean;
+  resume(): unknown;
+  write(bytes: Uint8Array): boolean;
+  end(): unknown;
+  on(event: 'data', listener: (chunk: Buffer) => void): unknown;
+  on(event: 'end' | 'close', listener: () => void): unknown;
+}
 
 /** An admin user that has logged in with the console's schema. */
 export interface ConsoleClient {
@@ -20,11 +31,20 @@ export interface ConsoleClient {
   readonly preface: Buffer;
   readonly sequenceId: number;
   readonly rest: Buffer;
-  readonly socket: Socket;
+  readonly socket: ConsoleSocket;
   readonly release: () => void;
 }
 
+/** A statement that changes something. */
+export interface ConsoleCommand {
+  readonly client: number;
+  readonly user: string;
+  readonly statement: string;
+}
+
 export interface ConsoleObserver {
+  /** It was understood, and nothing stood in its way. */
+  commanded(command: ConsoleCommand): void;
   closed(connection: ConsoleConnection): void;
   /** A statement was not answered, by a fault of the console's own. */
   failed(sql: string, error: unknown): void;
@@ -33,11 +53,13 @@ export interface ConsoleObserver {
 /** One client of the console: answers its commands from what the proxy knows. It never has a server session. */
 export class ConsoleConnection {
   readonly #client: ConsoleClient;
-  readonly #socket: Socket;
+  readonly #socket: ConsoleSocket;
   readonly #source: ConsoleSource;
   readonly #questions: ClientQuestions;
   readonly #observer: ConsoleObserver;
   #pending: Buffer;
+  /** The statement that takes its time; those behind it wait. `giveUp`: null where it is not for long. */
+  #underway: { readonly giveUp: (() => void) | null } | null = null;
 
   constructor(
     client: ConsoleClient,
@@ -59,10 +81,12 @@ export class ConsoleConnection {
     const socket = this.#socket;
     socket.on('data', (chunk: Buffer) => {
       this.#pending = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+      if (this.#underway !== null && this.#isTooLate) this.end();
       this.#pump();
     });
-    socket.on('end', () => socket.end());
+    socket.on('end', () => this.end());
     socket.on('close', () => {
+      this.#giveUp();
       this.#client.release();
       this.#observer.closed(this);
     });
@@ -71,14 +95,27 @@ export class ConsoleConnection {
     socket.resume();
   }
 
-  /** The proxy is about to stop. */
+  /** Also when the proxy is about to stop. */
   end(): void {
+    this.#giveUp();
     this.#socket.end();
   }
 
-  /** Commands one after the other: each is answered at once. */
+  #giveUp(): void {
+    const underway = this.#underway;
+    this.#underway = null;
+    underway?.giveUp?.();
+  }
+
+  /** A client that does not wait for the answer: it leaves, or sends more than there is room for. */
+  get #isTooLate(): boolean {
+    const leaves = this.#underway?.giveUp !== null && this.#pending.equals(QUIT);
+    return leaves || this.#pending.length > MAX_COMMAND_BYTES;
+  }
+
+  /** Commands one after the other. */
   #pump(): void {
-    while (this.#pending.length >= HEADER_SIZE && !this.#socket.writableEnded) {
+    while (this.#underway === null && this.#pending.length >= HEADER_SIZE && !this.#socket.writableEnded) {
       const length = this.#pending.readUIntLE(0, 3);
       if (length > MAX_COMMAND_BYTES || length >= MAX_PACKET_PAYLOAD) {
         this.#sendErr({
@@ -134,29 +171,65 @@ export class ConsoleConnection {
   }
 
   #run(sql: string): void {
-    const { connectionId, user, remote, capabilities } = this.#client;
+    const { connectionId, user, remote } = this.#client;
     const host = remote.kind === 'unix' ? 'localhost' : remote.address;
     try {
-      const table = runStatement(
+      const outcome = runStatement(
         sql,
         { connectionId, account: `${user.name}@${host}` },
         this.#source,
         this.#questions,
       );
-      if (table === null) this.#sendOk();
-      else this.#socket.write(encodeTable(table, capabilities));
+      if (isChange(sql, this.#source))
+        this.#observer.commanded({ client: connectionId, user: user.name, statement: sql.trim() });
+      if (outcome instanceof Promise)
+        this.#await(sql, outcome, null, (settled) => this.#answer(sql, settled));
+      else this.#answer(sql, outcome);
     } catch (error) {
-      if (error instanceof ConsoleError) {
-        this.#sendErr(error.err);
-        return;
-      }
-      // A fault of ours: who asks must not end everybody else's connections.
-      this.#observer.failed(sql, error);
-      this.#sendErr({
-        ...ServerError.UnknownError,
-        message: 'Internal error of the admin console; see the log',
-      });
+      this.#fail(sql, error);
     }
+  }
+
+  #answer(sql: string, outcome: Outcome): void {
+    if (outcome === null) this.#sendOk();
+    else if ('done' in outcome)
+      this.#await(
+        sql,
+        outcome.done,
+        () => outcome.giveUp(),
+        () => this.#sendOk(),
+      );
+    else this.#socket.write(encodeTable(outcome, this.#client.capabilities));
+  }
+
+  #await<T>(sql: string, done: Promise<T>, giveUp: (() => void) | null, answer: (value: T) => void): void {
+    const underway = { giveUp };
+    this.#underway = underway;
+    const answered = (how: () => void): void => {
+      // Else the client has gone meanwhile.
+      if (this.#underway !== underway) return;
+      this.#underway = null;
+      how();
+      this.#pump();
+    };
+    done.then(
+      (value) => answered(() => answer(value)),
+      (error: unknown) => answered(() => this.#fail(sql, error)),
+    );
+  }
+
+  #fail(sql: string, error: unknown): void {
+    const known = refused(error);
+    if (known instanceof ConsoleError) {
+      this.#sendErr(known.err);
+      return;
+    }
+    // A fault of ours: who asks must not end everybody else's connections.
+    this.#observer.failed(sql, error);
+    this.#sendErr({
+      ...ServerError.UnknownError,
+      message: 'Internal error of the admin console; see the log',
+    });
   }
 
   #sendOk(): void {

@@ -1,6 +1,7 @@
 import { Capability, Reply, Status } from '../../protocol/constants.js';
 import { encodeEof, encodeOk } from '../../protocol/generic-response.js';
 import { PayloadWriter } from '../../protocol/payload-writer.js';
+import { type Later, when } from './later.js';
 
 export type ColumnType = 'text' | 'integer' | 'real';
 
@@ -27,6 +28,14 @@ export function tableOf<T extends { readonly [name: string]: Cell }>(
 ): Table {
   const columns = Object.entries(types).map(([name, type]) => ({ name, type }));
   return { columns, rows: rows.map((row) => columns.map(({ name }) => row[name] ?? null)) };
+}
+
+/** {@link tableOf}, when the rows are there. */
+export function tableWhen<T extends { readonly [name: string]: Cell }>(
+  types: ColumnTypes<T>,
+  rows: Later<readonly T[]>,
+): Later<Table> {
+  return when(rows, (all) => tableOf(types, all));
 }
 
 /** Of every reply of the console: it knows neither transactions nor any other state of a session. */

@@ -1,7 +1,8 @@
 /**
  * Follows replies by packet headers only: rows are skipped, never parsed or copied.
  *
- * For text and binary result sets, OK and ERR of a client without DEPRECATE_EOF, one result each.
+ * For text and binary result sets, OK and ERR of a client without DEPRECATE_EOF, one result each. A server that asks for a file
+ * has not replied yet.
  */
 const Expect = { First: 0, Columns: 1, Rows: 2 } as const;
 type Expect = (typeof Expect)[keyof typeof Expect];
@@ -9,6 +10,7 @@ type Expect = (typeof Expect)[keyof typeof Expect];
 const OK = 0x00;
 const ERR = 0xff;
 const EOF = 0xfe;
+const LOCAL_INFILE = 0xfb;
 const HEADER = 4;
 const FULL_PACKET = 0xff_ffff;
 
@@ -24,12 +26,20 @@ export class ReplyReader {
   readonly #partial = Buffer.alloc(HEADER + 1);
   #partialLength = 0;
   #error: string | undefined;
+  #wantsFile = false;
 
   /** The last reply's error, `1064 #42000You have ...` as far as it arrived in one read; undefined once taken. */
   takeError(): string | undefined {
     const error = this.#error;
     this.#error = undefined;
     return error;
+  }
+
+  /** Whether the server has asked for a file since this was called last. */
+  takeFileRequest(): boolean {
+    const wants = this.#wantsFile;
+    this.#wantsFile = false;
+    return wants;
   }
 
   /** Takes what was read, `chunk[0..end)`, and returns how many replies it completed. */
@@ -94,6 +104,8 @@ export class ReplyReader {
       case Expect.First:
         if (first === OK) {
           this.#last = true;
+        } else if (first === LOCAL_INFILE) {
+          this.#wantsFile = true;
         } else {
           this.#expect = Expect.Columns;
         }

@@ -1,85 +1,22 @@
 import { performance } from 'node:perf_hooks';
-import { LatencyHistogram } from '../histogram.js';
+import { delay, inLanes } from './lanes.js';
+import { Meter } from './meter.js';
 import type { LoadPlan, LoadResult } from './plan.js';
 import { LoadSession } from './session.js';
-import { ExecutePackets, preparePacket, queryPacket } from './wire.js';
+import { ExecutePackets, escapedBlob, filePackets, longQuery, preparePacket, queryPacket } from './wire.js';
 
-const LOGINS_AT_ONCE = 64;
 const DIFFERENT_QUERIES = 1024;
 const RETRY_MS = 10;
-const ERROR_TEXTS = 5;
 /** After so long nobody will answer any more: longer than anyone waits for a session. */
 const DRAIN_MS = 15_000;
 const DRAIN_POLL_MS = 20;
-
-/** Counts for all clients of this process. */
-class Meter {
-  readonly #histogram = new LatencyHistogram();
-  readonly #errorTexts = new Set<string>();
-  readonly #byClient: Float64Array;
-  /** Commands that were sent and not answered. */
-  pending = 0;
-  #errors = 0;
-  #lastReply = 0;
-  #stall = 0;
-  #begun = 0;
-  #cpu = process.cpuUsage();
-
-  constructor(clients: number) {
-    this.#byClient = new Float64Array(clients);
-  }
-
-  begin(): void {
-    this.#histogram.reset();
-    this.#byClient.fill(0);
-    this.#stall = 0;
-    this.#begun = performance.now();
-    this.#lastReply = this.#begun;
-    this.#cpu = process.cpuUsage();
-  }
-
-  completed(client: number, sentAt: number, now: number): void {
-    this.#histogram.record(now - sentAt);
-    this.#byClient[client] = (this.#byClient[client] ?? 0) + 1;
-    const gap = now - this.#lastReply;
-    if (gap > this.#stall) {
-      this.#stall = gap;
-    }
-    this.#lastReply = now;
-  }
-
-  /** Errors count from the first login on: a run with any is not a good one. */
-  failed(text: string): void {
-    this.#errors += 1;
-    if (this.#errorTexts.size < ERROR_TEXTS) {
-      this.#errorTexts.add(text);
-    }
-  }
-
-  end(): LoadResult {
-    const now = performance.now();
-    const cpu = process.cpuUsage(this.#cpu);
-    const byClient = this.#byClient.toSorted();
-    return {
-      completed: this.#histogram.total,
-      seconds: (now - this.#begun) / 1000,
-      histogram: this.#histogram.entries(),
-      maxMs: this.#histogram.max,
-      stallMs: Math.max(this.#stall, now - this.#lastReply),
-      leastOfClient: byClient[0] ?? 0,
-      medianOfClient: byClient[byClient.length >> 1] ?? 0,
-      errors: this.#errors,
-      errorTexts: [...this.#errorTexts],
-      cpuMicros: cpu.user + cpu.system,
-    };
-  }
-}
 
 /** What the clients of a run share. */
 interface Shared {
   readonly plan: LoadPlan;
   readonly meter: Meter;
   readonly queries: readonly Buffer[];
+  readonly file: Buffer | null;
   stopping: boolean;
 }
 
@@ -92,8 +29,15 @@ function pickQuery(shared: Shared): Buffer {
 }
 
 function makeQueries(plan: LoadPlan): Buffer[] {
+  const blob = /\{blob:(\d+)\}/.exec(plan.statement);
+  if (blob !== null) return [longQuery(plan.statement.split(blob[0]), escapedBlob(Number(blob[1])))];
   const make = () => queryPacket(plan.statement.replaceAll('?', () => String(1 + randomBelow(plan.rows))));
   return plan.statement.includes('?') ? Array.from({ length: DIFFERENT_QUERIES }, make) : [make()];
+}
+
+function makeFile({ statement }: LoadPlan): Buffer | null {
+  const file = /\{file:(\d+)\}/.exec(statement);
+  return file === null ? null : filePackets(Number(file[1]));
 }
 
 /** Logs in, sends the client's preamble, and goes on with `ready`. */
@@ -113,9 +57,9 @@ function openSession(
     prepared = true;
     handlers.ready(session);
   };
-  const session = new LoadSession(shared.plan, {
+  const events = {
     onReady: () => (preamble === undefined ? begin() : session.send(queryPacket(preamble))),
-    onReply: (error) => {
+    onReply: (error: string | undefined) => {
       if (prepared) {
         handlers.reply(error);
         return;
@@ -125,59 +69,68 @@ function openSession(
       }
       begin();
     },
-    onLost: (reason) => handlers.lost(reason),
-  });
+    onLost: (reason: string) => handlers.lost(reason),
+  };
+  const session = new LoadSession(shared.plan, shared.meter, events, shared.file);
 }
 
-/** A client that keeps its connection. `onReady` is called once, when it has logged in or failed to. */
-function startQueryClient(shared: Shared, client: number, onReady: () => void): void {
-  const { meter, plan } = shared;
-  let active: LoadSession | undefined;
-  let execute: ExecutePackets | undefined;
-  let sentAt = 0;
-  const sendNext = (session: LoadSession, now: number) => {
-    sentAt = now;
-    meter.pending += 1;
-    session.send(execute === undefined ? pickQuery(shared) : execute.next(1 + randomBelow(plan.rows)));
-  };
-  const begin = (session: LoadSession) => {
-    active = session;
-    onReady();
-    sendNext(session, performance.now());
-  };
-  openSession(shared, client, {
-    ready: (session) => {
-      if (plan.mode === 'prepared') {
-        session.prepare(preparePacket(plan.statement), (statementId) => {
-          execute = new ExecutePackets(statementId);
-          begin(session);
-        });
-      } else {
-        begin(session);
-      }
-    },
-    reply: (error) => {
-      const now = performance.now();
-      meter.pending -= 1;
-      if (error === undefined) {
-        meter.completed(client, sentAt, now);
-      } else {
-        meter.failed(error);
-      }
-      if (shared.stopping) {
-        active?.quit();
-      } else if (active !== undefined) {
-        sendNext(active, now);
-      }
-    },
-    lost: (reason) => {
-      meter.failed(reason);
-      if (active !== undefined) {
+/**
+ * A client that keeps its connection. It is ready when it has logged in and prepared what it will execute.
+ * @returns what makes it send statement after statement; nothing where the login failed
+ */
+function openQueryClient(shared: Shared, client: number): Promise<(() => void) | undefined> {
+  return new Promise((resolve) => {
+    const { plan, meter } = shared;
+    let sentAt = 0;
+    let active: LoadSession | undefined;
+    let execute: ExecutePackets | undefined;
+    const sendNext = (session: LoadSession, now: number) => {
+      sentAt = now;
+      meter.pending += 1;
+      session.send(execute === undefined ? pickQuery(shared) : execute.next(1 + randomBelow(plan.rows)));
+    };
+    const ready = (session: LoadSession) => {
+      active = session;
+      resolve(() => {
+        if (active !== undefined) {
+          sendNext(active, performance.now());
+        }
+      });
+    };
+    openSession(shared, client, {
+      ready: (session) => {
+        if (plan.mode === 'prepared') {
+          session.prepare(preparePacket(plan.statement), (statementId) => {
+            execute = new ExecutePackets(statementId);
+            ready(session);
+          });
+        } else {
+          ready(session);
+        }
+      },
+      reply: (error) => {
+        const now = performance.now();
         meter.pending -= 1;
-      } else {
-        onReady();
-      }
-    },
+        if (error === undefined) {
+          meter.completed(client, sentAt, now);
+        } else {
+          meter.failed(error);
+        }
+        if (shared.stopping) {
+          active?.quit();
+        } else if (active !== undefined) {
+          sendNext(active, now);
+        }
+      },
+      lost: (reason) => {
+        meter.failed(reason);
+        if (sentAt > 0) {
+          meter.pending -= 1;
+        }
+        active = undefined;
+        resolve(undefined);
+      },
+    });
   });
 }
 
@@ -213,7 +166,10 @@ function startConnectClient(shared: Shared, client: number): void {
   connectAgain();
 }
 
-/** Starts all clients; resolves when each has logged in, or failed to. */
+/**
+ * Starts all clients. Those that keep their connection send nothing before all have logged in: a server with a thread per
+ * connection, kept busy by the first of thousands of clients, takes minutes to let the others in.
+ */
 async function startClients(shared: Shared): Promise<void> {
   const { clients, mode } = shared.plan;
   if (mode === 'connect') {
@@ -222,15 +178,16 @@ async function startClients(shared: Shared): Promise<void> {
     }
     return;
   }
-  // A login at a time per lane, or the accept queue would overflow with thousands of clients.
-  let next = 0;
-  const lane = async () => {
-    while (next < clients) {
-      const client = next++;
-      await new Promise<void>((resolve) => startQueryClient(shared, client, resolve));
+  const starts: (() => void)[] = [];
+  await inLanes(clients, async (client) => {
+    const start = await openQueryClient(shared, client);
+    if (start !== undefined) {
+      starts.push(start);
     }
-  };
-  await Promise.all(Array.from({ length: Math.min(LOGINS_AT_ONCE, clients) }, lane));
+  });
+  for (const start of starts) {
+    start();
+  }
 }
 
 /**
@@ -242,7 +199,7 @@ export async function runLoad(
   { onBegin, onEnd }: { onBegin(): void; onEnd(result: LoadResult): void },
 ): Promise<number> {
   const meter = new Meter(plan.clients);
-  const shared: Shared = { plan, meter, queries: makeQueries(plan), stopping: false };
+  const shared: Shared = { plan, meter, queries: makeQueries(plan), file: makeFile(plan), stopping: false };
   await startClients(shared);
   await delay(plan.warmupSeconds);
   onBegin();
@@ -254,8 +211,4 @@ export async function runLoad(
     await delay(DRAIN_POLL_MS / 1000);
   }
   return meter.pending;
-}
-
-function delay(seconds: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, seconds * 1000));
 }

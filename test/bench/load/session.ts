@@ -1,5 +1,6 @@
 import { connect, type Socket } from 'node:net';
-import type { LoadPlan } from './plan.js';
+import { createSecureContext, type SecureContext, connect as tlsConnect } from 'node:tls';
+import type { ClientPlan } from './plan.js';
 import { describeError, ReplyReader } from './reply-reader.js';
 import {
   encryptedPassword,
@@ -10,10 +11,14 @@ import {
   parseGreeting,
   passwordProof,
   QUIT,
+  SSL_REQUEST,
 } from './wire.js';
 
 /** One read buffer for all connections: Node calls back synchronously, and nothing is kept across calls. */
 const READ_BUFFER = Buffer.allocUnsafe(256 * 1024);
+
+/** Made at the first use: to make it for each connection would cost more than the handshake. */
+let secureContext: SecureContext | undefined;
 
 const OK = 0x00;
 const AUTH_MORE = 0x01;
@@ -32,30 +37,56 @@ export interface SessionEvents {
   onLost(reason: string): void;
 }
 
+/** Where all sessions of a run add up what they have read. */
+export interface Traffic {
+  received: number;
+}
+
 /** A connection to a server or a proxy, from the login on. Lean on purpose: no promise, no timer, no copy. */
 export class LoadSession {
-  readonly #socket: Socket;
+  #socket: Socket;
   readonly #events: SessionEvents;
-  readonly #plan: LoadPlan;
+  readonly #plan: ClientPlan;
+  readonly #traffic: Traffic;
   readonly #replies = new ReplyReader();
+  /** What a server gets that asks for a file. */
+  readonly #file: Buffer | null;
   /** What takes the bytes now: the login, a prepare's packets, or (undefined) the replies. */
   #packets: ((payload: Buffer, sequence: number) => void) | undefined;
   #pending: Buffer = Buffer.alloc(0);
   #greeting: Greeting | undefined;
   #over = false;
 
-  constructor(plan: LoadPlan, events: SessionEvents) {
+  constructor(plan: ClientPlan, traffic: Traffic, events: SessionEvents, file: Buffer | null = null) {
     this.#plan = plan;
+    this.#file = file;
+    this.#traffic = traffic;
     this.#events = events;
     this.#packets = (payload, sequence) => this.#login(payload, sequence);
-    this.#socket = connect({
-      host: plan.host,
-      port: plan.port,
-      noDelay: true,
-      onread: { buffer: READ_BUFFER, callback: (length) => this.#read(length) },
-    });
+    if (plan.tls) {
+      this.#socket = connect({ ...plan.address, noDelay: true });
+      this.#socket.on('data', (bytes) => this.#take(bytes, bytes.length));
+    } else {
+      const callback = (length: number) => this.#take(READ_BUFFER, length);
+      this.#socket = connect({ ...plan.address, noDelay: true, onread: { buffer: READ_BUFFER, callback } });
+    }
+    this.#watch();
+  }
+
+  #watch(): void {
     this.#socket.on('error', (error) => this.#lost(error.message));
     this.#socket.on('close', () => this.#lost('the connection was closed'));
+  }
+
+  /** The server has greeted and is silent until the client's first record: nothing can be lost in between. */
+  #encrypt(): void {
+    const plain = this.#socket;
+    plain.removeAllListeners('data');
+    plain.write(SSL_REQUEST);
+    secureContext ??= createSecureContext();
+    this.#socket = tlsConnect({ socket: plain, secureContext, rejectUnauthorized: false });
+    this.#socket.on('data', (bytes) => this.#take(bytes, bytes.length));
+    this.#watch();
   }
 
   /** Sends a whole command; the reply is announced by `onReply`. */
@@ -107,23 +138,24 @@ export class LoadSession {
     this.#socket.destroy();
   }
 
-  #read(length: number): boolean {
+  #take(chunk: Buffer, length: number): boolean {
+    this.#traffic.received += length;
     if (this.#over) {
       return true;
     }
     if (this.#packets !== undefined) {
-      this.#assemble(length);
+      this.#assemble(chunk.subarray(0, length));
       return true;
     }
-    const completed = this.#replies.feed(READ_BUFFER, length);
+    const completed = this.#replies.feed(chunk, length);
+    if (this.#replies.takeFileRequest() && this.#file !== null) this.#socket.write(this.#file);
     for (let reply = 0; reply < completed; reply += 1) {
       this.#events.onReply(this.#replies.takeError());
     }
     return true;
   }
 
-  #assemble(length: number): void {
-    const arrived = READ_BUFFER.subarray(0, length);
+  #assemble(arrived: Buffer): void {
     const bytes = this.#pending.length === 0 ? arrived : Buffer.concat([this.#pending, arrived]);
     let at = 0;
     while (this.#packets !== undefined && bytes.length - at >= 4) {
@@ -142,7 +174,12 @@ export class LoadSession {
       this.#refuse(describeError(payload, 1, payload.length));
     } else if (this.#greeting === undefined) {
       this.#greeting = parseGreeting(payload);
-      this.#socket.write(handshakeResponse(this.#greeting, this.#plan.credentials));
+      if (this.#plan.tls) {
+        this.#encrypt();
+      }
+      const { credentials, tls } = this.#plan;
+      const localFiles = this.#file !== null;
+      this.#socket.write(handshakeResponse(this.#greeting, credentials, { tls, localFiles }));
     } else {
       this.#authenticate(this.#greeting, payload, sequence + 1);
     }
@@ -163,7 +200,9 @@ export class LoadSession {
         return;
       }
       case AUTH_MORE:
-        if (payload[1] === FULL_AUTH) {
+        if (payload[1] === FULL_AUTH && this.#plan.tls) {
+          this.#socket.write(packet(sequence, Buffer.from(`${password}\0`)));
+        } else if (payload[1] === FULL_AUTH) {
           this.#socket.write(packet(sequence, Buffer.of(REQUEST_PUBLIC_KEY)));
         } else if (payload[1] !== FAST_AUTH_DONE) {
           const key = payload.subarray(1);

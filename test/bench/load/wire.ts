@@ -6,11 +6,15 @@ import { constants, createHash, publicEncrypt } from 'node:crypto';
  * the proxy: a mistake there must not be repeated, and so hidden, here.
  */
 
+/** LOAD DATA LOCAL, which is asked for only where it is used: proxies may have other sessions for it. */
+const LOCAL_FILES = 0x80;
+
 const Capability = {
   LongPassword: 0x1,
   LongFlag: 0x4,
   ConnectWithDb: 0x8,
   Protocol41: 0x200,
+  Ssl: 0x800,
   Transactions: 0x2000,
   SecureConnection: 0x8000,
   MultiResults: 0x2_0000,
@@ -19,7 +23,8 @@ const Capability = {
 } as const;
 
 /** What most drivers ask for; none of DEPRECATE_EOF, SESSION_TRACK or QUERY_ATTRIBUTES. */
-const CLIENT_CAPABILITIES = Object.values(Capability).reduce((flags, flag) => flags | flag, 0);
+const TLS_CAPABILITIES = Object.values(Capability).reduce((flags, flag) => flags | flag, 0);
+const PLAIN_CAPABILITIES = TLS_CAPABILITIES & ~Capability.Ssl;
 
 const UTF8MB4_GENERAL_CI = 45;
 const MAX_PACKET = 0x40_0000;
@@ -62,16 +67,29 @@ export function nulTerminated(payload: Buffer, from: number): string {
   return payload.toString('latin1', from, end === -1 ? payload.length : end);
 }
 
-export function handshakeResponse(greeting: Greeting, credentials: Credentials): Buffer {
+/** How a handshake response begins. */
+function fixedPart(capabilities: number): Buffer {
   const fixed = Buffer.alloc(32);
-  fixed.writeUInt32LE(CLIENT_CAPABILITIES, 0);
+  fixed.writeUInt32LE(capabilities, 0);
   fixed.writeUInt32LE(MAX_PACKET, 4);
   fixed[8] = UTF8MB4_GENERAL_CI;
+  return fixed;
+}
+
+/** Goes before a TLS handshake; the handshake response, in full, comes after it. */
+export const SSL_REQUEST = packet(1, fixedPart(TLS_CAPABILITIES));
+
+/** @param tls - whether it follows an {@link SSL_REQUEST} */
+export function handshakeResponse(
+  greeting: Greeting,
+  credentials: Credentials,
+  { tls, localFiles }: { readonly tls: boolean; readonly localFiles: boolean },
+): Buffer {
   const proof = passwordProof(greeting, credentials.password);
   return packet(
-    1,
+    tls ? 2 : 1,
     Buffer.concat([
-      fixed,
+      fixedPart((tls ? TLS_CAPABILITIES : PLAIN_CAPABILITIES) | (localFiles ? LOCAL_FILES : 0)),
       Buffer.from(`${credentials.user}\0`),
       Buffer.of(proof.length),
       proof,
@@ -119,6 +137,54 @@ export const QUIT = packet(0, Buffer.of(Command.Quit));
 export function queryPacket(sql: string): Buffer {
   return packet(0, Buffer.concat([Buffer.of(Command.Query), Buffer.from(sql)]));
 }
+
+/** As drivers write the same random bytes into a string. */
+export function escapedBlob(length: number): Buffer {
+  const bytes = Buffer.allocUnsafe(2 * length);
+  let at = 0;
+  let seed = 1;
+  while (at < length) {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+    const byte = (seed >>> 16) & 0xff;
+    const escaped = ESCAPES.get(byte);
+    if (escaped !== undefined) bytes[at++] = BACKSLASH;
+    bytes[at++] = escaped ?? byte;
+  }
+  return bytes.subarray(0, at);
+}
+
+const BACKSLASH = 0x5c;
+const ESCAPES: ReadonlyMap<number, number> = new Map(
+  [...'\0\n\r\x1a"\'\\'].map((char, i) => [char.charCodeAt(0), '0nrZ"\'\\'.charCodeAt(i)]),
+);
+
+/** A query in as many packets as it needs. */
+export function longQuery(around: readonly string[], middle: Buffer): Buffer {
+  const [before = '', behind = ''] = around;
+  const payload = Buffer.concat([Buffer.of(Command.Query), Buffer.from(before), middle, Buffer.from(behind)]);
+  const packets: Buffer[] = [];
+  for (let at = 0, sequence = 0; ; sequence++) {
+    const part = payload.subarray(at, at + MAX_PAYLOAD);
+    packets.push(packet(sequence, part));
+    at += part.length;
+    if (part.length < MAX_PAYLOAD) return Buffer.concat(packets);
+  }
+}
+
+const MAX_PAYLOAD = 0xff_ff_ff;
+
+/** The answer to a server that asks for a file: lines of digits, in packets as libmysqlclient sends them, and the empty one behind them. */
+export function filePackets(length: number): Buffer {
+  const line = Buffer.from(`${'0123456789'.repeat(10)}\n`);
+  const packets: Buffer[] = [];
+  // The server's question has 1.
+  let sequence = 2;
+  for (let at = 0; at < length; at += FILE_PACKET, sequence = (sequence + 1) & 0xff)
+    packets.push(packet(sequence, Buffer.alloc(Math.min(FILE_PACKET, length - at), line)));
+  return Buffer.concat([...packets, packet(sequence, Buffer.alloc(0))]);
+}
+
+const FILE_PACKET = 16 * 1024;
 
 export function preparePacket(sql: string): Buffer {
   return packet(0, Buffer.concat([Buffer.of(Command.StmtPrepare), Buffer.from(sql)]));

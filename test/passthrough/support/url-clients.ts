@@ -14,6 +14,7 @@ export interface Login {
   readonly password: string;
   readonly port: number;
   readonly schema: string;
+  readonly isMysql: boolean;
 }
 
 export interface UrlClient {
@@ -209,7 +210,11 @@ const mysqlCli: UrlClient = {
     const [program, ...words] = command;
     // It wants TLS or this before it gives a password away: of a real server as well.
     return async (login, sql) => {
-      const args = [...words, ...cliArguments(login, sql), '--get-server-public-key'];
+      const args = [
+        ...words,
+        ...cliArguments(login, sql),
+        ...(login.isMysql ? ['--get-server-public-key'] : []),
+      ];
       return cliResult((await run(program, args, { MYSQL_PWD: login.password })).output);
     };
   },
@@ -248,7 +253,7 @@ const mariadbNode: UrlClient = {
   name: 'mariadb (npm)',
   packages: '',
   prepare: () =>
-    Promise.resolve(({ user, password, port, schema }, sql) =>
+    Promise.resolve(({ user, password, port, schema, isMysql }, sql) =>
       firstValue(
         () =>
           mariadb.createConnection({
@@ -258,8 +263,8 @@ const mariadbNode: UrlClient = {
             password,
             database: schema,
             connectTimeout: 20_000,
-            // Over plain TCP it proves a password to nobody otherwise, unless by mysql_native_password.
-            allowPublicKeyRetrieval: true,
+            // Over plain TCP it proves a password to nobody otherwise, unless by mysql_native_password: so also to MySQL itself.
+            ...(isMysql ? { allowPublicKeyRetrieval: true } : {}),
           }),
         (result) => (result as object[])[0] ?? {},
         sql,

@@ -1,7 +1,7 @@
 import type { ChannelHandler, ServerChannel } from '../../../src/backend/server-channel.js';
 import { ServerSession } from '../../../src/backend/server-session.js';
 import { Capability, Status } from '../../../src/protocol/constants.js';
-import type { OkPacket } from '../../../src/protocol/generic-response.js';
+import type { ErrPacket, OkPacket } from '../../../src/protocol/generic-response.js';
 import type { ReplyShape } from '../../../src/protocol/reply-tracker.js';
 import { ClientReply, type ReplyObserver, type ReplyTarget } from '../../../src/relay/client-reply.js';
 import { OutputBuffer } from '../../../src/relay/output-buffer.js';
@@ -93,12 +93,14 @@ export class Socket implements ReplyTarget {
 export type Note = readonly [what: string, ...details: unknown[]];
 
 export class Notes implements ReplyObserver {
+  readonly connectionId = 7;
   /** As both servers tell it when nobody has set anything. */
   readonly told = {
     schema: true,
     stateChange: false,
     transactionState: false,
     characteristics: false,
+    gtids: false,
     variables: new Set([
       'autocommit',
       'character_set_client',
@@ -125,9 +127,16 @@ export class Notes implements ReplyObserver {
     ]);
   }
 
-  replyErr(errno: number, notExecuted: boolean): boolean {
+  replyErr({ errno }: ErrPacket, notExecuted: boolean): boolean {
     this.list.push(['err', errno, notExecuted]);
     return !notExecuted;
+  }
+
+  /** Errors told, by whose they are. */
+  readonly errors: string[] = [];
+
+  errTold(source: string): void {
+    this.errors.push(source);
   }
 
   statementPrepared(serverId: number, parameters: number): number {

@@ -29,6 +29,7 @@ const NOTHING: SessionStateReport = {
   stateChanged: false,
   characteristics: null,
   transactionState: null,
+  gtids: null,
 };
 
 export interface OkOptions extends Partial<SessionStateReport> {

@@ -23,7 +23,7 @@ await forEachPrivateServer(
     t.teardown(() => other.stop());
     await strangerIsSpared(t, server, other);
   },
-  { timeout: 100_000 },
+  { timeout: 300_000 },
 );
 
 /** Opens connections to a server until one has this id, or a higher one. */

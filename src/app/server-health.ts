@@ -1,0 +1,110 @@
+import { ServerConnectError } from '../backend/connect.js';
+import type { ServerSession } from '../backend/server-session.js';
+import type { ServerAccount, Upstream } from '../backend/upstream.js';
+import type { Config } from '../config/load.js';
+import type { Server, ServerHealth } from '../relay/server.js';
+import type { ProbeAnswer, ServerQuestions } from '../servers/server-probe.js';
+import { ServerState, type StateChange } from '../servers/server-state.js';
+import { ServerWatch, type WatchClock, type WatchedServer } from '../servers/server-watch.js';
+import { serverQuestions } from './server-questions.js';
+
+/** Questions in a row that are not answered in time: the first makes a server suspect, this one takes it down. */
+const MISSES_TO_DOWN = 2;
+
+/** Good answers in a row of a server that was down, before it is used again. */
+const ANSWERS_TO_UP = 2;
+
+const clock: WatchClock = {
+  now: () => performance.now(),
+  after(ms, callback) {
+    const timer = setTimeout(callback, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
+
+/**
+ * Keeps up to date what is known of a server, over a connection of its own: what is asked there must not wait for a KILL, nor
+ * for anything that a client does. Asks from the beginning.
+ * @param account - as whom it is asked
+ */
+export function watchServer(
+  server: Server,
+  config: Pick<Config, 'serverCheckInterval' | 'serverCheckTimeout' | 'slowStart'>,
+  account: () => ServerAccount,
+  changed: (change: StateChange) => void,
+): ServerHealth {
+  const options = {
+    missesToDown: MISSES_TO_DOWN,
+    answersToUp: ANSWERS_TO_UP,
+    get slowStartMs() {
+      return config.slowStart;
+    },
+  };
+  const state = new ServerState(options, clock.now(), changed);
+  const watched = new WatchedUpstream(server.upstream, account, () => watch.askNow());
+  const watch = new ServerWatch(watched, state, {
+    intervalMs: () => config.serverCheckInterval,
+    timeoutMs: () => config.serverCheckTimeout,
+    clock,
+  });
+  watch.start();
+  return {
+    state,
+    ask: () => watch.askNow(),
+    stop: () => {
+      watch.stop();
+      watched.drop();
+    },
+  };
+}
+
+/** The connection over which a server is asked: nothing but logged in, since one that is of no use must be asked as well. */
+class WatchedUpstream implements WatchedServer {
+  readonly #upstream: Upstream;
+  readonly #account: () => ServerAccount;
+  readonly #lost: () => void;
+  #session: ServerSession | null = null;
+  #questions: ServerQuestions | null = null;
+  #opening = new AbortController();
+
+  constructor(upstream: Upstream, account: () => ServerAccount, lost: () => void) {
+    this.#upstream = upstream;
+    this.#account = account;
+    this.#lost = lost;
+  }
+
+  get probed(): ServerSession['info'] | null {
+    return this.#session?.info ?? null;
+  }
+
+  async connect(): Promise<void> {
+    if (this.#session?.closed === false) return;
+    const opening = new AbortController();
+    this.#opening = opening;
+    const session = await this.#upstream.openBare(this.#account(), opening.signal);
+    if (opening.signal.aborted) {
+      session.close();
+      return;
+    }
+    session.onLost = () => this.#lost();
+    this.#session = session;
+    this.#questions = serverQuestions(session);
+  }
+
+  ask(statements: readonly string[]): Promise<readonly ProbeAnswer[]> {
+    if (this.#questions === null) throw new TypeError('a server is asked before it is connected to');
+    return this.#questions.ask(statements);
+  }
+
+  drop(): void {
+    this.#opening.abort();
+    this.#session?.close();
+    this.#session = null;
+    this.#questions = null;
+  }
+
+  isRefusal(error: unknown): boolean {
+    return error instanceof ServerConnectError && error.fatalToWaiters;
+  }
+}

@@ -1,0 +1,130 @@
+import * as z from 'zod';
+import { type Address, formatAddress } from './address.js';
+import { parseServerUrl, type ServerUrl, type UpstreamTarget } from './upstream.js';
+import { notEmpty, oneOf, parsed, wholeNumber } from './value-schemas.js';
+
+/** What a server is: `auto` asks it. */
+export type ConfiguredRole = 'auto' | 'primary' | 'replica';
+
+/** One of several servers. */
+export interface ServerEntry {
+  /** As logs, metrics and commands call it: no two have the same. */
+  readonly name: string;
+  readonly address: Address;
+  readonly role: ConfiguredRole;
+  /** Null where it is not given: it counts as 1. */
+  readonly weight: number | null;
+}
+
+/** The servers, and what the first one's URL says about the account, the schema and TLS of all. */
+export interface ConfiguredServers {
+  readonly entries: readonly ServerEntry[];
+  /** Null where there are no entries. */
+  readonly upstream: UpstreamTarget | null;
+}
+
+export const MAX_SERVERS = 64;
+
+const entrySchema = z.strictObject(
+  {
+    url: parsed(parseServerUrl).describe(
+      'Of the first server `mysql://USER:PASSWORD@HOST:PORT/SCHEMA`, as `upstream` has it: account, schema and what stands behind a `?` are those of all. Of the others `mysql://HOST:PORT`.',
+    ),
+    name: parsed(notEmpty)
+      .optional()
+      .describe('How logs, metrics and commands call it: `HOST:PORT` unless given.'),
+    role: oneOf(['auto', 'primary', 'replica'])
+      .prefault('auto')
+      .describe(
+        '`auto`: it is asked what it is. `primary`: takes writes, whatever it says. `replica`: is never sent writes. A server that says that it is of no use (a Galera node that is not ready, a member outside of its group) gets nothing with any role.',
+      ),
+    weight: wholeNumber(1, 1000)
+      .optional()
+      .describe(
+        'Its share of what is balanced among several, beside the weights of the others; 1 unless given.',
+      ),
+  },
+  {
+    error: (issue) =>
+      issue.code === 'invalid_type' ? 'must be a map with a url, or on the command line a URL' : undefined,
+  },
+);
+
+export const SERVER_ENTRY_KEYS = Object.keys(entrySchema.shape);
+
+/** The schema of one entry of `servers:`, where its descriptions are. */
+export const serverEntrySchema = entrySchema;
+
+const NONE: ConfiguredServers = { entries: [], upstream: null };
+
+/** `servers:`; a URL alone, as a flag or the environment has it, is an entry with nothing else. */
+export function servers() {
+  const entry = z.preprocess((value) => (typeof value === 'string' ? { url: value } : value), entrySchema);
+  const list = z
+    .array(entry, { error: () => 'must be a list of servers, each with a url' })
+    .max(MAX_SERVERS, `has more than ${MAX_SERVERS} servers`);
+  return list
+    .nullable()
+    .transform((given, context): ConfiguredServers => {
+      if (given === null || given.length === 0) return NONE;
+      const names = new Set<string>();
+      const addresses = new Set<string>();
+      const entries: ServerEntry[] = [];
+      let upstream: UpstreamTarget | null = null;
+      for (const [index, { url, name, role, weight = null }] of given.entries()) {
+        const address = formatAddress(url.address);
+        const complain = (key: string, message: string): void =>
+          context.addIssue({ code: 'custom', message, path: [index, key] });
+        if (index === 0) {
+          if (url.user === null)
+            complain(
+              'url',
+              'names no user; write mysql://USER:PASSWORD@HOST:PORT/SCHEMA for the first server',
+            );
+          else upstream = { ...url, user: url.user };
+        } else if (saysMore(url)) {
+          complain(
+            'url',
+            "says more than HOST:PORT; account, schema and TLS are those of the first server's URL",
+          );
+        }
+        if (addresses.has(address)) complain('url', `leads to the same address as another one: ${address}`);
+        else if (names.has(name ?? address)) complain('name', 'is the same name as that of another one');
+        addresses.add(address);
+        names.add(name ?? address);
+        entries.push({ name: name ?? address, address: url.address, role, weight });
+      }
+      return { entries, upstream };
+    })
+    .prefault([]);
+}
+
+function saysMore({ user, schema, tls }: ServerUrl): boolean {
+  return user !== null || schema !== null || tls !== undefined;
+}
+
+/** What `servers` demands of other keys, and they of it; to be told at the key that is named. */
+export function* serversMistakes(values: {
+  readonly servers: ConfiguredServers;
+  readonly upstream: UpstreamTarget | null;
+  readonly workers: number | 'auto';
+  readonly poolSize: number | 'auto';
+  readonly fleet: boolean | 'auto';
+}): Generator<{ readonly key: 'servers' | 'workers'; readonly message: string }> {
+  const { entries } = values.servers;
+  if (entries.length === 0) return;
+  if (values.upstream !== null)
+    yield {
+      key: 'servers',
+      message: 'and upstream are one too many: upstream is one server, servers are several',
+    };
+  if (entries.length === 1 || values.workers === 1) return;
+  if (values.poolSize === 'auto')
+    yield {
+      key: 'workers',
+      message:
+        'with several servers need a number as pool_size, of which each worker has its part on each server',
+    };
+  else if (values.fleet === true)
+    yield { key: 'workers', message: 'with several servers cannot be part of a fleet; set fleet: off' };
+}

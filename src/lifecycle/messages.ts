@@ -1,0 +1,63 @@
+import type { BusMessage, BusReply } from '../workers/parent-bus.js';
+import type { PermitChange } from '../workers/permit-ledger.js';
+import type { PermitMessage } from '../workers/permits.js';
+
+/* What a parent process (`master: on`, `workers`) and its workers say to each other, over Node's channel between processes. */
+
+/** What a worker is started with: the words behind the program's name come this way, since everybody can see arguments. */
+export type Order =
+  | {
+      readonly kind: 'serve';
+      readonly words: readonly string[];
+      /** Another worker serves until this one does. */
+      readonly takesOver: boolean;
+      /** {@link ServiceManager.watchdogMs} */
+      readonly watchdogMs: number | null;
+      /** From 1. */
+      readonly worker: number;
+      /** Of workers that share the sockets. */
+      readonly count: number;
+      /** Part of the ids of its clients: no other process has it that serves now. */
+      readonly idSpace: number;
+    }
+  /** Tell {@link Plan} and end. */
+  | { readonly kind: 'plan'; readonly words: readonly string[] };
+
+export type ToWorker =
+  | Order
+  | { readonly kind: 'hand_over' }
+  | ({ readonly kind: 'permits' } & PermitChange)
+  | BusReply;
+
+export type FromWorker =
+  | { readonly kind: 'plan'; readonly plan: Plan }
+  /** A SIGHUP does not end it any more. */
+  | { readonly kind: 'hears_signals' }
+  /** `facts`: what the log says of it. */
+  | { readonly kind: 'ready'; readonly facts: object }
+  /** An admin has said RESTART. */
+  | { readonly kind: 'restart' }
+  /** An admin has said SHUTDOWN, say: it is for all workers. */
+  | { readonly kind: 'stop'; readonly drains: boolean; readonly why: object }
+  /** For the service manager, which only the parent talks to. */
+  | { readonly kind: 'notify'; readonly state: readonly string[] }
+  | PermitMessage
+  | BusMessage;
+
+/** What a parent has to know of the configuration. */
+export interface Plan {
+  /** Addresses as they are configured. */
+  readonly listen: readonly string[];
+  readonly http: string | null;
+  readonly unixSocketMode: number;
+  readonly unixSocketOwner: number | null;
+  readonly unixSocketGroup: number | null;
+  /** Processes that serve. */
+  readonly workers: number;
+  /** Of all of them; null where they have to find it out. */
+  readonly poolSize: number | null;
+}
+
+export function isMessage(value: unknown): value is { readonly kind: string } {
+  return typeof value === 'object' && value !== null && 'kind' in value && typeof value.kind === 'string';
+}

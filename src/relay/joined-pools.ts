@@ -1,0 +1,210 @@
+import type { ServerSession } from '../backend/server-session.js';
+import { CheckoutCounts, CheckoutKind } from '../pool/checkout-counts.js';
+import type { PoolPauseError } from '../pool/errors.js';
+import type { PoolSnapshot, PoolsSnapshot, SessionRecord } from '../pool/snapshot.js';
+import type { AllPools } from './all-pools.js';
+import type { Server } from './server.js';
+import type { PoolTarget, ServerPools } from './session-cleaner.js';
+
+type Over = (error: PoolPauseError | null) => void;
+
+/**
+ * The pools of several servers as one. A pool is called by its key and its server, `app/…@db1:3306`; where a name is asked
+ * for, that of a server stands for all of its pools, and a key alone for the pools of that key on each server.
+ */
+export class JoinedPools implements AllPools {
+  readonly #servers: readonly Server[];
+  readonly #waitingElsewhere: () => { readonly waiting: number; readonly oldestWaitMs: number };
+  readonly #pausesChanged: () => void;
+
+  /**
+   * @param waitingElsewhere - for a server at all
+   * @param pausesChanged - a server may be paused now, or not any more
+   */
+  constructor(
+    servers: readonly Server[],
+    waitingElsewhere: () => { readonly waiting: number; readonly oldestWaitMs: number },
+    pausesChanged: () => void,
+  ) {
+    this.#servers = servers;
+    this.#waitingElsewhere = waitingElsewhere;
+    this.#pausesChanged = pausesChanged;
+  }
+
+  get checkouts(): CheckoutCounts {
+    const all = new CheckoutCounts();
+    for (const { checkouts } of this.#pools)
+      for (const kind of Object.values(CheckoutKind)) all[kind] += checkouts[kind];
+    return all;
+  }
+
+  /** Those of the server that has lent most: what is found out by them is about a pool of one server. */
+  get loans(): ServerPools['loans'] {
+    const [first, ...others] = this.#pools as readonly [ServerPools, ...ServerPools[]];
+    return others.reduce((most, pools) => (pools.checkouts.all > most.checkouts.all ? pools : most), first)
+      .loans;
+  }
+
+  get waiting(): number {
+    return this.#sum((pools) => pools.waiting) + this.#waitingElsewhere().waiting;
+  }
+
+  get lent(): number {
+    return this.#sum((pools) => pools.lent);
+  }
+
+  get limit(): number {
+    return this.#sum((pools) => pools.limit);
+  }
+
+  get size(): number {
+    return this.#sum((pools) => pools.size);
+  }
+
+  get allPaused(): boolean {
+    return this.#pools.every((pools) => pools.allPaused);
+  }
+
+  get pausedComing(): readonly string[] {
+    return this.#servers.flatMap((server) => server.pools.pausedComing.map((key) => nameOf(server, key)));
+  }
+
+  snapshot(): PoolsSnapshot {
+    const each = this.#servers.map((server) => ({ server, snapshot: server.pools.snapshot() }));
+    const elsewhere = this.#waitingElsewhere();
+    const sum = (count: (snapshot: PoolsSnapshot) => number): number =>
+      each.reduce((total, { snapshot }) => total + count(snapshot), 0);
+    return {
+      limit: sum(({ limit }) => limit),
+      idle: sum(({ idle }) => idle),
+      active: sum(({ active }) => active),
+      dialing: sum(({ dialing }) => dialing),
+      retiring: sum(({ retiring }) => retiring),
+      waiting: sum(({ waiting }) => waiting) + elsewhere.waiting,
+      oldestWaitMs: Math.max(elsewhere.oldestWaitMs, ...each.map(({ snapshot }) => snapshot.oldestWaitMs)),
+      held: sum(({ held }) => held),
+      heldReason: each.find(({ snapshot }) => snapshot.heldReason !== null)?.snapshot.heldReason ?? null,
+      pools: each.flatMap(({ server, snapshot }) =>
+        snapshot.pools.map((pool): PoolSnapshot => ({ ...pool, key: nameOf(server, pool.key) })),
+      ),
+    };
+  }
+
+  *sessions(): Generator<SessionRecord<ServerSession>> {
+    for (const server of this.#servers)
+      for (const record of server.pools.sessions()) yield { ...record, key: nameOf(server, record.key) };
+  }
+
+  target(name: string): PoolTarget | null {
+    for (const { server, key } of this.#named(name)) {
+      const target = key === null ? null : server.pools.target(key);
+      if (target !== null) return target;
+    }
+    return null;
+  }
+
+  retryDials(which: (target: PoolTarget) => boolean): void {
+    for (const pools of this.#pools) pools.retryDials(which);
+  }
+
+  retireAll(which: (target: PoolTarget) => boolean, reason: string): void {
+    for (const pools of this.#pools) pools.retireAll(which, reason);
+  }
+
+  retire(session: ServerSession, reason: string): boolean {
+    return this.#pools.some((pools) => pools.retire(session, reason));
+  }
+
+  retireIdle(reason: string, unwanted: (session: ServerSession, idleMs: number) => boolean): number {
+    return this.#sum((pools) => pools.retireIdle(reason, unwanted));
+  }
+
+  retireAged(): void {
+    for (const pools of this.#pools) pools.retireAged();
+  }
+
+  dismiss(which: (target: PoolTarget) => boolean, reason: string): boolean {
+    return this.#pools.map((pools) => pools.dismiss(which, reason)).every((isAll) => isAll);
+  }
+
+  pause(name: string | null, over: Over): (() => void) | null {
+    const begun: (() => void)[] = [];
+    const open = new Set<Server>();
+    const giveUp = (): void => {
+      for (const one of begun) one();
+      this.#pausesChanged();
+    };
+    let begins = true;
+    let failed: PoolPauseError | null = null;
+    const settle = (): void => {
+      if (begins || open.size > 0) return;
+      over(failed);
+    };
+    try {
+      for (const { server, key } of this.#named(name)) {
+        open.add(server);
+        const giveUpOne = server.pools.pause(key, (error) => {
+          open.delete(server);
+          failed ??= error;
+          settle();
+        });
+        if (giveUpOne === null) open.delete(server);
+        else begun.push(giveUpOne);
+      }
+    } catch (error) {
+      giveUp();
+      throw error;
+    }
+    if (begun.length === 0) return null;
+    begins = false;
+    this.#pausesChanged();
+    settle();
+    return giveUp;
+  }
+
+  resume(name: string | null): boolean {
+    let refusal: unknown = null;
+    let resumed = false;
+    for (const { server, key } of this.#named(name)) {
+      try {
+        resumed = server.pools.resume(key) || resumed;
+      } catch (error) {
+        refusal = error;
+      }
+    }
+    this.#pausesChanged();
+    // One that was not paused does not matter where another one was.
+    if (!resumed && refusal !== null) throw refusal;
+    return resumed;
+  }
+
+  pauseComing(name: string): void {
+    for (const { server, key } of this.#named(name)) if (key !== null) server.pools.pauseComing(key);
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#pools.map((pools) => pools.close()));
+  }
+
+  get #pools(): readonly ServerPools[] {
+    return this.#servers.map(({ pools }) => pools);
+  }
+
+  #sum(count: (pools: ServerPools) => number): number {
+    return this.#pools.reduce((total, pools) => total + count(pools), 0);
+  }
+
+  /** Key null: all pools of the server. */
+  #named(name: string | null): readonly { readonly server: Server; readonly key: string | null }[] {
+    if (name === null) return this.#servers.map((server) => ({ server, key: null }));
+    const found = this.#servers.find((server) => server.name === name);
+    if (found !== undefined) return [{ server: found, key: null }];
+    const of = this.#servers.find((server) => name.endsWith(nameOf(server, '')));
+    if (of !== undefined) return [{ server: of, key: name.slice(0, -nameOf(of, '').length) }];
+    return this.#servers.map((server) => ({ server, key: name }));
+  }
+}
+
+function nameOf({ name }: Server, key: string): string {
+  return `${key}@${name}`;
+}

@@ -1,0 +1,78 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Test } from 'tap';
+import { allowProbes, type Cluster, type ClusterNode } from '../../support/clusters/cluster-node.js';
+import { ProxyProcess } from '../../support/proxy.js';
+import { show } from '../../support/show.js';
+import { guideExample } from './guide-example.js';
+import { countFailures, type Failure, LOAD_TABLE, Load, type LoadResult } from './load.js';
+
+export interface UnderLoad {
+  readonly proxy: ProxyProcess;
+  readonly load: Load;
+}
+
+/** Clients at work through a proxy in front of all nodes, and what they say when all is over. */
+export async function underLoad(
+  t: Test,
+  cluster: Cluster,
+  writer: ClusterNode,
+  run: (world: UnderLoad) => Promise<void>,
+): Promise<LoadResult> {
+  await writer.ask(LOAD_TABLE);
+  await allowProbes(writer);
+  const folder = await mkdtemp(join(tmpdir(), 'mybouncer-failover-'));
+  t.teardown(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'mybouncer.yaml');
+  await writeFile(file, guideExample(cluster));
+  const proxy = new ProxyProcess({
+    upstream: cluster.node(0).url(),
+    inFile: true,
+    flags: ['--config', file, '--pool-size', '8', '--server-check-interval', '500ms'],
+  });
+  t.teardown(() => proxy.stop());
+  await proxy.logged('ready');
+  const load = new Load({ url: proxy.url, alone: 5, inTransactions: 3 });
+  await load.start();
+  try {
+    await load.untilServed();
+    await run({ proxy, load });
+    await load.untilServed();
+  } finally {
+    await load.stop();
+  }
+  const result = await load.stop();
+  tell(t, result);
+  return result;
+}
+
+function tell(t: Test, result: LoadResult): void {
+  const { statements, transactions, failedStatements, failedTransactions, longestMs } = result;
+  show(
+    t,
+    `${statements} statements, ${transactions} transactions; the longest took ${longestMs.toFixed(0)} ms`,
+  );
+  show(t, `failed alone: ${countFailures(failedStatements)}`);
+  show(t, `failed in transactions: ${countFailures(failedTransactions)}`);
+}
+
+/** What a client was told to be done is there, once; of what it was told to have failed, nothing is. */
+export async function rowsAreThere(t: Test, node: ClusterNode, { rows }: LoadResult): Promise<void> {
+  const found = await node.ask<{ client: number; count: number }>(
+    'SELECT client, COUNT(*) AS count FROM app.done GROUP BY client',
+  );
+  for (const { client, told, unknown } of rows) {
+    const count = found.find((one) => one.client === client)?.count ?? 0;
+    t.ok(
+      count >= told && count <= told + unknown,
+      `client ${client}: ${told} of ${count} rows, ${unknown} unknown`,
+    );
+  }
+}
+
+/** No connection of a client's was lost, and those in a transaction were told nothing worse than that it is over. */
+export function onlyInFlight(t: Test, failures: readonly Failure[], most: number): void {
+  t.ok(failures.length <= most, `${failures.length} transactions failed, of at most ${most} in flight`);
+  t.equal(countFailures(failures.filter(({ isLost }) => isLost)), 'none', 'clients stay connected');
+}
