@@ -35,6 +35,12 @@ export class InternalCommandError extends BouncerError {
   }
 }
 
+/** Of several commands, the refusal that came first. */
+export function firstError(replies: readonly InternalReply[]): InternalCommandError | null {
+  const err = replies.find((reply) => reply.err !== null)?.err;
+  return err ? new InternalCommandError(err) : null;
+}
+
 export function queryCommand(sql: string | Buffer): InternalCommand {
   const text = typeof sql === 'string' ? Buffer.from(sql) : sql;
   return {

@@ -1,62 +1,39 @@
-import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { BouncerError } from '../errors.js';
-import { Capability, Collation, ServerError } from '../protocol/constants.js';
+import type { BouncerError } from '../errors.js';
+import { Capability } from '../protocol/constants.js';
 import { ClientTrackers } from '../session/client-trackers.js';
 import type { Baseline, ProfileRegistry, SessionProfile } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { GTID_TRACKER, isTrackerVariable } from '../session/variables.js';
-import {
-  type ConnectedServer,
-  connectServer,
-  noPasswordYet,
-  Refusal,
-  ServerConnectError,
-} from './connect.js';
+import { type ConnectedServer, Refusal, ServerConnectError } from './connect.js';
 import {
   callInternal,
+  firstError,
   type InternalCommand,
   InternalCommandError,
   type InternalReply,
   RESET_CONNECTION,
-  resultsCollation,
   runInternal,
 } from './internal-commands.js';
-import type { Prove } from './mysql2-adapter.js';
 import { NativeRelay } from './native-relay.js';
-import {
-  type OnServerLogin,
-  type ServerAccount,
-  type ServerPassword,
-  samePassword,
-} from './server-account.js';
-import { addressText, type ServerAddress } from './server-channel.js';
+import type { ServerAccount } from './server-account.js';
+import { changedForGood, ServerBaselines } from './server-baselines.js';
+import { addressText } from './server-channel.js';
 import { ARM_GTIDS, ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
-import { ServerSession, type SessionLostError } from './server-session.js';
-import type { ServerTls } from './server-tls.js';
+import { type LoginOptions, ServerLogin } from './server-login.js';
+import { ServerSession } from './server-session.js';
 import { takesWrites } from './takes-writes.js';
 
 export { ServerAccount } from './server-account.js';
 
-export interface UpstreamOptions {
-  readonly address: ServerAddress;
-  readonly connectTimeoutMs: number;
+export interface UpstreamOptions extends LoginOptions {
   readonly maxPreparedStatements: number;
-  /** Connection attributes: `program_name` and the like. */
-  readonly attributes: Readonly<Record<string, string>>;
-  readonly tls: ServerTls | null;
   /** Sessions tell of what they have written (GTIDs), where the server has them. */
   readonly tracksWrites?: boolean;
 }
 
 /** `ER_MUST_CHANGE_PASSWORD` */
 const MUST_CHANGE_PASSWORD = 1820;
-
-/** {@link ServerAccount.refusals}: an account that is locked, or may not come from here, is asked about this often. */
-const REFUSED_MS = 10_000;
-
-/** Baselines by checksum that are remembered; globals rarely change. */
-const MAX_BASELINES = 1000;
 
 /** The MySQL or MariaDB server: opens sessions on it, resets them, and knows what its variables are. */
 export class Upstream {
@@ -69,7 +46,8 @@ export class Upstream {
   /** The server's defaults of `session_track_…`: what a client's own are at first. */
   trackers = new ClientTrackers(new Map());
   readonly #clock = { seconds: 0 };
-  readonly #baselines = new Map<string, Baseline>();
+  readonly #login: ServerLogin;
+  readonly #baselines: ServerBaselines;
   /** Accounts of which it is known what a reset leaves to their sessions. */
   readonly met = new WeakSet<ServerAccount>();
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
@@ -78,6 +56,8 @@ export class Upstream {
   constructor(options: UpstreamOptions, registry: ProfileRegistry) {
     this.options = options;
     this.registry = registry;
+    this.#login = new ServerLogin(options);
+    this.#baselines = new ServerBaselines(registry);
     // As many as there are sessions being opened.
     setMaxListeners(0, this.#calledOff.signal);
   }
@@ -166,16 +146,9 @@ export class Upstream {
     return new ServerConnectError(addressText(this.options.address), Refusal.Credentials, error.err);
   }
 
-  /**
-   * Whether the server takes this password from this user.
-   * @throws ServerConnectError for any other answer than that user or password are wrong, and for none
-   */
-  async tryLogin(user: string, password: string): Promise<boolean> {
-    const isTaken = await this.#isTaken(user, password);
-    // Over a socket the server may go by who the proxy is on its system (unix_socket, auth_socket) and not ask for a password
-    // at all: then anybody would be that user.
-    if (!isTaken || !('socketPath' in this.options.address)) return isTaken;
-    return !(await this.#isTaken(user, randomBytes(24).toString('base64')));
+  /** {@link ServerLogin.try} */
+  tryLogin(user: string, password: string): Promise<boolean> {
+    return this.#login.try(user, password, this.#calledOff.signal);
   }
 
   /**
@@ -184,7 +157,7 @@ export class Upstream {
    */
   relay(user: string): Promise<NativeRelay> {
     return NativeRelay.open(
-      (prove) => this.#connect(user, { prove }, null, 0, this.#calledOff.signal),
+      (prove) => this.#login.prove(user, prove, this.#calledOff.signal),
       (connected) => this.#bare(connected),
       {
         address: addressText(this.options.address),
@@ -193,95 +166,14 @@ export class Upstream {
     );
   }
 
-  async #isTaken(user: string, password: string): Promise<boolean> {
-    try {
-      const { channel } = await this.#connect(user, { password }, null, 0, this.#calledOff.signal);
-      await new Promise<void>((resolve) => channel.quit(resolve));
-      return true;
-    } catch (error) {
-      if (error instanceof ServerConnectError && error.accessDenied) return false;
-      throw error;
-    }
-  }
-
-  /**
-   * Logs in, and no more: with the next of the account's passwords where the server refuses one.
-   * @throws ServerConnectError
-   */
-  async connect(
+  /** Logs in, and no more: {@link ServerLogin.connect}. @throws ServerConnectError */
+  connect(
     account: ServerAccount,
     schema: string | null,
     capabilities: number,
     signal: AbortSignal = this.#calledOff.signal,
   ): Promise<ConnectedServer> {
-    const passwords = account.attempts(performance.now());
-    const [first] = passwords;
-    if (first === undefined) throw noPasswordYet(this.options.address, account.user);
-    if (account.onLogin !== null)
-      return this.#connectGuest(account, account.onLogin, first, schema, capabilities, signal);
-    for (const [index, password] of passwords.entries()) {
-      try {
-        const connected = await this.#connect(account.user, password, schema, capabilities, signal);
-        account.letIn(password, first, performance.now());
-        return connected;
-      } catch (error) {
-        const wrong = error instanceof ServerConnectError && error.errno === ServerError.AccessDenied.errno;
-        if (!wrong || index === passwords.length - 1) throw error;
-      }
-    }
-    throw new TypeError('a login has neither succeeded nor failed');
-  }
-
-  async #connectGuest(
-    account: ServerAccount,
-    onLogin: OnServerLogin,
-    password: ServerPassword,
-    schema: string | null,
-    capabilities: number,
-    signal: AbortSignal,
-  ): Promise<ConnectedServer> {
-    const { user, refusals } = account;
-    const refusal = refusals.get(this);
-    if (refusal && samePassword(refusal.password, password) && performance.now() < refusal.until)
-      throw refusal.error;
-    try {
-      const connected = await this.#connect(user, password, schema, capabilities, signal);
-      refusals.delete(this);
-      onLogin(password, null);
-      return connected;
-    } catch (error) {
-      if (error instanceof ServerConnectError) {
-        if (error.refused === Refusal.Credentials) {
-          // The same password will not become right; a lock may be lifted.
-          const until = error.accessDenied ? Number.POSITIVE_INFINITY : performance.now() + REFUSED_MS;
-          refusals.set(this, { password, error, until });
-        }
-        onLogin(password, error);
-      }
-      throw error;
-    }
-  }
-
-  #connect(
-    user: string,
-    password: ServerPassword | { readonly prove: Prove },
-    schema: string | null,
-    capabilities: number,
-    signal: AbortSignal,
-  ): Promise<ConnectedServer> {
-    return connectServer({
-      address: this.options.address,
-      user,
-      ...password,
-      schema,
-      capabilities,
-      // The widest character set that both servers know under one number; each client's own is set before it is served.
-      collation: Collation.Utf8mb4GeneralCi,
-      connectTimeoutMs: this.options.connectTimeoutMs,
-      attributes: this.options.attributes,
-      tls: this.options.tls,
-      signal,
-    });
+    return this.#login.connect(account, schema, capabilities, signal);
   }
 
   /**
@@ -297,12 +189,12 @@ export class Upstream {
       // Only now: what was read just before the reset has come meanwhile.
       session.lastInsertId = 0n;
       const state = replies.at(-1);
-      const failure = lost ?? firstError(replies) ?? strayRole(session, state) ?? otherLimit(session, state);
+      const failure = lost ?? firstError(replies) ?? changedForGood(session, state);
       if (failure !== null) {
         done(failure);
         return;
       }
-      this.#baselineOf(session, facts, state, (baseline, error) => {
+      this.#baselines.of(session, facts, state, (baseline, error) => {
         if (baseline === null) {
           done(error);
           return;
@@ -333,11 +225,11 @@ export class Upstream {
       patience.begin(this.options.connectTimeoutMs);
     }
     const facts = this.facts as ServerFacts;
-    const login = await this.#readBaseline(session, facts);
+    const login = await this.#baselines.read(session, facts);
     let baseline = login;
     if (!this.met.has(account)) {
       await callInternal(session, [RESET_CONNECTION, ...this.#arming]);
-      baseline = await this.#readBaseline(session, facts);
+      baseline = await this.#baselines.read(session, facts);
       this.met.add(account);
       account.baselinesOf ??= this;
       if (account.baselinesOf === this) account.resetBaseline = baseline;
@@ -368,49 +260,6 @@ export class Upstream {
 
   #atBaseline(profile: SessionProfile, baseline: Baseline): SessionProfile {
     return this.registry.initial(baseline, profile.schema, profile.multiStatements);
-  }
-
-  async #readBaseline(session: ServerSession, facts: ServerFacts): Promise<Baseline> {
-    const [reply] = await callInternal(session, [facts.checksum]);
-    session.role = reply?.rows[0]?.[1] ?? null;
-    session.server = reply?.rows[0]?.[2] ?? null;
-    session.maxPayload = limitIn(reply) ?? session.maxPayload;
-    return new Promise((resolve, reject) => {
-      this.#baselineOf(session, facts, reply, (baseline, error) => {
-        if (baseline !== null) resolve(baseline);
-        else reject(error);
-      });
-    });
-  }
-
-  /** The baseline with this checksum; the variables are only read where the checksum is new. */
-  #baselineOf(
-    session: ServerSession,
-    facts: ServerFacts,
-    reply: InternalReply | undefined,
-    done: (baseline: Baseline | null, error: BouncerError | null) => void,
-  ): void {
-    // No variable shows the collation of results.
-    const shownIn = reply === undefined ? 0 : resultsCollation(reply);
-    const checksum = `${reply?.rows[0]?.[0] ?? ''} ${shownIn}`;
-    const known = this.#baselines.get(checksum);
-    if (known !== undefined) {
-      done(known, null);
-      return;
-    }
-    runInternal(session, [readVariables(session.info)], (replies, lost) => {
-      const failure = lost ?? firstError(replies);
-      if (failure !== null) {
-        done(null, failure);
-        return;
-      }
-      const baseline = this.registry.baseline(
-        facts.carriedOf(replies[0] ?? { rows: [], packets: Buffer.alloc(0) }),
-      );
-      if (this.#baselines.size >= MAX_BASELINES) this.#baselines.clear();
-      this.#baselines.set(checksum, baseline);
-      done(baseline, null);
-    });
   }
 }
 
@@ -445,38 +294,4 @@ class Patience {
   end(): void {
     clearTimeout(this.#timer);
   }
-}
-
-/** A role that something on the session has set, unseen. */
-class StrayRoleError extends BouncerError {
-  readonly code = 'STRAY_ROLE';
-}
-
-/** A role survives the reset, so that a session which has another than at first is closed. */
-function strayRole(session: ServerSession, reply: InternalReply | undefined): StrayRoleError | null {
-  const role = reply?.rows[0]?.[1] ?? null;
-  return role === session.role ? null : new StrayRoleError(`the session kept the role ${role}`);
-}
-
-/** The server's max_allowed_packet is not what it was when the session was opened. */
-class OtherPacketLimitError extends BouncerError {
-  readonly code = 'OTHER_PACKET_LIMIT';
-}
-
-/** After a reset the variable says what holds for new sessions: one that would go by the old limit is closed. */
-function otherLimit(session: ServerSession, reply: InternalReply | undefined): OtherPacketLimitError | null {
-  const limit = limitIn(reply);
-  if (limit === null || limit === session.maxPayload) return null;
-  return new OtherPacketLimitError(`max_allowed_packet is ${limit}, the session's own ${session.maxPayload}`);
-}
-
-/** Of an answer to {@link ServerFacts.checksum}. */
-function limitIn(reply: InternalReply | undefined): number | null {
-  const value = reply?.rows[0]?.[3] ?? null;
-  return value === null ? null : Number(value);
-}
-
-function firstError(replies: readonly InternalReply[]): InternalCommandError | SessionLostError | null {
-  const err = replies.find((reply) => reply.err !== null)?.err;
-  return err ? new InternalCommandError(err) : null;
 }

@@ -1,6 +1,6 @@
 import { Command, CommanderError, Option } from 'commander';
+import type { FlagValue } from './given.js';
 import { GROUPS, type Group } from './keys/key.js';
-import type { FlagValue } from './load.js';
 import { type Problem, quoteValue } from './problem.js';
 import { ENV_PREFIX, envNames, flagName, KEY_NAMES, type KeyName, keyInfo } from './schema.js';
 import { suggest } from './suggest.js';

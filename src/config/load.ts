@@ -1,8 +1,9 @@
 import { dirname, isAbsolute, join } from 'node:path';
 import type * as z from 'zod';
-import { formatAddress } from './address.js';
+import { mistakesBetween, serverTlsMistakes, upstreamOf } from './between-keys.js';
+import { CONFIG_VARIABLE, type ConfigInput, type Given, givenFor, type LoadedFile, pathOf } from './given.js';
 import { type PasswordSource, readPasswordFile, readTextFile } from './password-file.js';
-import { POOL_ENTRY_KEYS, poolsMistakes } from './pools.js';
+import { POOL_ENTRY_KEYS } from './pools.js';
 import { ConfigError, InvalidValue, type Problem } from './problem.js';
 import {
   camelCase,
@@ -13,14 +14,13 @@ import {
   type KeyValues,
   keyInfo,
 } from './schema.js';
-import { serverTlsProblems, urlTlsProblems, withUpstreamTls } from './server-tls.js';
-import { SERVER_ENTRY_KEYS, type ServerEntry, serversMistakes } from './servers.js';
+import { withUpstreamTls } from './server-tls.js';
+import { SERVER_ENTRY_KEYS, type ServerEntry } from './servers.js';
 import { suggest } from './suggest.js';
-import { tlsMistakes } from './tls-files.js';
 import { parseUpstream, type UpstreamTarget } from './upstream.js';
 import { USER_KEYS, userSchema } from './user-schema.js';
 import { type ClientUser, resolveUser, userMistakes, withUpstreamUser } from './users.js';
-import { labelOf, readYaml, type YamlFile } from './yaml-file.js';
+import { labelOf, readYaml } from './yaml-file.js';
 
 /** The configuration before it is known which server there is. Durations are milliseconds, sizes bytes. */
 export type Settings = Omit<KeyValues, 'users' | 'upstreamPasswordFile' | 'servers'> & {
@@ -41,81 +41,6 @@ export type Config = Settings & {
 export interface Loaded {
   readonly settings: Settings;
   readonly sources: ReadonlyMap<KeyName, string>;
-}
-
-/** A value from the command line, as text; several for a repeated list. */
-export interface FlagValue {
-  /** How the user gave it: `--pool-size`, or `argument`. */
-  readonly source: string;
-  readonly values: readonly string[];
-}
-
-export interface ConfigInput {
-  readonly flags: ReadonlyMap<KeyName, FlagValue>;
-  /** `--config`; null when not given. */
-  readonly configFile: string | null;
-  readonly env: Readonly<Record<string, string | undefined>>;
-  /** A sandbox brings its own server: what environment and file say about another is left aside, unread. */
-  readonly ignoreUpstream?: boolean;
-  /** Mistakes already found on the command line, to be told together with the others. */
-  readonly problems?: readonly Problem[];
-}
-
-const CONFIG_VARIABLE = `${ENV_PREFIX}CONFIG`;
-
-/** One value of a key, and how to say where it (or a part of it) stands. */
-interface Given {
-  readonly value: unknown;
-  readonly locate: (path: readonly PropertyKey[], unknownKey?: string) => string;
-  /** Where relative paths in it start; the working directory unless given. */
-  readonly directory?: string;
-}
-
-interface LoadedFile {
-  readonly yaml: YamlFile;
-  readonly directory: string;
-}
-
-const pathOf = (path: readonly PropertyKey[]): (string | number)[] =>
-  path.map((part) => (typeof part === 'symbol' ? String(part) : part));
-
-/** Variables that the environment gives for a key; an empty one counts as not set, as a shell or compose file leaves it. */
-function fromEnvironment(input: ConfigInput, key: KeyName, name: string): Given | null {
-  const text = input.env[name];
-  if (text === undefined || text === '') return null;
-  const value = keyInfo(key).list === true ? text.split(',').map((one) => one.trim()) : text;
-  return { value, locate: () => `env ${name}` };
-}
-
-/** Every value given for a key, the strongest first: flag, environment, file. */
-function givenFor(input: ConfigInput, key: KeyName, file: LoadedFile | null): Given[] {
-  const found: Given[] = [];
-  const flag = input.flags.get(key);
-  if (flag !== undefined) {
-    const value = keyInfo(key).list === true ? flag.values : flag.values.at(-1);
-    found.push({ value, locate: () => flag.source });
-  }
-  if (
-    input.ignoreUpstream === true &&
-    (key === 'upstream' || key === 'servers' || key.startsWith('server_tls_'))
-  )
-    return found;
-  const [ours = '', ...shared] = envNames(key);
-  const own = fromEnvironment(input, key, ours);
-  if (own !== null) found.push(own);
-  // A variable that other programs read as well (DATABASE_URL) is only ours to judge where it takes effect.
-  for (const name of found.length === 0 ? shared : []) {
-    const given = fromEnvironment(input, key, name);
-    if (given !== null) found.push(given);
-  }
-  if (file?.yaml.values.has(key) === true) {
-    const locate: Given['locate'] = (path, unknownKey) =>
-      unknownKey === undefined
-        ? file.yaml.locate([key, ...pathOf(path)])
-        : file.yaml.locateKey([key, ...pathOf(path), unknownKey]);
-    found.push({ value: file.yaml.values.get(key), locate, directory: file.directory });
-  }
-  return found;
 }
 
 function unknownKeyMessage(name: string, known: readonly string[]): string {
@@ -202,11 +127,6 @@ function loadUsers(
   return users;
 }
 
-/** The one server, or the first of several; undefined where what is said of it is wrong. */
-function upstreamOf({ upstream, servers }: Partial<KeyValues>): UpstreamTarget | null | undefined {
-  return upstream === null ? servers?.upstream : upstream;
-}
-
 /** Null where no file is named, or where it cannot be read, which is noted. */
 function loadUpstreamPassword(
   values: Partial<KeyValues>,
@@ -273,88 +193,6 @@ function* unknownVariables(env: ConfigInput['env']): Generator<Problem> {
   }
 }
 
-/** The addresses must not collide with each other; told at the one that was set. */
-function clash(values: Partial<KeyValues>, input: ConfigInput, file: LoadedFile | null): Problem[] {
-  const { http, listen = [] } = values;
-  if (http === undefined || http === null || http.port === 0) return [];
-  const text = formatAddress(http);
-  if (!listen.some((address) => formatAddress(address) === text)) return [];
-  const [given] = [...givenFor(input, 'http', file), ...givenFor(input, 'listen', file)];
-  return [
-    {
-      source: given?.locate([]) ?? 'default',
-      key: 'http',
-      message: `is the same address as one of listen: ${text}`,
-    },
-  ];
-}
-
-/** A dry run is of the other mode; told at the key that asks for it. */
-function dryRunMistakes(
-  { dryRun, poolMode }: Partial<KeyValues>,
-  input: ConfigInput,
-  file: LoadedFile | null,
-): Problem[] {
-  if (dryRun !== true || poolMode !== 'transaction') return [];
-  const [given] = givenFor(input, 'dry_run', file);
-  const message =
-    'finds out what pool_mode transaction would do, while clients have sessions of their own: it needs pool_mode session';
-  return [{ source: given?.locate([]) ?? 'default', key: 'dry_run', message }];
-}
-
-/** {@link poolsMistakes} */
-function* poolsProblems(
-  values: Partial<KeyValues>,
-  input: ConfigInput,
-  file: LoadedFile | null,
-): Generator<Problem> {
-  const { pools, servers, listen, workers } = values;
-  if (pools === undefined || servers === undefined || listen === undefined || workers === undefined) return;
-  const schema = upstreamOf(values)?.schema ?? null;
-  const [given] = givenFor(input, 'pools', file);
-  for (const { path, message } of poolsMistakes({ pools, servers: servers.entries, schema, listen, workers }))
-    yield { source: given?.locate(path) ?? 'default', key: labelOf(['pools', ...path]), message };
-}
-
-/** {@link serversMistakes}, told at the key that was set. */
-function* serversProblems(
-  { servers, upstream, workers, poolSize, fleet }: Partial<KeyValues>,
-  input: ConfigInput,
-  file: LoadedFile | null,
-): Generator<Problem> {
-  // What is wrong in itself has been told.
-  if (servers === undefined || upstream === undefined) return;
-  if (workers === undefined || poolSize === undefined || fleet === undefined) return;
-  for (const { key, message } of serversMistakes({ servers, upstream, workers, poolSize, fleet })) {
-    const [given] = givenFor(input, key, file);
-    yield { source: given?.locate([]) ?? 'default', key, message };
-  }
-}
-
-/** What is wrong with the files for TLS, told at the key that was set. */
-function* tlsProblems(
-  values: Partial<KeyValues>,
-  input: ConfigInput,
-  file: LoadedFile | null,
-): Generator<Problem> {
-  const { tlsMode: mode, tlsCert: cert, tlsKey: key, tlsClientCa: clientCa } = values;
-  // What is wrong in itself has been told.
-  if (mode === undefined || cert === undefined || key === undefined || clientCa === undefined) return;
-  for (const mistake of tlsMistakes({ mode, cert, key, clientCa })) {
-    const [given] = givenFor(input, mistake.key, file);
-    yield { source: given?.locate([]) ?? 'default', key: mistake.key, message: mistake.message };
-  }
-}
-
-function* serverTlsMistakes(
-  values: KeyValues,
-  sourceOf: (key: KeyName) => string | null,
-): Generator<Problem> {
-  const upstream = upstreamOf(values) ?? null;
-  yield* urlTlsProblems(values, upstream, sourceOf);
-  yield* serverTlsProblems(withUpstreamTls(values, upstream), sourceOf);
-}
-
 /**
  * Merges flags over environment over file over defaults, and checks every value in each of them, also where a stronger one
  * covers it: a mistake that only waits for its turn is told now.
@@ -373,13 +211,7 @@ export function load(input: ConfigInput): Loaded {
     KEY_NAMES.map((key) => [camelCase(key), parseKey(input, key, file, problems)]),
   ) as Partial<KeyValues>;
   const users = loadUsers(input, file, values, problems);
-  problems.push(
-    ...clash(values, input, file),
-    ...dryRunMistakes(values, input, file),
-    ...serversProblems(values, input, file),
-    ...poolsProblems(values, input, file),
-    ...tlsProblems(values, input, file),
-  );
+  problems.push(...mistakesBetween(values, input, file));
   const password = loadUpstreamPassword(values, input, file, problems);
   problems.push(...unknownVariables(input.env));
   const sourceOf = (key: KeyName): string | null => givenFor(input, key, file)[0]?.locate([]) ?? null;

@@ -1,3 +1,4 @@
+import { Allotment } from './allotment.js';
 import { CheckoutCounts } from './checkout-counts.js';
 import type { CheckoutRequest } from './checkout-request.js';
 import { type PoolClock, systemClock } from './clock.js';
@@ -60,6 +61,7 @@ export class SessionPools<S extends object, K> {
   readonly #slots = new Map<S, SessionSlot<S>>();
   readonly #life: SessionLife<S>;
   readonly #supply: SessionSupply<S>;
+  readonly #allotment: Allotment<S>;
   readonly #overload: Overload;
   #closing: { readonly promise: Promise<void>; readonly resolve: () => void } | null = null;
 
@@ -97,7 +99,22 @@ export class SessionPools<S extends object, K> {
       pools: this.#group.all,
       minSize: () => this.#life.minSize,
       isClosing: () => this.#closing !== null,
-      retire: (slot, reason) => this.#retire(slot, reason),
+      retire: (slot, reason) => this.#allotment.retire(slot, reason),
+    });
+    this.#allotment = this.#newAllotment();
+  }
+
+  #newAllotment(): Allotment<S> {
+    return new Allotment({
+      clock: this.#clock,
+      loans: this.loans,
+      lines: this.#lines,
+      deliveries: this.#deliveries,
+      supply: this.#supply,
+      retirement: this.#retirement,
+      ticker: this.#ticker,
+      fingerprint: this.#options.fingerprint,
+      isClosing: () => this.#closing !== null,
     });
   }
 
@@ -107,10 +124,10 @@ export class SessionPools<S extends object, K> {
       options: this.#options,
       slots: this.#slots,
       dialler: () => this.#dialler,
-      retire: (slot, reason) => this.#retire(slot, reason),
+      retire: (slot, reason) => this.#allotment.retire(slot, reason),
       retireWhere: (reason, unwanted) => this.#life.retireWhere(reason, unwanted),
       forget: (pool) => this.#supply.forget(pool),
-      changed: () => this.#changed(),
+      changed: () => this.#allotment.changed(),
     });
   }
 
@@ -125,10 +142,10 @@ export class SessionPools<S extends object, K> {
       supply: () => this.#supply,
       isClosing: () => this.#closing !== null,
       anyWaits: () => this.#lines.size > 0,
-      retire: (slot, reason) => this.#retire(slot, reason),
-      settle: (slot) => this.#settle(slot, true),
-      refuseAll: (pool, error) => this.#refuseAll(pool, error),
-      changed: () => this.#changed(),
+      retire: (slot, reason) => this.#allotment.retire(slot, reason),
+      settle: (slot) => this.#allotment.settle(slot, true),
+      refuseAll: (pool, error) => this.#allotment.refuseAll(pool, error),
+      changed: () => this.#allotment.changed(),
       ended: () => this.#finishClosing(),
       settlePauses: () => this.#group.settlePauses(),
     });
@@ -226,7 +243,7 @@ export class SessionPools<S extends object, K> {
     while (this.#supply.hasSurplus) {
       const slot = leastRecentlyUsed(this.#group.all.values());
       if (slot === null) break;
-      this.#retire(slot, RetireReason.overBudget);
+      this.#allotment.retire(slot, RetireReason.overBudget);
     }
     this.#supply.pump();
   }
@@ -279,9 +296,8 @@ export class SessionPools<S extends object, K> {
     if (slot === undefined || slot.state !== SessionState.active || slot.delivery !== null) {
       throw new PoolMisuseError('a session was checked in that is not lent');
     }
-    this.#settle(slot);
-    this.#supply.pump();
-    this.#deliveries.run();
+    this.#allotment.settle(slot);
+    this.#allotment.changed();
   }
 
   /**
@@ -292,12 +308,11 @@ export class SessionPools<S extends object, K> {
     if (request.queue === null) return false;
     if (this.#deliveries.holds(request)) {
       const slot = this.#deliveries.withdraw(request);
-      if (slot !== null) this.#settle(slot);
+      if (slot !== null) this.#allotment.settle(slot);
     } else {
       this.#lines.leave(request);
     }
-    this.#supply.pump();
-    this.#deliveries.run();
+    this.#allotment.changed();
     return true;
   }
 
@@ -314,9 +329,8 @@ export class SessionPools<S extends object, K> {
   retire(session: S, reason: string): boolean {
     const slot = this.#slots.get(session);
     if (slot === undefined || slot.state === SessionState.retiring) return false;
-    this.#retire(slot, reason);
-    this.#supply.pump();
-    this.#deliveries.run();
+    this.#allotment.retire(slot, reason);
+    this.#allotment.changed();
     return true;
   }
 
@@ -385,55 +399,11 @@ export class SessionPools<S extends object, K> {
     });
     this.#closing = { promise, resolve };
     this.#dialler.abort();
-    for (const pool of this.#lines) this.#refuseAll(pool, new PoolClosedError(pool.key));
+    for (const pool of this.#lines) this.#allotment.refuseAll(pool, new PoolClosedError(pool.key));
     this.retireIdle(RetireReason.closing, () => true);
     this.#finishClosing();
     this.#deliveries.run();
     return promise;
-  }
-
-  /**
-   * A session has come free: decides what becomes of it. To be followed by `SessionSupply.pump` and a run of deliveries.
-   * `opened`: it has just been, for the longest waiter of all.
-   */
-  #settle(slot: SessionSlot<S>, opened = false): void {
-    const { pool } = slot;
-    this.loans.returned(slot);
-    this.#lines.returned(slot);
-    const first = pool.waiters.head;
-    if (this.#closing !== null) {
-      this.#retire(slot, RetireReason.closing);
-    } else if (this.#supply.hasSurplus) {
-      this.#retire(slot, RetireReason.overBudget);
-    } else if (pool.paused) {
-      this.#retire(slot, RetireReason.paused);
-    } else if (slot.doomed !== '') {
-      this.#retire(slot, slot.doomed);
-    } else if (slot.outlived && this.#supply.isReplaceable(slot, this.#clock.now())) {
-      this.#retire(slot, RetireReason.lifetime);
-    } else if (first === null) {
-      slot.fingerprint = this.#options.fingerprint(slot.session);
-      slot.since = this.#clock.now();
-      pool.move(slot, SessionState.idle);
-    } else if (!opened && this.#lines.size > 1 && this.#supply.shouldTransfer(pool)) {
-      this.#retire(slot, RetireReason.transferred);
-    } else {
-      const now = this.#clock.now();
-      const next = opened ? first : this.#nextFor(slot, first, now);
-      this.#lines.take(next, slot, now);
-      this.#deliveries.grant(next, slot, opened);
-    }
-  }
-
-  /** Serves whoever can be served now, and tells them. */
-  #changed(): void {
-    this.#supply.pump();
-    this.#deliveries.run();
-  }
-
-  #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>, now: number): CheckoutRequest<S> {
-    if (slot.pool.waiters.size === 1) return first;
-    return this.#lines.next(slot.pool, this.#options.fingerprint(slot.session), now) ?? first;
   }
 
   #lent(slot: SessionSlot<S>, request: CheckoutRequest<S>, askedAt: number): void {
@@ -454,37 +424,10 @@ export class SessionPools<S extends object, K> {
     else this.checkouts.equal++;
   }
 
-  #retire(slot: SessionSlot<S>, reason: string): void {
-    const { pool, delivery } = slot;
-    this.loans.returned(slot);
-    this.#lines.returned(slot);
-    if (delivery !== null) this.#deliveries.withdraw(delivery);
-    this.#ticker.keep();
-    this.#retirement.retire(slot, reason, this.#clock.now());
-    // The request it was promised to has not been told: another session, or back to its place in line.
-    if (delivery !== null) this.#reconsider(delivery, pool);
-  }
-
-  #reconsider(request: CheckoutRequest<S>, pool: SessionPool<S>): void {
-    const slot = pool.pick(request, undefined);
-    if (slot !== null) {
-      pool.move(slot, SessionState.active);
-      this.#deliveries.grant(request, slot);
-    } else if (this.#closing !== null) {
-      this.#deliveries.refuse(request, pool, new PoolClosedError(pool.key));
-    } else {
-      this.#lines.rejoin(request, pool);
-    }
-  }
-
   #finishClosing(): void {
     if (this.#closing === null || this.#budget.used > 0) return;
     this.#ticker.stop();
     this.#closing.resolve();
-  }
-
-  #refuseAll(pool: SessionPool<S>, error: PoolError): void {
-    for (const request of this.#lines.empty(pool)) this.#deliveries.refuse(request, pool, error);
   }
 
   /** @returns whether there is still something to look after */
@@ -492,8 +435,7 @@ export class SessionPools<S extends object, K> {
     const now = this.#clock.now();
     for (const pool of this.#lines) this.#expire(pool, now);
     this.#retirement.expire(now);
-    this.#supply.pump();
-    this.#deliveries.run();
+    this.#allotment.changed();
     return this.#lines.size > 0 || this.#retirement.size > 0 || this.#supply.isShort;
   }
 

@@ -6,19 +6,19 @@ import { type ErrPacket, encodeOk } from '../protocol/generic-response.js';
 import { HoldReason } from '../session/hold-reason.js';
 import type { ClientSocket } from '../streams/client-socket.js';
 import type { Written } from '../writes/written.js';
-import { endStatement } from './abandonment.js';
 import type { LoginOk } from './change-user.js';
-import { ClientDrain, type DrainedClient } from './client-drain.js';
+import { ClientEntry, type EnteredConnection } from './client-entry.js';
 import { encodeForClient, isOwnError, withCause } from './client-errors.js';
 import { ClientInput } from './client-input.js';
-import type { ClientDescription, ClientState, RegisteredClient } from './client-registry.js';
 import { ClientReply } from './client-reply.js';
 import { ClientStatements, type PendingPrepare } from './client-statements.js';
 import { ClientTimes, type TimesHost } from './client-times.js';
-import { classifyAgain, dispatch } from './command-dispatch.js';
+import { dispatch } from './command-dispatch.js';
 import { CommandLoop, type CommandLoopHost, Stage } from './command-loop.js';
+import { classifyAgain } from './command-traits.js';
 import { CommandWork } from './command-work.js';
 import type { ConnectedClient } from './connected-client.js';
+import { ConnectionEnd, type EndingConnection } from './connection-end.js';
 import { Departure } from './departure.js';
 import { ErrorSource, sourceOfFailure, sourceOfRefusal } from './error-source.js';
 import type { GuardRails } from './guard-rails.js';
@@ -43,8 +43,8 @@ export class ClientConnection
     ReplyHost,
     SessionStartHost,
     TimesHost,
-    RegisteredClient,
-    DrainedClient
+    EnteredConnection,
+    EndingConnection
 {
   readonly connectionId: number;
   readonly attributes: ReadonlyMap<string, string>;
@@ -61,11 +61,11 @@ export class ClientConnection
   readonly #input: ClientInput;
   readonly #reply: ClientReply;
   readonly #times: ClientTimes;
+  readonly #entry: ClientEntry;
+  readonly #ending: ConnectionEnd;
   readonly #effects = new ReplyEffects(this);
   readonly #loop: CommandLoop;
   readonly #start: SessionStart;
-  readonly #connectedAt = Date.now();
-  readonly #drain = new ClientDrain(this);
   /** What goes before the answer to the login; empty once it is sent. */
   #preface: Buffer;
 
@@ -88,8 +88,17 @@ export class ClientConnection
       this.#loop.stream();
     });
     this.virtual = this.#newVirtualSession();
-    const [socket, input, loop, reply] = [this.#socket, this.#input, this.#loop, this.#reply];
-    this.#times = new ClientTimes(this, { socket, input, loop, reply });
+    const parts = {
+      socket: this.#socket,
+      input: this.#input,
+      loop: this.#loop,
+      reply: this.#reply,
+      start: this.#start,
+      effects: this.#effects,
+    };
+    this.#times = new ClientTimes(this, parts);
+    this.#entry = new ClientEntry(this, client, parts, this.#times);
+    this.#ending = new ConnectionEnd(this, parts);
   }
 
   get deprecateEof(): boolean {
@@ -138,16 +147,10 @@ export class ClientConnection
     return this.virtual.session?.connectionId ?? null;
   }
 
-  /** {@link RegisteredClient} */
-  get state(): ClientState {
-    const { waitedMs, session, running } = this.virtual;
-    return waitedMs !== null ? 'waiting' : running ? 'active' : session !== null ? 'held' : 'idle';
-  }
-
   /** Takes the socket over and answers the login. */
   start(): void {
     const socket = this.#socket;
-    this.services.clients.add(this);
+    this.services.clients.add(this.#entry);
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('drain', () => this.#onDrain());
     socket.on('end', () => this.close(Departure.Gone));
@@ -362,139 +365,24 @@ export class ClientConnection
     this.#loop.pump();
   }
 
-  /** {@link RegisteredClient} */
-  killQuery(done: (error: Error | null) => void): void {
-    const { session, running } = this.virtual;
-    if (session === null) done(null);
-    else this.virtual.server.killer.killQuery({ session, own: !running }, this.account, done);
-  }
-
-  /** {@link RegisteredClient} */
-  killConnection(): void {
-    this.close(Departure.Killed);
-  }
-
-  /** {@link RegisteredClient} */
-  beginDrain(): void {
-    this.#drain.begin();
-  }
-
-  /** {@link RegisteredClient} */
-  drainTick(patience: number): void {
-    this.#drain.tick(patience);
-  }
-
   /** {@link CommandTarget} */
   drainedByPing(): boolean {
-    return this.#drain.pinged();
+    return this.#entry.drainedByPing();
   }
 
-  /** {@link DrainedClient} */
-  get isAtRest(): boolean {
-    const isReady = this.#loop.stage === Stage.Ready && this.#input.reader.unread === 0;
-    return isReady && this.holdsNothing && !this.#socket.writableNeedDrain;
-  }
-
-  /** {@link DrainedClient} */
-  get idleSeconds(): number {
-    return this.#times.idleSeconds;
-  }
-
-  /** {@link DrainedClient} */
-  get age(): number {
-    return Date.now() - this.#connectedAt;
-  }
-
-  /** {@link DrainedClient} */
-  get bytesRead(): number {
-    return this.#socket.bytesRead;
-  }
-
-  /** {@link RegisteredClient} */
-  shutDown(): void {
-    if (this.closed) return;
-    if (this.#start.pending) {
-      this.#start.failed(SHUTDOWN);
-      return;
-    }
-    const { replyDue, errSequence } = this.#loop;
-    if (replyDue && errSequence !== null) this.sendErr(SHUTDOWN, errSequence);
-    this.end(Departure.Shutdown);
-  }
-
-  /** {@link RegisteredClient} */
-  secondPassed(): void {
-    this.#times.secondPassed();
-    if (!this.closed && this.#loop.stage !== Stage.Ready) this.#input.readFurther();
-  }
-
-  /** {@link RegisteredClient} */
-  describe(): ClientDescription {
-    const { remote, attributes } = this.#client;
-    const { waitedMs, state, holds } = this.virtual;
-    const isTcp = remote.kind === 'tcp';
-    return {
-      state: this.state,
-      address: isTcp ? remote.address : null,
-      port: isTcp ? remote.port : null,
-      schema: state.learnProfile() ? state.profile.schema : null,
-      connectedAt: this.#connectedAt,
-      waitedMs: waitedMs ?? 0,
-      holds,
-      profile: state.learnProfile() ? state.profile : null,
-      attributes,
-    };
-  }
-
-  /** Sends what is queued, then closes. */
+  /** {@link ConnectionEnd.end} */
   end(departure: string): void {
-    if (this.closed) return;
-    this.#socket.end();
-    this.close(departure);
+    this.#ending.end(departure);
   }
 
-  /** COM_QUIT. */
+  /** {@link ConnectionEnd.quit} */
   quit(): void {
-    this.#leave(Departure.Quit);
-    this.#loop.sharing.quit();
+    this.#ending.quit();
   }
 
-  /** The client has gone, or must go. Its statement is ended, its session cleaned and given back. */
+  /** {@link ConnectionEnd.close} */
   close(departure: string): void {
-    if (this.closed) return;
-    this.#leave(departure);
-    // What was written before goes out; half-open connections are not kept.
-    if (this.#socket.writableEnded) this.#destroySoon();
-    else this.#socket.destroy();
-  }
-
-  /** As soon as the client has taken what was written, or has had the time to. */
-  #destroySoon(): void {
-    const socket = this.#socket;
-    socket.destroySoon();
-    if (socket.destroyed) return;
-    const timer = setTimeout(() => socket.destroy(), LAST_WORDS_MS);
-    timer.unref();
-    socket.once('close', () => clearTimeout(timer));
-  }
-
-  #leave(departure: string): void {
-    const inside = this.#loop.stage === Stage.Streaming;
-    this.#loop.stage = Stage.Closed;
-    this.#loop.sharing.close();
-    this.services.clients.remove(this);
-    this.services.processes.leave(this.process);
-    if (this.written !== null) this.services.ownWrites?.registry.leave(this.written);
-    this.#reply.abandon();
-    const { observer } = this.services;
-    if (inside) {
-      observer.clientClosed?.(this, departure, true);
-      this.virtual.abandonInside();
-    } else {
-      this.#effects.resumeServer();
-      observer.clientClosed?.(this, departure, endStatement(this, departure === Departure.Gone));
-      this.virtual.abandon();
-    }
+    this.#ending.close(departure);
   }
 
   /** {@link WatchedClient} */
@@ -538,7 +426,7 @@ export class ClientConnection
 
   /** {@link CommandLoopHost} */
   paused(): void {
-    this.#drain.paused();
+    this.#entry.paused();
   }
 
   /** {@link WorkObserver} */
@@ -547,13 +435,7 @@ export class ClientConnection
   }
 }
 
-/** How long a client whose connection has ended may take to read what was sent before, in ms: it has its place as long. */
-const LAST_WORDS_MS = 5_000;
-
 const NOTHING = Buffer.alloc(0);
-
-/** As the servers say it. */
-const SHUTDOWN: ErrPacket = { ...ServerError.ServerShutdown, message: 'Server shutdown in progress' };
 
 /** Warnings and "more results" are of a server's reply; only these flags are the session's. */
 const STATUS_OF_OWN_OK =

@@ -92,8 +92,8 @@ export class ClientRegistry {
     this.#clients.set(client.connectionId, client);
   }
 
-  remove(client: RegisteredClient): void {
-    this.#clients.delete(client.connectionId);
+  remove({ connectionId }: Pick<RegisteredClient, 'connectionId'>): void {
+    this.#clients.delete(connectionId);
   }
 }
 

@@ -10,7 +10,9 @@ import type { RelayServices } from './relay-services.js';
 import type { Server } from './server.js';
 
 /** The client that says KILL. */
-export interface KillClient extends RegisteredClient {
+export interface KillClient {
+  readonly connectionId: number;
+  readonly userName: string;
   readonly services: RelayServices;
   readonly account: ServerAccount;
   /** On which it runs, or ran last: to which an id belongs that is not the proxy's. */
@@ -44,7 +46,7 @@ export function killConnection(client: KillClient, id: bigint): void {
   }
   const target = targetOf(client, id, true);
   if (target === null) return;
-  if (target === client) {
+  if (target.connectionId === client.connectionId) {
     client.sendErr({ ...ServerError.QueryInterrupted, message: 'Query execution was interrupted' });
     client.end(Departure.KilledItself);
     return;

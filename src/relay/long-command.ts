@@ -1,7 +1,8 @@
 import type { ErrPacket } from '../protocol/generic-response.js';
 import { PACKET_TOO_LARGE, packetTooLarge } from './client-errors.js';
 import { type ClientInput, StreamKind } from './client-input.js';
-import { type CommandTarget, dispatchLong } from './command-dispatch.js';
+import { dispatchLong } from './command-dispatch.js';
+import type { CommandTarget } from './command-target.js';
 import { Departure } from './departure.js';
 
 /** The connection that long commands come on. */

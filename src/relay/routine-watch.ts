@@ -1,19 +1,12 @@
-import { isServerSchema, type RoutineCatalogue } from '../backend/routine-catalogue.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount } from '../backend/upstream.js';
 import { effectsOf } from '../session/effects-of.js';
-import { HoldReason } from '../session/hold-reason.js';
-import {
-  changesObjects,
-  hazardsOf,
-  type OwnUse,
-  routineKey,
-  StoredKind,
-  type StoredObject,
-} from '../session/routine-hazards.js';
+import { changesObjects } from '../session/routine-hazards.js';
 import type { StatementEffects } from '../session/statement-effects.js';
-import { CHANGING_ROWS, type Hazards, NO_HAZARDS } from '../sql/statement-scanner.js';
+import type { Hazards } from '../sql/statement-scanner.js';
 import { Flag, Hold, StatementKind, type StatementTraits } from '../sql/traits.js';
+import { isServerRoutine, KnownRoutines } from './known-routines.js';
+import { doubtful, usesObjects, usesWhatItChanges, withUnknown } from './routine-doubt.js';
 import { Watched } from './watched-account.js';
 
 export interface RoutineWatchLog {
@@ -57,24 +50,6 @@ const MAX_GUESTS = 64;
 /** Names that no routine has are asked for at most this often. */
 const LOOK_UP_MS = 1000;
 
-/** Loadable functions that are remembered. */
-const MAX_ABSENT = 10_000;
-
-/** Statements that use no objects. */
-const USES_NOTHING: ReadonlySet<StatementKind> = new Set([
-  StatementKind.Empty,
-  StatementKind.Use,
-  StatementKind.Begin,
-  StatementKind.Commit,
-  StatementKind.Rollback,
-  StatementKind.RollbackTo,
-  StatementKind.Savepoint,
-  StatementKind.ReleaseSavepoint,
-  StatementKind.SetTransaction,
-  StatementKind.ShowWarnings,
-  StatementKind.ShowErrors,
-]);
-
 /** A statement that waits for what had changed when it came. */
 interface Waiting {
   readonly since: number;
@@ -105,14 +80,8 @@ export class RoutineWatch {
   #inDoubt = false;
   /** There were more users that came with their clients than are watched. */
   #hasUnwatched = false;
-  #hazards: Hazards = NO_HAZARDS;
-  /** Names of routines in lower case, with and without their schema. */
-  #names: ReadonlySet<string> = new Set();
-  /** Names that no routine has: those of loadable functions, which run no SQL. */
-  readonly #absent = new Set<string>();
+  readonly #known = new KnownRoutines();
   #lookedUpAt = Number.NEGATIVE_INFINITY;
-  /** Names of routines that make, change or drop others. */
-  #changers: ReadonlySet<string> = new Set();
   #soon: NodeJS.Timeout | null = null;
   #limit: NodeJS.Timeout | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -154,16 +123,8 @@ export class RoutineWatch {
 
   /** A statement has run, or part of it. Statements wait for what is read anew when it changes routines or views. */
   hasRun(traits: StatementTraits): void {
-    if (
-      changesObjects(traits) ||
-      (this.#changers.size > 0 && traits.routines.some((name) => this.#changes(name)))
-    )
-      this.#hasChanged();
+    if (changesObjects(traits) || this.#known.anyChanges(traits.routines)) this.#hasChanged();
     else if ((traits.holds & Hold.Unknown) !== 0) this.#lookSoon();
-  }
-
-  #changes(routine: string): boolean {
-    return this.#changers.has(routineKey(routine));
   }
 
   #hasChanged(): void {
@@ -201,15 +162,13 @@ export class RoutineWatch {
 
   /** Looks for routines that are not known: they may have been made past the proxy. @returns whether it does */
   #looksFor(routines: readonly string[]): boolean {
-    if (routines.every((name) => this.#isKnown(name))) return false;
+    if (routines.every((name) => this.#known.has(name))) return false;
     const now = performance.now();
     if (now - this.#lookedUpAt < LOOK_UP_MS) return false;
     this.#lookedUpAt = now;
     this.#readAll();
     this.whenKnown(() => {
-      if (this.#inDoubt) return;
-      if (this.#absent.size + routines.length > MAX_ABSENT) this.#absent.clear();
-      for (const name of routines) if (!this.#names.has(name)) this.#absent.add(name);
+      if (!this.#inDoubt) this.#known.lookedFor(routines);
     });
     return true;
   }
@@ -221,7 +180,7 @@ export class RoutineWatch {
       return effects;
     if (this.#mayKeepMore(traits)) return withUnknown(effects);
     if (this.#watched.get(account)?.trusted === true || !usesObjects(traits)) return effects;
-    return callsByName(traits) ? withUnknown(effects) : withDoubt(effects);
+    return doubtful(effects, traits);
   }
 
   /** Whether a statement that was under way since {@link version} was `since` may have done what was not known then. */
@@ -238,11 +197,7 @@ export class RoutineWatch {
   /** By what it says itself: the client may count on what it makes. */
   #mayKeepMore(traits: StatementTraits): boolean {
     if (usesWhatItChanges(traits)) return true;
-    return traits.routines.some((name) => isServerRoutine(name) || !this.#isKnown(name));
-  }
-
-  #isKnown(name: string): boolean {
-    return this.#names.has(name) || this.#absent.has(name) || isServerRoutine(name);
+    return traits.routines.some((name) => isServerRoutine(name) || !this.#known.has(name));
   }
 
   #await(watched: Watched): void {
@@ -365,21 +320,10 @@ export class RoutineWatch {
   }
 
   #publish(): void {
-    const uses = mergedUses([...this.#watched.values()].map(({ catalogue }) => catalogue));
-    this.#names = routineNames(uses.keys());
-    for (const name of this.#names) this.#absent.delete(name);
-    const hazards = new Map<string, number>();
-    const changers = new Set<string>();
-    for (const [name, { always, changingRows, changesObjects }] of hazardsOf(uses)) {
-      if ((always | changingRows) !== 0) hazards.set(name, always | (changingRows << CHANGING_ROWS));
-      if (changesObjects) changers.add(name);
-    }
-    this.#changers = changers;
-    if (isSame(hazards, this.#hazards)) return;
-    this.#hazards = hazards;
+    if (!this.#known.update([...this.#watched.values()].map(({ catalogue }) => catalogue))) return;
     this.generation++;
     this.version++;
-    this.#options.publish(hazards);
+    this.#options.publish(this.#known.hazards);
   }
 
   #later(callback: () => void, ms: number): NodeJS.Timeout {
@@ -389,83 +333,4 @@ export class RoutineWatch {
     timer.unref();
     return timer;
   }
-}
-
-/** Statements of one text are known before any of them has run. */
-function usesWhatItChanges(traits: StatementTraits): boolean {
-  if ((traits.flags & Flag.ChangesRoutines) === 0 || traits.statements === 1) return false;
-  return (
-    traits.each.length === 0 ||
-    traits.each.some(
-      (one) =>
-        (one.first !== StatementKind.Ddl || (one.flags & Flag.WritesLastInsertId) !== 0) && usesObjects(one),
-    )
-  );
-}
-
-function usesObjects({ statements, first }: StatementTraits): boolean {
-  return statements > 1 || !USES_NOTHING.has(first);
-}
-
-function routineNames(objects: Iterable<StoredObject>): ReadonlySet<string> {
-  const names = new Set<string>();
-  for (const { kind, schema, name } of objects) {
-    if (kind === StoredKind.Trigger || kind === StoredKind.View) continue;
-    names.add(name.toLowerCase());
-    names.add(`${schema}.${name}`.toLowerCase());
-  }
-  return names;
-}
-
-function isServerRoutine(name: string): boolean {
-  const dot = name.indexOf('.');
-  return dot > 0 && isServerSchema(name.slice(0, dot));
-}
-
-/** Each object once for each text that an account could read; without a text only where no account could. */
-function mergedUses(catalogues: readonly RoutineCatalogue[]): ReadonlyMap<StoredObject, OwnUse> {
-  const byKey = new Map<string, { isReadable: boolean; object: StoredObject; use: OwnUse }>();
-  for (const catalogue of catalogues) {
-    for (const known of catalogue.uses) {
-      const { kind, schema, name } = known.object;
-      const key = JSON.stringify([kind, schema, name]);
-      const before = byKey.get(key);
-      if (before === undefined || !before.isReadable) byKey.set(key, known);
-      else if (known.isReadable) byKey.set(`${key}${known.version}`, known);
-    }
-  }
-  return new Map([...byKey.values()].map(({ object, use }) => [object, use]));
-}
-
-function isSame(a: Hazards, b: Hazards): boolean {
-  return a.size === b.size && [...a].every(([name, bits]) => b.get(name) === bits);
-}
-
-/** What it leaves on its session is meant to stay there. */
-function callsByName({ routines, first }: StatementTraits): boolean {
-  return routines.length > 0 || first === StatementKind.Call;
-}
-
-const unknown = new WeakMap<StatementEffects, StatementEffects>();
-const doubted = new WeakMap<StatementEffects, StatementEffects>();
-
-function withUnknown(effects: StatementEffects): StatementEffects {
-  return withMore(unknown, effects, () => ({ ...effects, holds: effects.holds | HoldReason.Unknown }));
-}
-
-function withDoubt(effects: StatementEffects): StatementEffects {
-  return withMore(doubted, effects, () => ({ ...effects, inDoubt: true }));
-}
-
-function withMore(
-  known: WeakMap<StatementEffects, StatementEffects>,
-  effects: StatementEffects,
-  make: () => StatementEffects,
-): StatementEffects {
-  let more = known.get(effects);
-  if (more === undefined) {
-    more = make();
-    known.set(effects, more);
-  }
-  return more;
 }

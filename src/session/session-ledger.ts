@@ -2,6 +2,7 @@ import { Status } from '../protocol/constants.js';
 import type { OkPacket } from '../protocol/generic-response.js';
 import { StatementKind, type StatementTraits } from '../sql/traits.js';
 import type { Written } from '../writes/written.js';
+import { CarriedState } from './carried-state.js';
 import type { ClientTrackers } from './client-trackers.js';
 import { HeldState, type HoldQuestions, type StepContext } from './held-state.js';
 import { HELD_BY_STATEMENTS, HoldReason, SURVIVES_RESET } from './hold-reason.js';
@@ -9,10 +10,9 @@ import { type LedgerContext, NOTHING_KNOWN } from './ledger-context.js';
 import type { SessionProfile } from './profile.js';
 import { isUnknownByText } from './state-steps.js';
 import { InsertIdEffect, type StatementEffects } from './statement-effects.js';
+import { statusOf } from './status-of.js';
 import type { TableKey } from './temporary-tables.js';
-import { carriedUserVariable, needsEnvironment, PARSE_VARIABLES } from './user-variables.js';
 import {
-  canonicalName,
   coupledWith,
   GTID_TRACKER,
   isArmed,
@@ -29,9 +29,6 @@ const PARSE_ERROR = 1064;
 /** ER_UNKNOWN_STMT_HANDLER */
 const NO_SUCH_STATEMENT = 1243;
 
-/** Of the many clients that have nothing to be read: it stays empty. */
-const NOTHING = new Set<string>();
-
 /** A statement that was prepared as SQL text. */
 export interface PreparedText {
   /** What it does, by what is known now. */
@@ -45,7 +42,6 @@ export interface PreparedText {
  * session. Fed with each statement's effects and with what the server reports; it decides nothing about sockets.
  */
 export class SessionLedger {
-  profile: SessionProfile;
   /** `HoldReason` bits. */
   holds = 0;
   /** Status flags as the client saw them last. */
@@ -71,26 +67,27 @@ export class SessionLedger {
   /** Takes in what the client writes; null where nobody asks. */
   writes: Written | null = null;
   readonly #context: LedgerContext;
+  readonly #carried: CarriedState;
   readonly #held = new HeldState();
-  /** The profile that agrees with this flag, as far as it was looked at: the next OK mostly says the same. */
-  #autocommitIn: SessionProfile | null = null;
-  #autocommit = 0;
-  #readBack = NOTHING;
   /** OKs of the reply so far. */
   #oks = 0;
   /** The reply has shown that the trackers are on. */
   #trackersSeen = false;
-  /** As the statement under way found it. */
-  #before: SessionProfile;
-  /** As it was when the statement under way was prepared; null for one that was not. */
-  #parsedIn: SessionProfile | null = null;
 
   constructor(profile: SessionProfile, context: LedgerContext = NOTHING_KNOWN) {
-    this.profile = profile;
-    this.#before = profile;
+    this.#carried = new CarriedState(profile);
     this.trackers = context.trackers;
     this.status = statusOf(profile, context.mysql);
     this.#context = context;
+  }
+
+  /** What is carried. */
+  get profile(): SessionProfile {
+    return this.#carried.profile;
+  }
+
+  set profile(profile: SessionProfile) {
+    this.#carried.profile = profile;
   }
 
   /** Holds that may have ended already: the server must be asked when nothing else is left. */
@@ -111,14 +108,9 @@ export class SessionLedger {
     return traits === null ? null : { traits, profile: statement.profile };
   }
 
-  get #toRead(): Set<string> {
-    if (this.#readBack === NOTHING) this.#readBack = new Set();
-    return this.#readBack;
-  }
-
-  /** Variables whose final value must be asked for before the session is given back. */
+  /** {@link CarriedState.readBack} */
   get readBack(): ReadonlySet<string> {
-    return this.#readBack;
+    return this.#carried.readBack;
   }
 
   get inTransaction(): boolean {
@@ -135,16 +127,15 @@ export class SessionLedger {
    * @param parsedIn - the client's profile when it was prepared; null for a text that is parsed now
    */
   begin(effects: StatementEffects, parsedIn: SessionProfile | null = null): void {
-    this.#parsedIn = parsedIn;
+    this.#carried.begin(parsedIn);
     this.insertIdChanged = false;
     this.toldInsertId = 0n;
     this.#oks = 0;
     this.#trackersSeen = false;
-    this.#before = this.profile;
     this.holds &= ~HoldReason.Diagnostics;
     // What a text makes counts when it has run.
     if (effects.traits === null) this.holds |= effects.holds;
-    if (effects.readBack.length > 0) for (const name of effects.readBack) this.#toRead.add(name);
+    if (effects.readBack.length > 0) for (const name of effects.readBack) this.#carried.doubt(name);
     if (effects.insertId === InsertIdEffect.Obscure) this.insertIdChanged = true;
   }
 
@@ -173,7 +164,7 @@ export class SessionLedger {
     if ((effects.holds & HoldReason.Unknown) !== 0 && !isUnknownByText(effects.state))
       this.#hold(HoldReason.Unknown);
     if (effects.traits !== null && (ok.status & Status.MoreResultsExist) === 0) this.#watch(effects);
-    this.#before = this.profile;
+    this.#carried.stepped();
   }
 
   /**
@@ -239,7 +230,7 @@ export class SessionLedger {
   wasReadBack(shown: string, value: string): void {
     const name = shown.toLowerCase();
     // Only what was asked for: a client with an odd character_set_results gets odd names.
-    if (!this.#readBack.delete(name) || isTrackerVariable(name)) return;
+    if (!this.#carried.wasReadBack(name) || isTrackerVariable(name)) return;
     if (treatmentOf(name) === VariableTreatment.Carry) this.#setVariable(name, value);
   }
 
@@ -274,7 +265,7 @@ export class SessionLedger {
     }
     this.profile = profile.withSchema(schema);
     this.trackers = this.trackers.with(trackers);
-    this.#readBack.clear();
+    this.#carried.askNothing();
     this.#sync();
     return true;
   }
@@ -320,9 +311,7 @@ export class SessionLedger {
     this.trackersDoubtful = false;
     this.writesUntold = false;
     this.#held.told();
-    const { variables } = this.profile.baseline;
-    for (const name of this.#readBack) if (variables.has(name)) this.#hold(HoldReason.Unknown);
-    this.#readBack.clear();
+    if (this.#carried.allAnswered()) this.#hold(HoldReason.Unknown);
   }
 
   /** The session was reset, or is gone: nothing is held any more and nothing outstanding. */
@@ -337,7 +326,7 @@ export class SessionLedger {
     this.trackersLost = false;
     this.trackersDoubtful = false;
     this.#held.clear();
-    this.#readBack.clear();
+    this.#carried.askNothing();
   }
 
   /** The client begins anew, with this profile (COM_RESET_CONNECTION). */
@@ -353,20 +342,19 @@ export class SessionLedger {
     const more = (ok.status & Status.MoreResultsExist) !== 0;
     if (more && !perOk) return;
     // Of several statements behind one OK it isn't known which schema each of them found.
-    const profile = steps.length > 1 && !perOk ? null : this.profile;
-    const schema = profile === null ? null : (this.#parsedIn ?? profile).schema;
-    const parsing = this.#parsesUnknown ? null : profile;
+    const carried = this.#carried;
+    const isKnown = steps.length <= 1 || perOk;
     const context: StepContext = {
-      carry: (name, literal) => this.#carry(name, literal),
-      drop: (name) => this.#drop(name),
-      schema,
-      profile: parsing,
+      carry: (name, literal) => carried.carry(name, literal),
+      drop: (name) => carried.drop(name),
+      schema: isKnown ? carried.schemaOfNames : null,
+      profile: isKnown && !carried.parsesUnknown ? carried.profile : null,
       status: ok.status,
       row,
     };
     const first = perOk ? this.#oks - 1 : 0;
     for (const step of steps.slice(first, perOk ? first + 1 : undefined)) {
-      if (step.writesUnnamedVariables) this.#dropAll();
+      if (step.writesUnnamedVariables) carried.dropAll();
       this.#held.succeeded(step, context);
     }
     this.#sync();
@@ -387,8 +375,8 @@ export class SessionLedger {
       if (failing !== undefined && told) this.#held.refused(failing, errno);
     } else {
       for (const step of !told ? steps : failing === undefined ? [] : [failing]) {
-        this.#held.failed(step, told ? errno : 0, told ? (this.#parsedIn ?? this.profile).schema : null);
-        if (step.writesUnnamedVariables) this.#dropAll();
+        this.#held.failed(step, told ? errno : 0, told ? this.#carried.schemaOfNames : null);
+        if (step.writesUnnamedVariables) this.#carried.dropAll();
       }
     }
     this.#sync();
@@ -407,31 +395,6 @@ export class SessionLedger {
     }
   }
 
-  /** How texts are read has changed in a way that is still to be asked for. */
-  get #parsesUnknown(): boolean {
-    return PARSE_VARIABLES.some((parsed) => this.#readBack.has(parsed));
-  }
-
-  #carry(name: string, literal: string): boolean {
-    const { profile } = this;
-    if (this.#parsedIn === null && needsEnvironment(literal) && this.#parsesUnknown) return false;
-    const parsedIn = this.#parsedIn ?? this.#before;
-    const environment = PARSE_VARIABLES.map((parsed) => parsedIn.variable(parsed) ?? '');
-    const variable = carriedUserVariable(profile.userVariables, name, literal, environment);
-    if (variable === null) return false;
-    this.profile = profile.withUserVariable(name, variable);
-    return true;
-  }
-
-  #drop(name: string): void {
-    this.profile = this.profile.withUserVariable(name, null);
-  }
-
-  /** Any of them may have another value now. */
-  #dropAll(): void {
-    for (const name of this.profile.userVariables.keys()) this.#drop(name);
-  }
-
   #hold(bits: number): void {
     this.#held.add(bits);
     this.holds |= bits;
@@ -448,12 +411,7 @@ export class SessionLedger {
       this.#held.status(status);
       this.#sync();
     }
-    // MariaDB does not report `SET @@autocommit=0`, but its effect always shows here.
-    const autocommit = status & Status.Autocommit;
-    if (this.profile === this.#autocommitIn && autocommit === this.#autocommit) return;
-    this.profile = this.profile.withVariable('autocommit', autocommit !== 0 ? 'ON' : 'OFF');
-    this.#autocommitIn = this.profile;
-    this.#autocommit = autocommit;
+    this.#carried.setAutocommit(status & Status.Autocommit);
   }
 
   /** `passing`: the value need not stay. */
@@ -464,11 +422,11 @@ export class SessionLedger {
       if (!effects.usesTrackers && effects.traits !== null) this.trackersLost = true;
       return;
     }
-    if (passing) this.#toRead.add(name);
-    for (const other of coupledWith(name)) this.#toRead.add(other);
+    if (passing) this.#carried.doubt(name);
+    for (const other of coupledWith(name)) this.#carried.doubt(other);
     switch (treatmentOf(name)) {
       case VariableTreatment.Carry:
-        if (effects.doubtsVariableReports) this.#toRead.add(name);
+        if (effects.doubtsVariableReports) this.#carried.doubt(name);
         else this.#setVariable(name, value);
         return;
       case VariableTreatment.Hold:
@@ -483,7 +441,7 @@ export class SessionLedger {
   }
 
   #setVariable(name: string, value: string): void {
-    this.profile = this.profile.withVariable(canonicalName(name, this.profile.baseline.variables), value);
+    this.#carried.setVariable(name, value);
     if (!isHeldWhileOn(name)) return;
     this.#held.switched(name, value !== 'OFF');
     this.#sync();
@@ -493,28 +451,4 @@ export class SessionLedger {
     if (on) this.holds |= reason;
     else this.holds &= ~reason;
   }
-}
-
-/** Most clients begin with the profile of the one before: to read its sql_mode again takes 0.8 µs of a login. */
-let lastProfile: SessionProfile | null = null;
-let lastMysql = false;
-let lastStatus = 0;
-
-/** Status flags of a session of this profile that has done nothing yet. */
-function statusOf(profile: SessionProfile, mysql: boolean): number {
-  if (profile !== lastProfile || mysql !== lastMysql) {
-    lastStatus = statusByModes(profile, mysql);
-    lastProfile = profile;
-    lastMysql = mysql;
-  }
-  return lastStatus;
-}
-
-function statusByModes(profile: SessionProfile, mysql: boolean): number {
-  const modes = (profile.variable('sql_mode') ?? '').split(',');
-  let status = 0;
-  if (profile.variable('autocommit') !== 'OFF') status |= Status.Autocommit;
-  if (modes.includes('NO_BACKSLASH_ESCAPES')) status |= Status.NoBackslashEscapes;
-  if (!mysql && modes.includes('ANSI_QUOTES')) status |= Status.AnsiQuotes;
-  return status;
 }

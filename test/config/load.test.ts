@@ -2,13 +2,8 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import t from 'tap';
-import {
-  type ConfigInput,
-  completeConfig,
-  completeConfigWithUrl,
-  loadSettings,
-  type Settings,
-} from '../../src/config/load.js';
+import type { ConfigInput } from '../../src/config/given.js';
+import { completeConfig, completeConfigWithUrl, loadSettings, type Settings } from '../../src/config/load.js';
 import { ConfigError, formatProblem } from '../../src/config/problem.js';
 import { camelCase, KEY_NAMES, type KeyName, keyInfo } from '../../src/config/schema.js';
 import { UNSAFE_KINDS } from '../../src/config/unsafe-holds.js';

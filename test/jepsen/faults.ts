@@ -30,8 +30,8 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
   },
   'loss-untold': {
     what: 'a client whose session was lost between two statements is not told, and goes on without its transaction',
-    file: 'relay/virtual-session.js',
-    find: 'const lost = this.#lostState?.before(work) ?? null;',
+    file: 'relay/loss-recovery.js',
+    find: 'const lost = this.#owed?.before(work) ?? null;',
     replace: 'const lost = null;',
     workloads: ['append', 'bank'],
     nemesis: ['session-kill', 'link-reset'],
@@ -87,8 +87,8 @@ export const FAULTS: Readonly<Record<string, PlantedFault>> = {
   },
   'refused-moves': {
     what: 'a statement of a transaction that a read-only server refuses is run elsewhere, without the transaction',
-    file: 'relay/virtual-session.js',
-    find: "this.#attempts.made < MAX_ATTEMPTS &&\n            LostState.of(this.holds, '', work) === null;",
+    file: 'relay/command-refusal.js',
+    find: "this.#attempts.made < MAX_ATTEMPTS &&\n            LostState.of(this.#state.holds, '', work) === null;",
     replace: 'this.#attempts.made < MAX_ATTEMPTS;',
     workloads: ['append', 'bank'],
     nemesis: ['read-only'],

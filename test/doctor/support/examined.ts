@@ -1,4 +1,5 @@
-import { type FlagValue, loadSettings, type Settings } from '../../../src/config/load.js';
+import type { FlagValue } from '../../../src/config/given.js';
+import { loadSettings, type Settings } from '../../../src/config/load.js';
 import type { KeyName } from '../../../src/config/schema.js';
 import { examine } from '../../../src/doctor/doctor.js';
 import type { Finding } from '../../../src/doctor/finding.js';
