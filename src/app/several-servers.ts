@@ -140,7 +140,7 @@ export class SharedKnowledge implements ServerKnowledge {
   }
 
   #known(upstream: Upstream, info: ServerInfo): void {
-    if (this.#of !== null) return;
+    if (this.#of !== null && !this.#of.isOver) return;
     this.#of = upstream;
     for (const callback of this.#waiting.splice(0)) callback(info);
   }

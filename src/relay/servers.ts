@@ -42,6 +42,11 @@ export class Servers {
     return first;
   }
 
+  /** The server itself, or another one where it has gone. */
+  here(server: Server): Server {
+    return this.#all.includes(server) ? server : this.first;
+  }
+
   /** A number that no other server has now, and as low as can be: {@link Server.index}. */
   get freeIndex(): number {
     const taken = new Set(this.#all.map(({ index }) => index));
@@ -60,7 +65,7 @@ export class Servers {
     this.#all = [...this.#all, ...added].sort(
       (a, b) => a.position - b.position || (a.name < b.name ? -1 : Number(a.name > b.name)),
     );
-    for (const server of added) for (const { came } of this.#followers) came?.(server);
+    for (const server of added) for (const follower of this.#followers) follower.came?.(server);
     this.#changed();
   }
 
@@ -142,7 +147,7 @@ export class Servers {
   }
 
   #changed(): void {
-    for (const { changed } of this.#followers) changed?.();
+    for (const follower of this.#followers) follower.changed?.();
   }
 
   /** One that is being left: a session may have been under way for somebody who has gone elsewhere. */
@@ -163,6 +168,6 @@ export class Servers {
     upstream.callOff();
     void pools.close();
     void killer.close();
-    for (const { gone } of this.#followers) gone?.(server);
+    for (const follower of this.#followers) follower.gone?.(server);
   }
 }

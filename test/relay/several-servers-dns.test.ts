@@ -93,7 +93,8 @@ t.test('one name', async (t) => {
 
   await t.test('an address that goes: transactions end there, all else is elsewhere at once', async (t) => {
     const clients = await SteadyClients.start(world, 3, () => 'SELECT 1');
-    const inside = await world.connect();
+    const [inside, idle] = [await world.connect(), await world.connect()];
+    await idle.value('SELECT 1');
     await inside.run('CREATE TABLE t (a INT)');
     await clients.progress(10);
     await inside.run('BEGIN');
@@ -109,6 +110,7 @@ t.test('one name', async (t) => {
     t.equal(await inside.value('SELECT @@port'), b.port, 'its client stays connected');
     await proxy.logged('server is left: its name has that address no more');
     await eventually('the server is rid of all', async () => (await a.sessions('app')).length === 0);
+    t.match(await idle.error('KILL 4000000000'), { errno: 1094 }, 'asked of one that is there');
     t.same(await a.query('SELECT a FROM app.t'), [{ a: 1 }]);
     t.same(await clients.stop(), []);
     t.same(await names(), [called('127.0.0.3')]);
