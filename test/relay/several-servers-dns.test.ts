@@ -45,7 +45,11 @@ t.test('one name', async (t) => {
       'admin_users: app',
       'min_pool_size: 1',
       'server_check_interval: 100ms',
-      'query_wait_timeout: 60s',
+      // Nothing here is about time, however slow the machine is.
+      'server_check_timeout: 1m',
+      'query_wait_timeout: 5m',
+      'failover_timeout: 5m',
+      'idle_transaction_timeout: 0',
     ].join('\n'),
   );
   const proxy = await startProxy(t, {
