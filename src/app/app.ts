@@ -19,6 +19,7 @@ import { ClientTls } from './client-tls.js';
 import { Drain, shutDown } from './drain.js';
 import { followChanges, sweepAccounts } from './live-parts.js';
 import { LiveSettings } from './live-settings.js';
+import { serverNames } from './new-server.js';
 import { Operators } from './operators.js';
 import { type ClientPlaces, IDLE_TICK_MS } from './options.js';
 import { RelayParts } from './relay-parts.js';
@@ -201,7 +202,7 @@ class RunningProxy implements App {
   }
 
   get #serverNames(): string {
-    return this.#services.servers.all.map(({ name }) => name).join(', ');
+    return serverNames(this.#services.servers, this.#config);
   }
 
   /** By which part of a client's id it is seen which process serves it. */

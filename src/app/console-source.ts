@@ -173,7 +173,10 @@ function unknownServer(name: string | null, all: readonly Server[]): CommandRefu
 }
 
 /** One server alone is not asked: what is known of it is that it was reached. */
-function upstreamRow({ name, state, weight, pools, upstream }: Server, getsWrites: boolean): UpstreamRow {
+function upstreamRow(
+  { name, state, isLeaving, weight, pools, upstream }: Server,
+  getsWrites: boolean,
+): UpstreamRow {
   const { status, role, lagSeconds, reasons, forMs } = state?.snapshot(performance.now()) ?? {
     status: upstream.facts === null ? 'unknown' : 'up',
     role: null,
@@ -187,7 +190,7 @@ function upstreamRow({ name, state, weight, pools, upstream }: Server, getsWrite
     role,
     gets_writes: getsWrites ? 'yes' : 'no',
     lag: lagSeconds,
-    reasons: reasons.join(','),
+    reasons: (isLeaving ? [CloseReason.AddressGone, ...reasons] : reasons).join(','),
     seconds: forMs === null ? null : Math.floor(forMs / 1_000),
     weight: weight ?? 1,
     paused: pools.allPaused ? 1 : 0,

@@ -13,7 +13,7 @@ import type { QueryTimes } from './query-times.js';
 
 /** Where the metrics' values stand. */
 export function metricsSource(
-  { servers, pools, clients, holds, counters, dryRun, ownWrites }: RelayServices,
+  { servers, routes, pools, clients, holds, counters, dryRun, ownWrites }: RelayServices,
   forks: ForkGuard | null,
   sizer: Pick<PoolSizing, 'members' | 'maxConnections'>,
   tls: TlsAcceptor | null,
@@ -65,7 +65,7 @@ export function metricsSource(
               return ownWrites.processes;
             },
           },
-    servers: servers.all.length === 1 ? null : () => servers.all.map(readingOf),
+    servers: routes === null ? null : () => servers.all.map(readingOf),
     dryRun:
       dryRun === null
         ? null
@@ -106,13 +106,7 @@ export function metricsSource(
       }
       return counts;
     },
-    tlsHandshakes: () => {
-      const all = servers.all.map(({ upstream }) => upstream.options.tls?.handshakes);
-      return new Map([
-        ['full', all.reduce((sum, handshakes) => sum + (handshakes?.full ?? 0), 0)],
-        ['resumed', all.reduce((sum, handshakes) => sum + (handshakes?.resumed ?? 0), 0)],
-      ]);
-    },
+    tlsHandshakes: () => new Map(Object.entries(servers.handshakes)),
     holds: () => {
       const counts = new Map(HOLD_WORDS.map((word) => [word, 0]));
       for (const { session } of pools.sessions()) {
@@ -124,10 +118,10 @@ export function metricsSource(
   };
 }
 
-function readingOf({ name, state, changes }: Server): ServerReading {
+function readingOf({ name, state, isLeaving, changes }: Server): ServerReading {
   return {
     name,
-    isUp: state?.isUp === true,
+    isUp: state?.isUp === true && !isLeaving,
     role: state?.role ?? null,
     lagSeconds: state?.lagSeconds ?? null,
     changes,

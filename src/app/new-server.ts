@@ -2,10 +2,11 @@ import type { Logger } from 'pino';
 import { Upstream } from '../backend/upstream.js';
 import { formatAddress } from '../config/address.js';
 import type { Config } from '../config/load.js';
-import type { ServerEntry } from '../config/servers.js';
+import { areSeveral, type ServerEntry } from '../config/servers.js';
 import { Killer } from '../relay/killer.js';
 import type { RelayCounters } from '../relay/relay-counters.js';
-import { Server } from '../relay/server.js';
+import { Server, type ServerParts } from '../relay/server.js';
+import type { Servers } from '../relay/servers.js';
 import { SessionCleaner } from '../relay/session-cleaner.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import { upstreamOptions } from './options.js';
@@ -13,36 +14,73 @@ import { newRecheck } from './recheck.js';
 import { newServerPools, type PoolUses } from './server-pools.js';
 
 /** What servers share. */
-export interface SharedParts extends Omit<PoolUses, 'server' | 'cleaner' | 'troubled'> {
+export interface SharedParts extends Omit<PoolUses, 'server' | 'cleaner' | 'isLeaving' | 'troubled'> {
   readonly config: Config;
   readonly registry: ProfileRegistry;
   readonly counters: RelayCounters;
   readonly log: Logger;
 }
 
-/** The servers of a configuration: what they are, in its order. One alone is not asked what it is. */
-export function serverEntries({ servers, upstream: { address } }: Config): readonly ServerEntry[] {
-  if (servers.length > 1) return servers;
-  return [{ name: formatAddress(address), address, role: 'primary', weight: null }];
+/** Where an entry of the configuration stands among the others, and its server among all there are. */
+export interface ServerPlace extends Pick<ServerParts, 'index' | 'position' | 'startsSlowly'> {
+  readonly entry: ServerEntry;
+  /** Of a name that stands for several, this one; else the entry's own. */
+  readonly at: Pick<ServerEntry, 'name' | 'address'>;
 }
 
-export function newServer(
-  { name, address, role, weight }: ServerEntry,
-  index: number,
+/** The servers that the configuration itself tells of, in its order. One alone is not asked what it is. */
+export function configuredServers(
+  { servers: entries, upstream: { address } }: Config,
   parts: SharedParts,
-): Server {
+): readonly Server[] {
+  const alone: ServerEntry = {
+    name: formatAddress(address),
+    address,
+    role: 'primary',
+    addresses: 'one',
+    weight: null,
+  };
+  return (areSeveral(entries) ? entries : [alone]).flatMap((entry, position) =>
+    entry.addresses === 'all'
+      ? []
+      : [newServer({ entry, at: entry, index: position, position, startsSlowly: false }, parts)],
+  );
+}
+
+/** As logs and views call them all together: while none is known yet, as the configuration does. */
+export function serverNames({ all }: Servers, { servers }: Config): string {
+  return (all.length === 0 ? servers : all).map(({ name }) => name).join(', ');
+}
+
+export function newServer(place: ServerPlace, parts: SharedParts): Server {
   const { config, registry, counters, log } = parts;
+  const { entry, at, index, position, startsSlowly } = place;
+  const { name, address } = at;
+  const isOneOfSeveral = areSeveral(config.servers);
   const upstream = new Upstream(upstreamOptions(config, address, log), registry);
   const pools = newServerPools(config, upstream, log, {
     ...parts,
-    server: config.servers.length > 1 ? name : '',
+    server: isOneOfSeveral ? name : '',
     cleaner: () => cleaner,
+    isLeaving: () => server.isLeaving,
     troubled: () => server.troubled(),
   });
   const killer = new Killer(upstream, counters, () => config.serverLoginRetry, log);
   const cleaner = new SessionCleaner(upstream, pools, killer);
-  const server = new Server({ name, index, use: role, weight, upstream, pools, killer, cleaner });
+  const server = new Server({
+    name,
+    index,
+    entry: entry.name,
+    position,
+    startsSlowly,
+    use: entry.role,
+    weight: entry.weight,
+    upstream,
+    pools,
+    killer,
+    cleaner,
+  });
   // What is known of several servers is asked for all the time.
-  if (config.servers.length <= 1) server.recheck = newRecheck(config, upstream, pools, killer, log);
+  if (!isOneOfSeveral) server.recheck = newRecheck(config, upstream, pools, killer, log);
   return server;
 }

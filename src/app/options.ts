@@ -19,8 +19,7 @@ export const IDLE_TICK_MS = 1_000;
 const USUAL_MAX_CONNECTIONS = 151;
 
 export function upstreamOptions(config: Config, target: Address, log: TlsLog): UpstreamOptions {
-  const address: ServerAddress =
-    target.kind === 'tcp' ? { host: target.host, port: target.port } : { socketPath: target.path };
+  const address: ServerAddress = target.kind === 'tcp' ? target : { socketPath: target.path };
   return {
     address,
     get connectTimeoutMs() {

@@ -4,6 +4,8 @@ import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
 import type { Killer } from '../relay/killer.js';
 import { PoolSizer } from '../relay/pool-sizer.js';
+import type { Server } from '../relay/server.js';
+import type { Servers } from '../relay/servers.js';
 import type { ServerPools } from '../relay/session-cleaner.js';
 import type { Permits } from '../workers/permits.js';
 
@@ -158,41 +160,57 @@ export type Sizing = Pick<
 
 /** The sizes of several servers' pools, each of which is found out by itself. */
 export class EachSizing implements Sizing {
-  readonly #all: readonly { readonly upstream: Pick<Upstream, 'whenKnown'>; readonly sizing: PoolSizing }[];
+  readonly #all = new Map<Server, PoolSizing>();
+  #started: ((size: number) => void) | null = null;
 
-  constructor(
-    all: readonly { readonly upstream: Pick<Upstream, 'whenKnown'>; readonly sizing: PoolSizing }[],
-  ) {
-    this.#all = all;
+  constructor(servers: Pick<Servers, 'follow'>, newSizing: (server: Server) => PoolSizing) {
+    servers.follow({
+      came: (server) => {
+        const sizing = newSizing(server);
+        this.#all.set(server, sizing);
+        this.#start(server, sizing);
+      },
+      gone: (server) => {
+        this.#all.get(server)?.stop();
+        this.#all.delete(server);
+      },
+    });
   }
 
   get members(): number {
-    return Math.max(...this.#all.map(({ sizing }) => sizing.members));
+    return Math.max(0, ...[...this.#all.values()].map(({ members }) => members));
   }
 
   get maxConnections(): number {
-    return Math.max(...this.#all.map(({ sizing }) => sizing.maxConnections));
+    return Math.max(0, ...[...this.#all.values()].map(({ maxConnections }) => maxConnections));
   }
 
   /** One of the servers is known. Never rejects. @returns the size on that one */
   start(): Promise<number> {
-    return Promise.race(
-      this.#all.map(
-        ({ upstream, sizing }) =>
-          new Promise<number>((resolve) => upstream.whenKnown(() => void sizing.start().then(resolve))),
-      ),
-    );
+    return new Promise((resolve) => {
+      this.#started = resolve;
+      for (const [server, sizing] of this.#all) this.#start(server, sizing);
+    });
   }
 
   leaveTo(clients: number): void {
-    for (const { sizing } of this.#all) sizing.leaveTo(clients);
+    for (const sizing of this.#all.values()) sizing.leaveTo(clients);
   }
 
   changed(): void {
-    for (const { sizing } of this.#all) sizing.changed();
+    for (const sizing of this.#all.values()) sizing.changed();
   }
 
   stop(): void {
-    for (const { sizing } of this.#all) sizing.stop();
+    for (const sizing of this.#all.values()) sizing.stop();
+  }
+
+  /** As soon as the server is known. */
+  #start(server: Server, sizing: PoolSizing): void {
+    const started = this.#started;
+    if (started === null) return;
+    server.upstream.whenKnown(() => {
+      if (this.#all.has(server)) void sizing.start().then(started);
+    });
   }
 }

@@ -1,6 +1,7 @@
 import type { Logger } from 'pino';
 import type { LiveConfig } from '../config/live-config.js';
 import type { Config } from '../config/load.js';
+import { areSeveral } from '../config/servers.js';
 import type { ForkGuard } from '../fork-guard/fork-guard.js';
 import { openForkGuard } from '../fork-guard/open-fork-guard.js';
 import { AuthExchange } from '../frontend/auth-exchange.js';
@@ -23,6 +24,7 @@ import { OwnWrites } from '../relay/own-writes.js';
 import { RelayCounters } from '../relay/relay-counters.js';
 import { type AuthenticationContext, KnownSchemas, type RelayServices } from '../relay/relay-services.js';
 import { RoutineWatch } from '../relay/routine-watch.js';
+import type { Server } from '../relay/server.js';
 import { AnyContact, type Contact, ServerContact } from '../relay/server-contact.js';
 import { Servers } from '../relay/servers.js';
 import type { ServerPools } from '../relay/session-cleaner.js';
@@ -39,7 +41,7 @@ import { ClientLog } from './client-log.js';
 import { ConfiguredUsers } from './configured-users.js';
 import { dialAgain } from './dial-again.js';
 import { Guests, OWN_FOR_GUESTS } from './guests.js';
-import { newServer, serverEntries } from './new-server.js';
+import { configuredServers } from './new-server.js';
 import { readsOwnWrites } from './options.js';
 import { EachSizing, PoolSizing, type Sizing } from './pool-sizing.js';
 import { newQueryTimes, type QueryTimes } from './query-times.js';
@@ -115,7 +117,7 @@ export class RelayParts {
       log,
     });
     const counters = new RelayCounters();
-    const registry = new ProfileRegistry(config.servers.length > 1 ? TAKEN_ALONG : null);
+    const registry = new ProfileRegistry(areSeveral(config.servers) ? TAKEN_ALONG : null);
     const place = { rank: bus.worker - 1, members: bus.count };
     const shared = {
       config,
@@ -128,27 +130,26 @@ export class RelayParts {
       place,
       dialLog: this.dialLog,
     };
-    const servers = new Servers(serverEntries(config).map((entry, index) => newServer(entry, index, shared)));
-    const { first } = servers;
+    const servers = new Servers();
+    servers.add(configuredServers(config, shared));
     const account = () => this.users.termsOf(config.upstream.user).account;
-    this.several =
-      servers.all.length === 1
-        ? null
-        : new SeveralServers({
-            servers: servers.all,
-            config,
-            registry,
-            account,
-            refused: (error) => {
-              metrics().refusals.inc();
-              counters.requestRefused(error.code);
-            },
-            log,
-          });
+    this.several = !areSeveral(config.servers)
+      ? null
+      : new SeveralServers({
+          servers,
+          config,
+          shared,
+          account,
+          refused: (error) => {
+            metrics().refusals.inc();
+            counters.requestRefused(error.code);
+          },
+          log,
+        });
     const { several } = this;
     // Of several servers each worker has a part that is always the same.
-    const permits = several === null ? newPermits(first.pools, seat) : null;
-    const { upstream, pools, asked } = several ?? { ...first, asked: first.upstream };
+    const permits = several === null ? newPermits(servers.first.pools, seat) : null;
+    const { upstream, pools, asked } = several ?? { ...servers.first, asked: servers.first.upstream };
     this.queryTimes = newQueryTimes(config, log);
     this.catalogueSessions = new CatalogueSessions(asked);
     const holds = new HoldRegister(digest);
@@ -183,7 +184,7 @@ export class RelayParts {
       dryRun: config.dryRun ? new DryRun(digest) : null,
       holds,
       unsafe: this.#newUnsafePolicy(holds, () =>
-        Math.max(first.pools.limit, Math.floor((permits?.total ?? 0) / bus.count)),
+        Math.max(servers.first.pools.limit, Math.floor((permits?.total ?? 0) / bus.count)),
       ),
       counters,
       ...this.queryTimes,
@@ -198,9 +199,8 @@ export class RelayParts {
       termsOf: (name) => this.#termsOf(name),
       authentication: (context) => this.#authentication(context),
     };
-    const sizings = servers.all.map((server) => ({
-      upstream: server.upstream,
-      sizing: new PoolSizing({
+    const newSizing = (server: Server): PoolSizing =>
+      new PoolSizing({
         config,
         ...server,
         account,
@@ -211,14 +211,14 @@ export class RelayParts {
         partOf: (size) => (several === null ? size : ownPart(size, place)),
         leads: several !== null || bus.worker === 1,
         log,
-      }),
-    }));
-    this.sizing = several === null ? oneOf(sizings).sizing : new EachSizing(sizings);
-    const contacts = servers.all.map(
-      (server) =>
-        new ServerContact(server.killer, server.upstream, account(), () => config.serverLoginRetry, log),
-    );
-    this.contact = several === null ? oneOf(contacts) : new AnyContact(contacts);
+      });
+    const newContact = ({ killer, upstream: of }: Server): ServerContact =>
+      new ServerContact(killer, of, account(), () => config.serverLoginRetry, log);
+    this.sizing = several === null ? newSizing(servers.first) : new EachSizing(servers, newSizing);
+    this.contact =
+      several === null
+        ? newContact(servers.first)
+        : new AnyContact(servers, { knowledge: upstream, newContact, trouble: () => several.trouble });
   }
 
   #authentication({
@@ -285,9 +285,3 @@ function newPermits(pools: ServerPools, { permits: port }: WorkerSeat): Permits 
 }
 
 const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LENGTH);
-
-function oneOf<T>(all: readonly T[]): T {
-  const [one] = all;
-  if (one === undefined) throw new TypeError('a proxy has a server');
-  return one;
-}

@@ -37,6 +37,7 @@ export function watchServer(
   const options = {
     missesToDown: MISSES_TO_DOWN,
     answersToUp: ANSWERS_TO_UP,
+    startsSlowly: server.startsSlowly,
     get slowStartMs() {
       return config.slowStart;
     },

@@ -23,6 +23,8 @@ export interface PoolUses {
   /** Of several servers, the name of this one; empty for one alone. */
   readonly server: string;
   cleaner(): SessionCleaner;
+  /** {@link Server.isLeaving}: no session is opened there for its own sake. */
+  isLeaving(): boolean;
   /** Something has gone wrong that the server's end would explain. */
   troubled(): void;
   services(): RelayServices;
@@ -39,7 +41,7 @@ export function newServerPools(
   config: Config,
   upstream: Upstream,
   log: Logger,
-  { server, cleaner, troubled, services, metrics, permits, place, dialLog }: PoolUses,
+  { server, cleaner, isLeaving, troubled, services, metrics, permits, place, dialLog }: PoolUses,
 ): ServerPools {
   const labelOf = ({ key }: { readonly key: string }): string => (server === '' ? key : `${key}@${server}`);
   const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
@@ -52,7 +54,7 @@ export function newServerPools(
       return config.maxWaiting;
     },
     get minSize() {
-      return partOf(config.minPoolSize, place);
+      return isLeaving() ? 0 : partOf(config.minPoolSize, place);
     },
     get idleTimeoutMs() {
       return config.serverIdleTimeout;

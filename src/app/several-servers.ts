@@ -10,14 +10,20 @@ import type { ServerKnowledge } from '../relay/relay-services.js';
 import { type Route, Routes } from '../relay/routes.js';
 import type { Server } from '../relay/server.js';
 import { ServerRouter } from '../relay/server-router.js';
+import type { Servers } from '../relay/servers.js';
+import { ServerStatus } from '../servers/server-state.js';
+import { ClientTrackers } from '../session/client-trackers.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
+import { NamedServers } from './named-servers.js';
+import type { SharedParts } from './new-server.js';
 import { watchServer } from './server-health.js';
 
 export interface SeveralOptions {
-  readonly servers: readonly Server[];
+  readonly servers: Servers;
   readonly config: Config;
-  readonly registry: ProfileRegistry;
+  /** Of servers that come later. */
+  readonly shared: SharedParts;
   /** As whom servers are asked. */
   readonly account: () => ServerAccount;
   readonly refused: (error: PoolError) => void;
@@ -32,14 +38,18 @@ export class SeveralServers {
   readonly pools: AllPools;
   /** For what any of them can do. */
   readonly asked: Pick<Upstream, 'facts' | 'open' | 'relay' | 'tryLogin'>;
+  /** Those that are addresses of a name. */
+  readonly #named: NamedServers;
   readonly #options: SeveralOptions;
 
   constructor(options: SeveralOptions) {
-    const { servers, config, registry, refused, log } = options;
+    const { servers, config, shared, refused, log } = options;
     this.#options = options;
-    const { pools, own } = namedPools(config, servers);
+    const { pools, own, choose } = namedPools(config, servers);
     this.router = new ServerRouter({
-      servers,
+      get servers() {
+        return servers.inUse;
+      },
       pools,
       failoverTimeoutMs: () => config.failoverTimeout,
       refused,
@@ -47,12 +57,19 @@ export class SeveralServers {
     });
     const { router } = this;
     this.routes = newRoutes(config, router, own, pools);
-    this.upstream = new SharedKnowledge(servers, registry);
+    this.upstream = new SharedKnowledge(servers, shared.registry);
     this.pools = new JoinedPools(
       servers,
       () => router,
       () => router.refresh(),
     );
+    servers.follow({
+      changed: () => {
+        choose();
+        router.refresh();
+      },
+    });
+    this.#named = new NamedServers(servers, shared);
     const knowledge = this.upstream;
     this.asked = {
       get facts() {
@@ -67,12 +84,25 @@ export class SeveralServers {
   /** From here on the servers are asked what they are. */
   start(): void {
     const { servers, config, account } = this.#options;
-    for (const server of servers)
-      server.health = watchServer(server, config, account, (change) => this.router.changed(server, change));
+    servers.follow({
+      came: (server) => {
+        server.health = watchServer(server, config, account, (change) => {
+          this.router.changed(server, change);
+          if (change.to === ServerStatus.Down) this.#named.askAgain(server);
+        });
+      },
+    });
     this.router.refresh();
+    this.#named.start();
+  }
+
+  /** Why a name that stands for servers has none, or not those of now. */
+  get trouble(): Error | null {
+    return this.#named.trouble;
   }
 
   stop(): void {
+    this.#named.stop();
     this.router.close((pool) => new PoolClosedError(pool));
   }
 }
@@ -80,16 +110,19 @@ export class SeveralServers {
 /** Of several servers of one kind, as the first of them that is reached has it. */
 export class SharedKnowledge implements ServerKnowledge {
   readonly registry: ProfileRegistry;
-  readonly #first: Upstream;
   #of: Upstream | null = null;
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
 
-  constructor(servers: readonly Server[], registry: ProfileRegistry) {
-    const [first] = servers;
-    if (first === undefined) throw new TypeError('a proxy has a server');
+  constructor(servers: Servers, registry: ProfileRegistry) {
     this.registry = registry;
-    this.#first = first.upstream;
-    for (const { upstream } of servers) upstream.whenKnown((info) => this.#known(upstream, info));
+    servers.follow({
+      came: ({ upstream }) => upstream.whenKnown((info) => this.#known(upstream, info)),
+      // Where no other one is known yet, they are of one kind all the same.
+      gone: ({ upstream }) => {
+        const next = servers.all.find((server) => server.upstream.facts !== null);
+        if (this.#of === upstream && next !== undefined) this.#of = next.upstream;
+      },
+    });
   }
 
   get facts(): Upstream['facts'] {
@@ -97,7 +130,7 @@ export class SharedKnowledge implements ServerKnowledge {
   }
 
   get trackers(): Upstream['trackers'] {
-    return (this.#of ?? this.#first).trackers;
+    return this.#of?.trackers ?? NO_TRACKERS;
   }
 
   whenKnown(callback: (info: ServerInfo) => void): void {
@@ -107,16 +140,20 @@ export class SharedKnowledge implements ServerKnowledge {
   }
 
   #known(upstream: Upstream, info: ServerInfo): void {
-    if (this.#of !== null) return;
+    if (this.#of !== null && !this.#of.isOver) return;
     this.#of = upstream;
     for (const callback of this.#waiting.splice(0)) callback(info);
   }
 }
 
+const NO_TRACKERS = new ClientTrackers(new Map());
+
 interface NamedPools {
   /** Those of role primary first; the first of all is for whom no other one is meant. */
   readonly pools: readonly NamedPool<Server>[];
   readonly own: ReadonlyMap<PoolEntry, NamedPool<Server>>;
+  /** Gives each of them its servers: there are others now. */
+  choose(): void;
 }
 
 /** Whose pool nobody has named. */
@@ -128,14 +165,14 @@ const DEFAULT: PoolRule = {
   readYourWrites: false,
 };
 
-function namedPools({ pools }: Config, servers: readonly Server[]): NamedPools {
+function namedPools({ pools }: Config, servers: Servers): NamedPools {
   const own = new Map<PoolEntry, NamedPool<Server>>();
-  const of = ({ servers: names }: PoolEntry): readonly Server[] =>
-    names === null ? servers : servers.filter(({ name }) => names.includes(name));
+  const of = ({ servers: entries }: Pick<PoolEntry, 'servers'>): readonly Server[] =>
+    entries === null ? servers.inUse : servers.inUse.filter(({ entry }) => entries.includes(entry));
   const first = defaultPool(pools);
   const primary = new NamedPool<Server>(
     first === null ? DEFAULT : ruleOf(first),
-    first === null ? servers : of(first),
+    of(first ?? { servers: null }),
   );
   const all = [primary];
   for (const entry of [...pools].sort(
@@ -145,7 +182,11 @@ function namedPools({ pools }: Config, servers: readonly Server[]): NamedPools {
     own.set(entry, pool);
     if (pool !== primary) all.push(pool);
   }
-  return { pools: all, own };
+  const choose = (): void => {
+    if (first === null) primary.servers = servers.inUse;
+    for (const [entry, pool] of own) pool.servers = of(entry);
+  };
+  return { pools: all, own, choose };
 }
 
 function ruleOf({ name, role, maxLag, fallbackToPrimary, readYourWrites }: PoolEntry): PoolRule {

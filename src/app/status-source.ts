@@ -4,7 +4,9 @@ import { VERSION } from '../config/version.js';
 import type { MetricsSource } from '../observability/metrics.js';
 import type { PoolSnapshot, PoolsSnapshot } from '../pool/snapshot.js';
 import type { RelayServices } from '../relay/relay-services.js';
+import { CloseReason } from '../relay/session-cleaner.js';
 import { clientStates } from './client-states.js';
+import { serverNames } from './new-server.js';
 import type { PoolSizing } from './pool-sizing.js';
 
 /** What /status is made of. */
@@ -45,7 +47,7 @@ export function takeStatus(parts: StatusParts): OwnStatus {
     trouble: parts.trouble(),
     listen: [...parts.listen()],
     server: {
-      address: services.servers.all.map(({ name }) => name).join(', '),
+      address: serverNames(services.servers, config),
       // MariaDB's greeting says this first, for old replicas.
       version: upstream.facts?.info.versionText.replace(/^5\.5\.5-/, '') ?? null,
     },
@@ -86,7 +88,7 @@ export function takeStatus(parts: StatusParts): OwnStatus {
 function serverRows({ servers, routes }: RelayServices): Status['servers'] {
   if (routes === null) return null;
   return servers.all.map((server) => {
-    const { name, state, isPaused, pools } = server;
+    const { name, state, isLeaving, isPaused, pools } = server;
     const {
       status = 'unknown',
       role = null,
@@ -100,7 +102,7 @@ function serverRows({ servers, routes }: RelayServices): Status['servers'] {
       role,
       getsWrites: routes.router.getsWrites(server),
       lagSeconds,
-      reasons: [...reasons],
+      reasons: isLeaving ? [CloseReason.AddressGone, ...reasons] : [...reasons],
       seconds: Math.floor(forMs / 1_000),
       paused: isPaused,
       lent: pools.lent,

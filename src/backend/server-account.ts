@@ -34,7 +34,7 @@ export class ServerAccount {
    * Of several servers, the one that {@link loginBaseline} and {@link resetBaseline} are of: what clients begin with must not depend
    * on which of them was asked last. Null until one was.
    */
-  baselinesOf: object | null = null;
+  baselinesOf: { readonly isOver: boolean } | null = null;
   /** Variables right after this user's login, `init_connect` included; null until its first session was opened. */
   loginBaseline: Baseline | null = null;
   /** Variables after COM_RESET_CONNECTION: the globals, without what the login brought. */

@@ -5,7 +5,12 @@ import { DirectWrites, handleOf } from '../streams/direct-writes.js';
 
 /** Where a server listens. */
 export type ServerAddress =
-  | { readonly host: string; readonly port: number }
+  | {
+      readonly host: string;
+      readonly port: number;
+      /** The name that `host` is one of the addresses of, where it is known by that: what its certificate must be for. */
+      readonly name?: string;
+    }
   | { readonly socketPath: string };
 
 /** Text of an address for logs and errors, such as `db:3306`, `[::1]:3306` or `/run/mysqld/mysqld.sock`. */

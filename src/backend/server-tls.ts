@@ -89,12 +89,17 @@ export class ServerTls {
   /** Handshakes since the start, by what they cost. */
   readonly handshakes = { full: 0, resumed: 0 };
 
-  private constructor(settings: ServerTlsSettings, host: string, observer: ServerTlsObserver) {
+  private constructor(
+    settings: ServerTlsSettings,
+    host: string,
+    observer: ServerTlsObserver,
+    withinMachine = isLoopback(host),
+  ) {
     this.settings = settings;
     this.#host = host;
     this.#observer = observer;
     this.#files = new ContextFiles(settings);
-    this.#withinMachine = isLoopback(host);
+    this.#withinMachine = withinMachine;
   }
 
   /** Null where TLS is never used: mode `disable`, and `prefer` over a unix socket, as with MySQL's own clients. */
@@ -107,7 +112,8 @@ export class ServerTls {
     if (mode === ServerTlsMode.Disable) return null;
     if ('socketPath' in address)
       return mode === ServerTlsMode.Prefer ? null : new ServerTls(settings, 'localhost', observer);
-    return new ServerTls(settings, address.host, observer);
+    const { host, name = host } = address;
+    return new ServerTls(settings, name, observer, isLoopback(host));
   }
 
   /** For a login at a server whose greeting says whether it `offers` TLS. @throws TlsNotOfferedError where there must be one */

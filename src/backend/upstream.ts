@@ -73,6 +73,11 @@ export class Upstream {
     this.#calledOff.abort();
   }
 
+  /** {@link callOff} */
+  get isOver(): boolean {
+    return this.#calledOff.signal.aborted;
+  }
+
   /** Sessions know by this how long they have been at work. */
   secondPassed(): void {
     this.#clock.seconds++;
@@ -227,6 +232,8 @@ export class Upstream {
     const facts = this.facts as ServerFacts;
     const login = await this.#baselines.read(session, facts);
     let baseline = login;
+    // The one that they are of may have been left since.
+    if (account.baselinesOf?.isOver === true) account.baselinesOf = this;
     if (!this.met.has(account)) {
       await callInternal(session, [RESET_CONNECTION, ...this.#arming]);
       baseline = await this.#baselines.read(session, facts);

@@ -5,6 +5,8 @@ export interface TcpAddress {
   readonly kind: 'tcp';
   /** A name or an IP address, IPv6 without brackets. */
   readonly host: string;
+  /** The name that `host` is one of the addresses of, where it is known by that. */
+  readonly name?: string;
   /** 0 to 65535; 0, when listening, is any free port. */
   readonly port: number;
 }

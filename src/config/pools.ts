@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { type Address, formatAddress } from './address.js';
 import { InvalidValue } from './problem.js';
-import type { ServerEntry } from './servers.js';
+import { areSeveral, type ServerEntry } from './servers.js';
 import { duration, flag, listenAddresses, listOf, notEmpty, oneOf } from './value-schemas.js';
 
 /** Which servers clients use that are told apart by where or as whom they log in. */
@@ -34,7 +34,11 @@ const entrySchema = z.strictObject(
       .describe(
         '`primary`: for writes (and reads). `replica`: for reads, on servers that do not get the writes.',
       ),
-    servers: listOf(notEmpty).optional().describe('Names of `servers`: all of them unless given.'),
+    servers: listOf(notEmpty)
+      .optional()
+      .describe(
+        'Names of `servers`: all of them unless given. That of an entry with `addresses: all` stands for each of its addresses.',
+      ),
     users: listOf(notEmpty).optional().describe('Users whose clients get this pool.'),
     databases: listOf(alias)
       .optional()
@@ -106,7 +110,7 @@ export function* poolsMistakes(values: {
 }): Generator<{ readonly path: readonly string[]; readonly message: string }> {
   const { pools, servers, schema, listen } = values;
   if (pools.length === 0) return;
-  if (servers.length < 2) {
+  if (!areSeveral(servers)) {
     yield { path: [], message: 'are for several servers; set servers' };
     return;
   }

@@ -1,5 +1,6 @@
+import { isIP } from 'node:net';
 import * as z from 'zod';
-import { type Address, formatAddress } from './address.js';
+import { type Address, formatAddress, type TcpAddress } from './address.js';
 import { parseServerUrl, type ServerUrl, type UpstreamTarget } from './upstream.js';
 import { notEmpty, oneOf, parsed, wholeNumber } from './value-schemas.js';
 
@@ -12,6 +13,8 @@ export interface ServerEntry {
   readonly name: string;
   readonly address: Address;
   readonly role: ConfiguredRole;
+  /** `all`: each address of the host is a server of its own, and which there are is asked again and again. */
+  readonly addresses: 'one' | 'all';
   /** Null where it is not given: it counts as 1. */
   readonly weight: number | null;
 }
@@ -33,6 +36,11 @@ const entrySchema = z.strictObject(
     name: parsed(notEmpty)
       .optional()
       .describe('How logs, metrics and commands call it: `HOST:PORT` unless given.'),
+    addresses: oneOf(['one', 'all'])
+      .prefault('one')
+      .describe(
+        '`one`: the entry is one server, at whichever address of HOST answers. `all`: HOST is a DNS name, each address of which is a server by itself, called `NAME/ADDRESS:PORT` (NAME: the `name` of the entry, or HOST). The name is resolved again when its TTL is over (after 1 s at least, 60 s at most, 5 s where it has none) and when a server goes down: an address that appears takes part, one that has gone gets nothing new and is left when its last session has been given back, and a name that cannot be resolved keeps the addresses that it had. One such entry alone is several servers. It needs `workers: 1`. The certificate of each must be for HOST where that is looked at.',
+      ),
     role: oneOf(['auto', 'primary', 'replica'])
       .prefault('auto')
       .describe(
@@ -71,7 +79,7 @@ export function servers() {
       const addresses = new Set<string>();
       const entries: ServerEntry[] = [];
       let upstream: UpstreamTarget | null = null;
-      for (const [index, { url, name, role, weight = null }] of given.entries()) {
+      for (const [index, { url, name, role, addresses: which, weight = null }] of given.entries()) {
         const address = formatAddress(url.address);
         const complain = (key: string, message: string): void =>
           context.addIssue({ code: 'custom', message, path: [index, key] });
@@ -88,15 +96,31 @@ export function servers() {
             "says more than HOST:PORT; account, schema and TLS are those of the first server's URL",
           );
         }
+        if (which === 'all' && !isName(url.address))
+          complain('addresses', 'is all, which takes a DNS name in the url, and no address');
         if (addresses.has(address)) complain('url', `leads to the same address as another one: ${address}`);
         else if (names.has(name ?? address)) complain('name', 'is the same name as that of another one');
         addresses.add(address);
         names.add(name ?? address);
-        entries.push({ name: name ?? address, address: url.address, role, weight });
+        entries.push({ name: name ?? address, address: url.address, role, addresses: which, weight });
       }
       return { entries, upstream };
     })
     .prefault([]);
+}
+
+/** What one of the addresses of an entry's host is called, which stands for all of them. */
+export function addressName(name: string, host: TcpAddress, at: TcpAddress): string {
+  return `${name === formatAddress(host) ? host.host : name}/${formatAddress(at)}`;
+}
+
+function isName(address: Address): boolean {
+  return address.kind === 'tcp' && isIP(address.host) === 0;
+}
+
+/** Whether there may be more than one server: else it is not asked what it is. */
+export function areSeveral(entries: readonly ServerEntry[]): boolean {
+  return entries.length > 1 || entries.some(({ addresses }) => addresses === 'all');
 }
 
 function saysMore({ user, schema, tls }: ServerUrl): boolean {
@@ -118,8 +142,13 @@ export function* serversMistakes(values: {
       key: 'servers',
       message: 'and upstream are one too many: upstream is one server, servers are several',
     };
-  if (entries.length === 1 || values.workers === 1) return;
-  if (values.poolSize === 'auto')
+  if (!areSeveral(entries) || values.workers === 1) return;
+  if (entries.some(({ addresses }) => addresses === 'all'))
+    yield {
+      key: 'workers',
+      message: 'must be 1 where an entry of servers has addresses: all, since each would see others',
+    };
+  else if (values.poolSize === 'auto')
     yield {
       key: 'workers',
       message:

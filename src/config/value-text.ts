@@ -31,9 +31,15 @@ export function valueText(name: KeyName, config: Config): string {
   }
 }
 
-function serverText({ name, address, role, weight }: ServerEntry): string {
+function serverText({ name, address, role, addresses, weight }: ServerEntry): string {
   const at = formatAddress(address);
-  const more = [...(name === at ? [] : [at]), role, ...(weight === null ? [] : [`weight ${weight}`])];
+  const which = addresses === 'all' ? ['all addresses'] : [];
+  const more = [
+    ...(name === at ? [] : [at]),
+    role,
+    ...which,
+    ...(weight === null ? [] : [`weight ${weight}`]),
+  ];
   return `${name} (${more.join(', ')})`;
 }
 

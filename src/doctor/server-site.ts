@@ -1,4 +1,5 @@
 import { callInternal, queryCommand } from '../backend/internal-commands.js';
+import type { ServerAddress } from '../backend/server-channel.js';
 import { OWN_CONNECTIONS, type RoomRules } from '../backend/server-room.js';
 import type { ServerSession } from '../backend/server-session.js';
 import { ServerTls } from '../backend/server-tls.js';
@@ -87,8 +88,8 @@ function accountsOf({ upstream, users }: Config): ServerAccount[] {
   return [...accounts.values()];
 }
 
-function serverAddress(address: Address): { host: string; port: number } | { socketPath: string } {
-  return address.kind === 'tcp' ? { host: address.host, port: address.port } : { socketPath: address.path };
+function serverAddress(address: Address): ServerAddress {
+  return address.kind === 'tcp' ? address : { socketPath: address.path };
 }
 
 /** The first row. @throws InternalCommandError | SessionLostError */

@@ -14,15 +14,16 @@ export interface ServerReading {
 
 const ROLES = ['primary', 'replica', 'unusable'];
 
-/** `mybouncer_server_up` and the like, which are there where there are several servers only; by configured names. */
+/** `mybouncer_server_up` and the like, which are there where there are several servers only; by name; gone with the server. */
 export function registerServers(registers: Registry[], read: () => readonly ServerReading[]): void {
   new Gauge({
     name: 'mybouncer_server_up',
-    help: '1 for a server that is up and may get work, by the name in the configuration.',
+    help: '1 for a server that is up and may get work, by its name.',
     labelNames: ['server'],
     registers,
     aggregator: 'min',
     collect() {
+      this.reset();
       for (const { name, isUp } of read()) this.set({ server: name }, isUp ? 1 : 0);
     },
   });
@@ -33,6 +34,7 @@ export function registerServers(registers: Registry[], read: () => readonly Serv
     registers,
     aggregator: 'max',
     collect() {
+      this.reset();
       for (const { name, role: own } of read())
         for (const role of ROLES) this.set({ server: name, role }, role === own ? 1 : 0);
     },

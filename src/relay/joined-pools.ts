@@ -1,9 +1,12 @@
 import type { ServerSession } from '../backend/server-session.js';
 import { CheckoutCounts, CheckoutKind } from '../pool/checkout-counts.js';
+import { systemClock } from '../pool/clock.js';
 import type { PoolPauseError } from '../pool/errors.js';
+import { LoanLog } from '../pool/loan-log.js';
 import type { PoolSnapshot, PoolsSnapshot, SessionRecord } from '../pool/snapshot.js';
 import type { AllPools } from './all-pools.js';
 import type { Server } from './server.js';
+import type { Servers } from './servers.js';
 import type { PoolTarget, ServerPools } from './session-cleaner.js';
 
 type Over = (error: PoolPauseError | null) => void;
@@ -13,34 +16,43 @@ type Over = (error: PoolPauseError | null) => void;
  * for, that of a server stands for all of its pools, and a key alone for the pools of that key on each server.
  */
 export class JoinedPools implements AllPools {
-  readonly #servers: readonly Server[];
+  readonly #servers: Pick<Servers, 'all' | 'follow'>;
   readonly #waitingElsewhere: () => { readonly waiting: number; readonly oldestWaitMs: number };
   readonly #pausesChanged: () => void;
+  /** Of servers that have gone. */
+  readonly #past = new CheckoutCounts();
+  /** By PAUSE without a name: servers that come are paused, too, and these have come since. Null: no such pause. */
+  #comersPaused: ServerPools[] | null = null;
 
   /**
    * @param waitingElsewhere - for a server at all
    * @param pausesChanged - a server may be paused now, or not any more
    */
   constructor(
-    servers: readonly Server[],
+    servers: Pick<Servers, 'all' | 'follow'>,
     waitingElsewhere: () => { readonly waiting: number; readonly oldestWaitMs: number },
     pausesChanged: () => void,
   ) {
     this.#servers = servers;
     this.#waitingElsewhere = waitingElsewhere;
     this.#pausesChanged = pausesChanged;
+    servers.follow({
+      came: (server) => this.#came(server),
+      gone: ({ pools }) => add(pools.checkouts, this.#past),
+    });
   }
 
   get checkouts(): CheckoutCounts {
     const all = new CheckoutCounts();
-    for (const { checkouts } of this.#pools)
-      for (const kind of Object.values(CheckoutKind)) all[kind] += checkouts[kind];
+    for (const checkouts of [this.#past, ...this.#pools.map((pools) => pools.checkouts)]) add(checkouts, all);
     return all;
   }
 
   /** Those of the server that has lent most: what is found out by them is about a pool of one server. */
   get loans(): ServerPools['loans'] {
-    const [first, ...others] = this.#pools as readonly [ServerPools, ...ServerPools[]];
+    const [first, ...others] = this.#pools;
+    // Nobody has lent anything before any server is known.
+    if (first === undefined) return NO_LOANS;
     return others.reduce((most, pools) => (pools.checkouts.all > most.checkouts.all ? pools : most), first)
       .loans;
   }
@@ -62,15 +74,17 @@ export class JoinedPools implements AllPools {
   }
 
   get allPaused(): boolean {
-    return this.#pools.every((pools) => pools.allPaused);
+    return this.#pools.length === 0
+      ? this.#comersPaused !== null
+      : this.#pools.every((pools) => pools.allPaused);
   }
 
   get pausedComing(): readonly string[] {
-    return this.#servers.flatMap((server) => server.pools.pausedComing.map((key) => nameOf(server, key)));
+    return this.#servers.all.flatMap((server) => server.pools.pausedComing.map((key) => nameOf(server, key)));
   }
 
   snapshot(): PoolsSnapshot {
-    const each = this.#servers.map((server) => ({ server, snapshot: server.pools.snapshot() }));
+    const each = this.#servers.all.map((server) => ({ server, snapshot: server.pools.snapshot() }));
     const elsewhere = this.#waitingElsewhere();
     const sum = (count: (snapshot: PoolsSnapshot) => number): number =>
       each.reduce((total, { snapshot }) => total + count(snapshot), 0);
@@ -91,7 +105,7 @@ export class JoinedPools implements AllPools {
   }
 
   *sessions(): Generator<SessionRecord<ServerSession>> {
-    for (const server of this.#servers)
+    for (const server of this.#servers.all)
       for (const record of server.pools.sessions()) yield { ...record, key: nameOf(server, record.key) };
   }
 
@@ -155,16 +169,20 @@ export class JoinedPools implements AllPools {
       giveUp();
       throw error;
     }
-    if (begun.length === 0) return null;
+    if (begun.length === 0 && name !== null) return null;
     begins = false;
+    if (name === null) this.#comersPaused = [];
     this.#pausesChanged();
     settle();
-    return giveUp;
+    return () => {
+      if (name === null && open.size > 0) this.#resumeComers();
+      giveUp();
+    };
   }
 
   resume(name: string | null): boolean {
     let refusal: unknown = null;
-    let resumed = false;
+    let resumed = name === null && this.#resumeComers();
     for (const { server, key } of this.#named(name)) {
       try {
         resumed = server.pools.resume(key) || resumed;
@@ -187,7 +205,7 @@ export class JoinedPools implements AllPools {
   }
 
   get #pools(): readonly ServerPools[] {
-    return this.#servers.map(({ pools }) => pools);
+    return this.#servers.all.map(({ pools }) => pools);
   }
 
   #sum(count: (pools: ServerPools) => number): number {
@@ -196,13 +214,39 @@ export class JoinedPools implements AllPools {
 
   /** Key null: all pools of the server. */
   #named(name: string | null): readonly { readonly server: Server; readonly key: string | null }[] {
-    if (name === null) return this.#servers.map((server) => ({ server, key: null }));
-    const found = this.#servers.find((server) => server.name === name);
+    const { all } = this.#servers;
+    if (name === null) return all.map((server) => ({ server, key: null }));
+    const found = all.find((server) => server.name === name);
     if (found !== undefined) return [{ server: found, key: null }];
-    const of = this.#servers.find((server) => name.endsWith(nameOf(server, '')));
+    const of = all.find((server) => name.endsWith(nameOf(server, '')));
     if (of !== undefined) return [{ server: of, key: name.slice(0, -nameOf(of, '').length) }];
-    return this.#servers.map((server) => ({ server, key: name }));
+    return all.map((server) => ({ server, key: name }));
   }
+
+  /** What is paused everywhere is paused there as well. */
+  #came({ pools }: Server): void {
+    if (this.#comersPaused === null) return;
+    pools.pause(null, () => undefined);
+    this.#comersPaused.push(pools);
+  }
+
+  /** @returns whether there was a pause of all */
+  #resumeComers(): boolean {
+    const comers = this.#comersPaused;
+    this.#comersPaused = null;
+    for (const pools of comers ?? []) if (pools.allPaused) pools.resume(null);
+    return comers !== null;
+  }
+}
+
+const NO_LOANS: ServerPools['loans'] = new LoanLog({
+  clock: systemClock,
+  inFlight: () => [],
+  waiting: () => [],
+});
+
+function add(counts: CheckoutCounts, to: CheckoutCounts): void {
+  for (const kind of Object.values(CheckoutKind)) to[kind] += counts[kind];
 }
 
 function nameOf({ name }: Server, key: string): string {

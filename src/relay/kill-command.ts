@@ -150,7 +150,7 @@ function refuseSession(client: KillClient, id: bigint): void {
 
 /** It is suspended. */
 function forwardNow(client: KillClient, what: 'CONNECTION' | 'QUERY', id: bigint): void {
-  client.server.killer.forward(`KILL ${what} ${id}`, client.account, (err) => {
+  client.services.servers.here(client.server).killer.forward(`KILL ${what} ${id}`, client.account, (err) => {
     if (err === null) client.sendOk();
     else client.sendErr(err);
     client.workDone();

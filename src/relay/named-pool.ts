@@ -59,7 +59,7 @@ const ALIKE: ReadonlySet<ServerEngine | null> = new Set([ServerEngine.Galera, Se
  */
 export class NamedPool<S extends RoutedServer> {
   readonly rule: PoolRule;
-  readonly #servers: readonly S[];
+  #servers: readonly S[];
   /** Where clients of replicas go that may not wait for one; also whose writer is not to be used for reads. */
   readonly primary: NamedPool<S> | null;
   #writer: S | null = null;
@@ -73,6 +73,11 @@ export class NamedPool<S extends RoutedServer> {
     this.#servers = servers;
     this.primary = primary;
     this.refresh();
+  }
+
+  /** In the order of the configuration. There are others now: {@link refresh} is to be called then. */
+  set servers(servers: readonly S[]) {
+    this.#servers = servers;
   }
 
   /** Of servers that take writes the one that gets them; null where there is none, or several do. */

@@ -6,6 +6,8 @@ import { ServerError } from '../protocol/constants.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { numberOf } from './client-errors.js';
 import type { Killer } from './killer.js';
+import type { Server } from './server.js';
+import type { Servers } from './servers.js';
 
 /** Clients that came before the server was ever reached, and waited in vain. */
 export class ServerUnknownError extends BouncerError {
@@ -93,64 +95,98 @@ export class ServerContact implements Contact {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  /** Resolves when the server is known. @throws ServerUnknownError after `timeoutMs` */
-  known(timeoutMs: number): Promise<ServerInfo> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(this.#unknown(timeoutMs)), timeoutMs);
-      this.#upstream.whenKnown((info) => {
-        clearTimeout(timer);
-        resolve(info);
-      });
-    });
+  /** Why the last try was in vain; null while none was. */
+  get lastError(): Error | null {
+    return this.#lastError;
   }
 
-  #unknown(waitedMs: number): ServerUnknownError {
-    const cause = this.#lastError;
-    const { errno, sqlState } =
-      cause instanceof ServerConnectError ? numberOf(cause) : ServerError.ConnectToForeign;
-    const why = cause?.message ?? 'it has not answered yet';
-    return new ServerUnknownError(
-      `mybouncer: the server was not reached within ${waitedMs} ms: ${why}`,
-      errno,
-      sqlState,
-      cause,
-    );
+  /** Resolves when the server is known. @throws ServerUnknownError after `timeoutMs` */
+  known(timeoutMs: number): Promise<ServerInfo> {
+    return knownWithin(timeoutMs, this.#upstream, () => this.#lastError);
   }
+}
+
+function knownWithin(
+  timeoutMs: number,
+  known: Pick<Upstream, 'whenKnown'>,
+  lastError: () => Error | null,
+): Promise<ServerInfo> {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(unknown(timeoutMs, lastError())), timeoutMs);
+    known.whenKnown((info) => {
+      clearTimeout(timer);
+      resolve(info);
+    });
+  });
+}
+
+function unknown(waitedMs: number, cause: Error | null): ServerUnknownError {
+  const { errno, sqlState } =
+    cause instanceof ServerConnectError ? numberOf(cause) : ServerError.ConnectToForeign;
+  const why = cause?.message ?? 'it has not answered yet';
+  return new ServerUnknownError(
+    `mybouncer: the server was not reached within ${waitedMs} ms: ${why}`,
+    errno,
+    sqlState,
+    cause,
+  );
+}
+
+/** What {@link AnyContact} goes by. */
+export interface AnyContactParts {
+  /** Of the first that is reached. */
+  readonly knowledge: Pick<Upstream, 'facts' | 'whenKnown'>;
+  readonly newContact: (server: Server) => ServerContact;
+  /** Why there are no servers, or not all; null where nothing is known to be wrong. */
+  readonly trouble: () => Error | null;
 }
 
 /** The first contact with any of several servers: clients are greeted as soon as one is known. */
 export class AnyContact implements Contact {
-  readonly #contacts: readonly ServerContact[];
+  readonly #parts: AnyContactParts;
+  readonly #contacts = new Map<Server, ServerContact>();
+  #reached: ((info: ServerInfo) => void) | null = null;
 
-  constructor(contacts: readonly ServerContact[]) {
-    this.#contacts = contacts;
+  constructor(servers: Pick<Servers, 'follow'>, parts: AnyContactParts) {
+    this.#parts = parts;
+    servers.follow({
+      came: (server) => {
+        const contact = parts.newContact(server);
+        this.#contacts.set(server, contact);
+        if (this.#reached !== null) contact.start(this.#reached);
+      },
+      gone: (server) => {
+        this.#contacts.get(server)?.stop();
+        this.#contacts.delete(server);
+      },
+    });
   }
 
   get state(): { readonly ready: boolean; readonly reason: string } {
-    const states = this.#contacts.map(({ state }) => state);
-    const reasons = states.map(({ reason }) => reason);
-    return states.find(({ ready }) => ready) ?? { ready: false, reason: [...new Set(reasons)].join('; ') };
+    if (this.#parts.knowledge.facts !== null) return { ready: true, reason: 'ready' };
+    const reasons = [...this.#contacts.values()].map(({ state }) => state.reason);
+    const trouble = this.#parts.trouble();
+    if (trouble !== null) reasons.push(trouble.message);
+    return { ready: false, reason: [...new Set(reasons)].join('; ') || 'no server is known yet' };
   }
 
   start(reached: (info: ServerInfo) => void): void {
     let isFirst = true;
-    for (const contact of this.#contacts) {
-      contact.start((info) => {
-        if (isFirst) reached(info);
-        isFirst = false;
-      });
-    }
+    this.#reached = (info) => {
+      if (isFirst) reached(info);
+      isFirst = false;
+    };
+    for (const contact of this.#contacts.values()) contact.start(this.#reached);
   }
 
   stop(): void {
-    for (const contact of this.#contacts) contact.stop();
+    for (const contact of this.#contacts.values()) contact.stop();
   }
 
   known(timeoutMs: number): Promise<ServerInfo> {
-    return Promise.any(this.#contacts.map((contact) => contact.known(timeoutMs))).catch(
-      (error: AggregateError) => {
-        throw error.errors[0];
-      },
-    );
+    return knownWithin(timeoutMs, this.#parts.knowledge, () => {
+      const errors = [...this.#contacts.values()].map(({ lastError }) => lastError);
+      return errors.find((error) => error !== null) ?? this.#parts.trouble();
+    });
   }
 }

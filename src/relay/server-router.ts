@@ -40,6 +40,7 @@ export interface RoutedRequest {
 }
 
 export interface RouterOptions {
+  /** Those that get work now. */
   readonly servers: readonly Server[];
   /** Those of role primary first. */
   readonly pools: readonly NamedPool<Server>[];

@@ -24,8 +24,14 @@ export interface ServerHealth {
 export class Server implements ServerHints {
   /** As logs, metrics and commands call it. */
   readonly name: string;
-  /** Its place in the configuration, from 0. */
+  /** Of no other server at the same time, from 0; not much higher than there are servers. */
   readonly index: number;
+  /** What the configuration calls it; where an entry stands for all addresses of its host, they have this in common. */
+  readonly entry: string;
+  /** Of the entry, from 0. */
+  readonly position: number;
+  /** It has come while others of its entry were in use: it begins with less than its share. */
+  readonly startsSlowly: boolean;
   readonly use: ServerUse;
   /** Null where it is not given. */
   readonly weight: number | null;
@@ -40,13 +46,20 @@ export class Server implements ServerHints {
   /** Who is known to find its writes there. */
   applied = new AppliedWrites(false);
 
+  /** {@link Servers.leave} */
+  isLeaving = false;
+
   /** Since the start, by what its state was afterwards. */
   readonly changes = new Map<ServerStatus, number>(Object.values(ServerStatus).map((status) => [status, 0]));
 
   constructor(parts: ServerParts) {
-    const { name, index, use, weight, upstream, pools, killer, cleaner } = parts;
+    const { name, index, entry, position, startsSlowly, use, weight, upstream, pools, killer, cleaner } =
+      parts;
     this.name = name;
     this.index = index;
+    this.entry = entry;
+    this.position = position;
+    this.startsSlowly = startsSlowly;
     this.use = use;
     this.weight = weight;
     this.upstream = upstream;
@@ -115,5 +128,15 @@ export class Server implements ServerHints {
 /** What a server is made of. */
 export type ServerParts = Pick<
   Server,
-  'name' | 'index' | 'use' | 'weight' | 'upstream' | 'pools' | 'killer' | 'cleaner'
+  | 'name'
+  | 'index'
+  | 'entry'
+  | 'position'
+  | 'startsSlowly'
+  | 'use'
+  | 'weight'
+  | 'upstream'
+  | 'pools'
+  | 'killer'
+  | 'cleaner'
 >;

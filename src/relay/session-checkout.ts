@@ -196,7 +196,8 @@ class RoutedCheckout implements RoutedRequest {
 
   askAt(server: Server): ServerSession | null {
     let place = this.#places[server.index];
-    if (place === undefined) {
+    // Another one may have had the number before.
+    if (place?.server !== server) {
       place = this.#newPlace(server);
       this.#places[server.index] = place;
     }

@@ -27,6 +27,8 @@ export const CloseReason = {
   /** Of several servers, this one is down, or has another role. */
   ServerDown: 'server_down',
   RoleChanged: 'role_changed',
+  /** Of several servers, this one is at an address that its name has no more. */
+  AddressGone: 'address_gone',
   /** An admin has said RECONNECT. */
   Reconnect: 'reconnect',
 } as const;

@@ -35,6 +35,8 @@ export interface ServerStateOptions {
   readonly answersToUp: number;
   /** From the first loan to a full share after it was down, in ms; 0 for a full share at once. */
   readonly slowStartMs: number;
+  /** It is new among others, which are at work: its first share is that of one that comes back. */
+  readonly startsSlowly?: boolean;
 }
 
 export interface StateChange {
@@ -65,7 +67,7 @@ const FIRST_SHARE = 0.1;
  * What is known of one server, from what it answers and what it does not. It asks nothing itself and has no clock: all times are given,
  * in ms of one that only goes on.
  *
- * unknown -> up by one answer; up -> suspect by one miss, back by one answer; suspect -> down by more misses; down -> slow start by
+ * unknown -> up (or slow start) by one answer; up -> suspect by one miss, back by one answer; suspect -> down by more misses; down -> slow start by
  * several answers; slow start -> up by time. By what it says itself, or when nobody listens, it is down at once: that is no guess.
  * So is a change of role: whoever is the primary now must get the writes, and who no longer is must not.
  */
@@ -187,10 +189,10 @@ export class ServerState {
   }
 
   #statusAfterAnswer(now: number): ServerStatus {
-    const { answersToUp, slowStartMs } = this.#options;
+    const { answersToUp, startsSlowly = false } = this.#options;
     switch (this.#status) {
       case ServerStatus.Unknown:
-        return ServerStatus.Up;
+        return startsSlowly ? this.#slowStart(now) : ServerStatus.Up;
       case ServerStatus.Up:
       case ServerStatus.SlowStart:
         return this.#status;
@@ -198,10 +200,14 @@ export class ServerState {
         return this.#startedAt === null || this.#share(now) >= 1 ? ServerStatus.Up : ServerStatus.SlowStart;
       case ServerStatus.Down:
         if (this.#answers < answersToUp) return ServerStatus.Down;
-        if (slowStartMs === 0) return ServerStatus.Up;
-        this.#startedAt = now;
-        return ServerStatus.SlowStart;
+        return this.#slowStart(now);
     }
+  }
+
+  #slowStart(now: number): ServerStatus {
+    if (this.#options.slowStartMs === 0) return ServerStatus.Up;
+    this.#startedAt = now;
+    return ServerStatus.SlowStart;
   }
 
   #share(now: number): number {

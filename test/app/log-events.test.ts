@@ -40,6 +40,11 @@ const ELSEWHERE = [
   'server is up',
   'server is suspected',
   'server is down',
+  'server is left: its name has that address no more',
+  'addresses of a name of servers',
+  'a name of servers cannot be resolved: the addresses that are known stay',
+  // test/app/named-servers.test.ts
+  'a name has more addresses than there may be servers: the last are left out',
   'several servers take writes, and do not pass them on to each other: only one of them gets any from here; make the others read-only',
 ];
 

@@ -90,6 +90,16 @@ t.test('a server with a certificate', { timeout: 120_000 }, async (t) => {
       );
     });
 
+    t.test('an address that is known by a name: the certificate is for that', async (t) => {
+      const settings = { serverTlsMode: 'verify_full', serverTlsCa: ca.cert } as const;
+      const at = (name: string) => ({ address: { host: '127.0.0.1', port: server.port, name } });
+      t.equal(await new Site(server, settings, at('db.example')).version(), 'TLSv1.3');
+      t.match(await new Site(server, settings, at('db.other')).refusal(), {
+        ...HELD_BACK,
+        message: /is for another name, and server_tls_mode is verify_full: .*db\.other/,
+      });
+    });
+
     t.test('a client certificate that the server refuses', async (t) => {
       const strange = new Site(server, { serverTlsCert: stranger.cert, serverTlsKey: stranger.key });
       t.match(await strange.refusal(), {

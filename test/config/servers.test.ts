@@ -4,6 +4,7 @@ import t from 'tap';
 import { loadSettings, type Settings } from '../../src/config/load.js';
 import { ConfigError } from '../../src/config/problem.js';
 import type { KeyName } from '../../src/config/schema.js';
+import { addressName, areSeveral } from '../../src/config/servers.js';
 import { valueText } from '../../src/config/value-text.js';
 
 const FIRST = 'mysql://app:s3cr%40t@db1:3306/shop?ssl-mode=REQUIRED';
@@ -39,9 +40,27 @@ t.test('a list of servers, the first of which has the account of all', async (t)
     '  - { url: "mysql://[::1]:3307", role: primary }',
   ]);
   t.same(settings.servers, [
-    { name: 'db1:3306', address: { kind: 'tcp', host: 'db1', port: 3306 }, role: 'auto', weight: null },
-    { name: 'second', address: { kind: 'tcp', host: 'db2', port: 3306 }, role: 'replica', weight: 3 },
-    { name: '[::1]:3307', address: { kind: 'tcp', host: '::1', port: 3307 }, role: 'primary', weight: null },
+    {
+      name: 'db1:3306',
+      address: { kind: 'tcp', host: 'db1', port: 3306 },
+      role: 'auto',
+      addresses: 'one',
+      weight: null,
+    },
+    {
+      name: 'second',
+      address: { kind: 'tcp', host: 'db2', port: 3306 },
+      role: 'replica',
+      addresses: 'one',
+      weight: 3,
+    },
+    {
+      name: '[::1]:3307',
+      address: { kind: 'tcp', host: '::1', port: 3307 },
+      role: 'primary',
+      addresses: 'one',
+      weight: null,
+    },
   ]);
   t.match(settings.upstream, { user: 'app', schema: 'shop', address: { host: 'db1' } });
   t.equal(settings.upstream?.password.reveal(), 's3cr@t');
@@ -112,6 +131,45 @@ t.test('what goes with several servers, and what does not', async (t) => {
     'workers: with several servers cannot be part of a fleet; set fleet: off',
   ]);
   t.same(await mistakes(['servers: [{url: mysql://app@db1}]', 'workers: 2', 'pool_size: auto']), []);
+});
+
+t.test('a name that stands for all of its addresses', async (t) => {
+  const one = ['servers: [{url: "mysql://app:s3cret@db/shop", addresses: all}]'];
+  const settings = await load([
+    ...one,
+    'pools: {shop: {}, ro: {role: replica, servers: ["db:3306"], users: x}}',
+  ]);
+  t.match(settings.servers, [{ name: 'db:3306', addresses: 'all' }]);
+  t.ok(areSeveral(settings.servers), 'one entry is several servers');
+  const { upstream } = settings;
+  if (upstream === null) throw new Error('there is one');
+  t.equal(valueText('servers', { ...settings, upstream }), 'db:3306 (auto, all addresses)');
+  t.same(await mistakes([...one, 'workers: 2', 'pool_size: 10']), [
+    'workers: must be 1 where an entry of servers has addresses: all, since each would see others',
+  ]);
+  t.same(
+    await mistakes([
+      'servers:',
+      '  - {url: "mysql://app@10.0.0.1", addresses: all}',
+      '  - {url: "mysql://[::1]", addresses: all}',
+      '  - {url: "mysql://localhost?socket=/run/db", addresses: all}',
+      '  - {url: mysql://db, addresses: some}',
+    ]),
+    ['servers[3].addresses: "some" is not one of one, all'],
+  );
+  t.same(
+    await mistakes([
+      'servers:',
+      '  - {url: "mysql://app@10.0.0.1", addresses: all}',
+      '  - {url: "mysql://[::1]", addresses: all}',
+      '  - {url: mysql://db, addresses: all}',
+    ]),
+    [0, 1].map((n) => `servers[${n}].addresses: is all, which takes a DNS name in the url, and no address`),
+  );
+  const [host, at] = ['db', '10.0.0.1'].map((name) => ({ kind: 'tcp', host: name, port: 3306 }) as const);
+  if (host === undefined || at === undefined) throw new Error('there are two');
+  t.equal(addressName('db:3306', host, at), 'db/10.0.0.1:3306');
+  t.equal(addressName('shop', host, { ...at, host: '::1' }), 'shop/[::1]:3306');
 });
 
 t.test('pools by name', async (t) => {

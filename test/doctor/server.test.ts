@@ -1,6 +1,9 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createConnection } from 'mysql2/promise';
 import t from 'tap';
+import { loadSettings } from '../../src/config/load.js';
+import { examine } from '../../src/doctor/doctor.js';
 import { listening, onward } from '../support/listening.js';
 import { eventually } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
@@ -211,6 +214,26 @@ await forEachPrivateServer(
       const found = await examined({ upstream: few.url(), pool_size: '1' });
       // MariaDB no longer counts a session that was reset, as the first one is.
       t.strictSame(found.bad, server.isMysql ? [`fail login ${few.user}`] : [`fail limits ${few.user}`]);
+    });
+
+    await t.test('a name that stands for all of its addresses', async (t) => {
+      const { port } = server;
+      const file = join(t.testdir({}), 'my.yaml');
+      await writeFile(
+        file,
+        `servers: [{url: "mysql://${APP_USER}:secret@localhost:${port}/", addresses: all}]`,
+      );
+      const found = await examine(loadSettings({ flags: new Map(), configFile: file, env: {} }));
+      t.ok(
+        found.some(
+          ({ about, level }) => level === 'ok' && about.startsWith(`localhost/127.0.0.1:${port}: login`),
+        ),
+      );
+      // Longer than a name may be, so that nobody is asked for it.
+      const nobody = `${'x'.repeat(64)}.invalid`;
+      await writeFile(file, `servers: [{url: "mysql://${APP_USER}:secret@${nobody}/", addresses: all}]`);
+      const unknown = await examine(loadSettings({ flags: new Map(), configFile: file, env: {} }));
+      t.ok(unknown.some(({ about, level }) => level === 'fail' && about === `${nobody}:3306: name`));
     });
 
     await t.test('a balancer with two servers', async (t) => {

@@ -166,6 +166,15 @@ t.test('second choice is up, and says why', async (t) => {
   t.match(state.snapshot(0), { status: ServerStatus.Up, reasons: [ReportReason.WsrepDesynced] });
 });
 
+t.test('one that comes to others begins slowly', async (t) => {
+  const { state, heard } = newState({ startsSlowly: true });
+  state.reported(PRIMARY, 0);
+  t.same(heard(), ['unknown -> slow_start primary']);
+  t.equal(state.share(0), 0.1);
+  state.timePassed(10_000);
+  t.same(heard(), ['slow_start -> up primary']);
+});
+
 t.test('without slow start it is up at once', async (t) => {
   const { state, heard } = newState({ slowStartMs: 0, answersToUp: 1 });
   state.unreachable(FailureReason.Unreachable, 0);

@@ -7,10 +7,11 @@ export interface TcpAddress {
   readonly port: number;
 }
 
-/** Where a function answers connections, the first of which has serial 0; all of it ends with the test. */
+/** Where a function answers connections, the first of which has serial 0; all of it ends with the test. Any free port unless given. */
 export async function listening(
   t: Test,
   answer: (socket: Socket, serial: number) => void,
+  { host, port }: TcpAddress = { host: '127.0.0.1', port: 0 },
 ): Promise<TcpAddress> {
   const sockets = new Set<Socket>();
   let serial = 0;
@@ -19,13 +20,13 @@ export async function listening(
     socket.on('error', () => {}).on('close', () => sockets.delete(socket));
     answer(socket, serial++);
   });
-  listener.listen(0, '127.0.0.1');
+  listener.listen(port, host);
   await once(listener, 'listening');
   t.teardown(() => {
     for (const socket of sockets) socket.destroy();
     listener.close();
   });
-  return { host: '127.0.0.1', port: (listener.address() as AddressInfo).port };
+  return { host, port: (listener.address() as AddressInfo).port };
 }
 
 /** The way on for what comes in on a socket; it is gone when the socket is. */

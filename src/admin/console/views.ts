@@ -63,7 +63,8 @@ export const VIEWS: ReadonlyMap<string, View> = new Map(
         ),
     },
     upstreams: {
-      shows: 'the servers of the configuration: what each is, how it does, and since when',
+      shows:
+        'the servers of the configuration, or of its names now: what each is, how it does, and since when',
       read: (source) =>
         tableWhen(
           {
