@@ -37,16 +37,16 @@ export class SeveralServers {
   constructor(options: SeveralOptions) {
     const { servers, config, registry, refused, log } = options;
     this.#options = options;
-    const { pools, own } = namedPools(config, servers);
+    const named = namedPools(config, servers);
     this.router = new ServerRouter({
       servers,
-      pools,
+      pools: named.pools,
       failoverTimeoutMs: () => config.failoverTimeout,
       refused,
       log,
     });
     const { router } = this;
-    this.routes = newRoutes(config, router, own, pools);
+    this.routes = newRoutes(config, router, named);
     this.upstream = new SharedKnowledge(servers, registry);
     this.pools = new JoinedPools(
       servers,
@@ -117,6 +117,8 @@ interface NamedPools {
   /** Those of role primary first; the first of all is for whom no other one is meant. */
   readonly pools: readonly NamedPool<Server>[];
   readonly own: ReadonlyMap<PoolEntry, NamedPool<Server>>;
+  /** {@link Routing.readers} */
+  readonly readers: ReadonlyMap<PoolEntry, NamedPool<Server>>;
 }
 
 /** Whose pool nobody has named. */
@@ -145,7 +147,16 @@ function namedPools({ pools }: Config, servers: readonly Server[]): NamedPools {
     own.set(entry, pool);
     if (pool !== primary) all.push(pool);
   }
-  return { pools: all, own };
+  const readers = new Map<PoolEntry, NamedPool<Server>>();
+  for (const entry of pools) {
+    const replicas = pools.find(({ name }) => name === entry.readOnlyTransactions);
+    if (replicas === undefined) continue;
+    // One of its own for each: it falls back to the servers of the clients that use it.
+    const pool = new NamedPool<Server>(ruleOf(replicas), of(replicas), own.get(entry));
+    readers.set(entry, pool);
+    all.push(pool);
+  }
+  return { pools: all, own, readers };
 }
 
 function ruleOf({ name, role, maxLag, fallbackToPrimary, readYourWrites }: PoolEntry): PoolRule {
@@ -157,8 +168,7 @@ function ruleOf({ name, role, maxLag, fallbackToPrimary, readYourWrites }: PoolE
 function newRoutes(
   { pools: entries, upstream }: Config,
   router: ServerRouter,
-  own: NamedPools['own'],
-  pools: NamedPools['pools'],
+  { pools, own, readers }: NamedPools,
 ): Routes {
   const routes = entries.flatMap((entry): Route[] => {
     const namedPool = own.get(entry);
@@ -169,7 +179,7 @@ function newRoutes(
     });
     return [
       {
-        routing: { router, namedPool },
+        routing: { router, namedPool, readers: readers.get(entry) ?? null },
         users: new Set(entry.users),
         databases: new Map(databases),
         listens: entry.listen,
@@ -178,5 +188,7 @@ function newRoutes(
   });
   const [others] = pools;
   if (others === undefined) throw new TypeError('there is a pool for everybody');
-  return new Routes(routes, { router, namedPool: others });
+  const first = defaultPool(entries);
+  const readersOfOthers = (first === null ? null : readers.get(first)) ?? null;
+  return new Routes(routes, { router, namedPool: others, readers: readersOfOthers });
 }

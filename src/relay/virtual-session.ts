@@ -25,6 +25,7 @@ import {
   Progress,
 } from './lost-command.js';
 import { OwnReads } from './own-writes.js';
+import { beginsReadOnly, belongsThere, LEFT_BEHIND, refusalThere } from './read-only-transactions.js';
 import { hasDoneNothing, outcomeFor, rolledBackBy } from './refused-command.js';
 import type { RelayServices } from './relay-services.js';
 import type { Server } from './server.js';
@@ -104,10 +105,13 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       services,
       identity,
       host.written,
-      () => checkout.readsOwnWrites && checkout.isGalera,
+      () => checkout.mayReadOwnWrites && checkout.isGalera,
     );
-    const waits = ownWrites !== null && checkout.readsOwnWrites;
-    this.#reads = waits && host.written !== null ? new OwnReads(ownWrites, host.written) : null;
+    const waits = ownWrites !== null && checkout.mayReadOwnWrites;
+    this.#reads =
+      waits && host.written !== null
+        ? new OwnReads(ownWrites, host.written, () => checkout.readsOwnWrites)
+        : null;
     this.#preparation = new SessionPreparation(services, account, this.state, this.#reads, this);
     this.#return = new SessionReturn(services, account, this.state, this.#checkout, this);
     this.times = new CommandTimes(services, host, userName);
@@ -176,6 +180,9 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       this.#nextWork = work;
       return;
     }
+    // The transaction itself is no loss: nothing is written in it.
+    if (this.#readsOnly && !belongsThere(work, this.holds))
+      this.#forsake(LEFT_BEHIND, this.holds & ~HoldReason.Transaction);
     const held = this.#session;
     if (held !== null && this.state.ledger.trackersDoubtful && reliesOnTrackers(work)) {
       // A routine may have switched them off.
@@ -193,9 +200,20 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       this.#fail(lost.err(this.#services.routes !== null));
       return;
     }
-    const refusal = this.#hold.refusal(work, this.state);
+    const refusal = this.#reasonAgainst(work);
     if (refusal !== null) this.#refuse(refusal, work);
     else this.#start(work);
+  }
+
+  /** {@link SessionCheckout.readsOnly}, of the session that is lent. */
+  get #readsOnly(): boolean {
+    return this.#checkout.readsOnly && this.#session !== null;
+  }
+
+  /** Why the command is not to be run at all; mostly null. */
+  #reasonAgainst(work: Work): ErrPacket | null {
+    const there = this.#readsOnly ? refusalThere(work, this.holds) : null;
+    return there ?? this.#hold.refusal(work, this.state);
   }
 
   /** {@link CheckoutRequest.granted} */
@@ -356,14 +374,20 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   /** Between commands: what the client holds is ended, of which it is told with its next command. False: not now. */
   expire(why: Expiry): boolean {
+    if (this.#phase !== Phase.Idle || this.#session === null) return false;
+    this.#forsake(why, this.holds);
+    return true;
+  }
+
+  /** Between commands: ends what is held. The client is told of `lost`, where it would not have ended that itself. */
+  #forsake(why: string | Expiry, lost: number): void {
     const session = this.#session;
-    if (this.#phase !== Phase.Idle || session === null) return false;
-    this.#lostState = LostState.of(this.holds, why, null);
+    if (session === null) return;
+    this.#lostState = LostState.of(lost, why, null);
     this.#session = null;
     this.#noteHolds();
     this.#return.abandoned(session);
     this.state.restart(null);
-    return true;
   }
 
   /** The client left inside a command: what the server has of it must not be completed. */
@@ -410,12 +434,14 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       this.#preparation.prepare(this.#session, work);
       return;
     }
+    const isKnown = this.state.learnProfile();
+    this.#checkout.readsOnly = this.holds === 0 && beginsReadOnly(work);
     if (this.#reads !== null && this.#checkout.hasPrimary) this.#onPrimary ||= this.#reads.isHopeless;
     const { unreadOn } = this.state.left.insertId;
     if (unreadOn !== null) this.#checkout.preferred = unreadOn;
     this.#phase = Phase.Waiting;
     const session = this.#checkout.ask(
-      this.state.learnProfile() ? this.state.ledger.profile : null,
+      isKnown ? this.state.ledger.profile : null,
       work.getsSchema,
       this.#onPrimary,
     );
@@ -502,7 +528,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     const { routines } = this.#services;
     const goOn = (): void => {
       this.#host.classifyAgain();
-      const refusal = this.#hold.refusal(work, this.state);
+      const refusal = this.#reasonAgainst(work);
       if (refusal !== null) this.#refuse(refusal, work);
       else this.#send(session, work);
     };
