@@ -124,12 +124,13 @@ export function metricsSource(
   };
 }
 
-function readingOf({ name, state, changes }: Server): ServerReading {
+function readingOf({ name, state, changes, readOnlyTransactions }: Server): ServerReading {
   return {
     name,
     isUp: state?.isUp === true,
     role: state?.role ?? null,
     lagSeconds: state?.lagSeconds ?? null,
+    readOnlyTransactions,
     changes,
   };
 }

@@ -64,7 +64,7 @@ const entrySchema = z.strictObject(
     read_only_transactions: parsed(notEmpty)
       .optional()
       .describe(
-        'Name of a pool of role `replica`: transactions that clients of this pool, of role `primary`, begin with `START TRANSACTION READ ONLY` are served there, by its `max_lag`, `read_your_writes` and `fallback_to_primary`. What may not be done in them then: see [Clusters](guide/clusters.md#read-only-transactions).',
+        'For role `primary`: the name of a pool of role `replica`, which serves the transactions that clients begin with `START TRANSACTION READ ONLY`, by its own `servers`, `max_lag`, `read_your_writes` and `fallback_to_primary`. The guide to clusters says which these are, and what cannot be done in them. Without it the primary serves them, as all else.',
       ),
   },
   { error: (issue) => (issue.code === 'invalid_type' ? 'must be a map of keys, such as role' : undefined) },

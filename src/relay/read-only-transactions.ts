@@ -41,10 +41,7 @@ export function refusalThere(
   holds: number,
 ): ErrPacket | null {
   const begun = holdsBegunBy(effects) & LASTING & ~holds;
-  if (begun !== 0)
-    return refused(
-      `${holdWords(begun).join(', ')} would outlast the transaction, and what is on the replica`,
-    );
+  if (begun !== 0) return refused(`what it makes would outlast it there: ${holdWords(begun).join(', ')}`);
   if (traits !== null && goesOn(traits))
     return refused('what follows its end is not for the replica: send it as a text of its own');
   return null;

@@ -40,6 +40,8 @@ export class Server implements ServerHints {
   /** Who is known to find its writes there. */
   applied = new AppliedWrites(false);
 
+  /** Of clients of a primary, that it has served (`read_only_transactions`); since the start. */
+  readOnlyTransactions = 0;
   /** Since the start, by what its state was afterwards. */
   readonly changes = new Map<ServerStatus, number>(Object.values(ServerStatus).map((status) => [status, 0]));
 

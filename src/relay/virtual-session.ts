@@ -548,6 +548,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       this.#refuse(tooMany, work);
       return;
     }
+    if (this.#readsOnly && beginsReadOnly(work)) this.server.readOnlyTransactions++;
     this.#phase = Phase.Running;
     this.state.begin(session, work);
     const sent = work.send(session);

@@ -70,6 +70,7 @@ async function standsStill(t: Test, world: ReadOnlyWorld): Promise<void> {
   await client.run("SET @kept = 'mine'");
   await world.set.stopApplying(1);
   const id = await write(client);
+  const counted = await world.counted();
   // The second one does not wait any more.
   for (const what of ['after a wait', 'at once']) {
     await client.run('START TRANSACTION READ ONLY');
@@ -80,6 +81,7 @@ async function standsStill(t: Test, world: ReadOnlyWorld): Promise<void> {
     t.equal((await client.error("SELECT GET_LOCK('mine', 0)")).errno, 1792, 'by the same rules');
     await client.run('COMMIT');
   }
+  t.same(await world.counted(), { ...counted, primary: counted.primary + 2 }, 'counted where they were');
   await write(client);
   await world.set.startApplying(1);
   await eventually('the replica serves again', async () => (await world.placeIn(client)) === 'replica');

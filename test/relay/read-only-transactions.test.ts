@@ -1,7 +1,12 @@
+import type { RowDataPacket } from 'mysql2/promise';
 import t, { type Test } from 'tap';
+import { Command } from '../../src/protocol/constants.js';
 import { withReplicas } from '../support/clusters/for-cluster.js';
 import { eventually } from '../support/proxied.js';
+import { MODERN, unlessErr } from '../support/raw-client.js';
+import { executePayload } from '../support/raw-values.js';
 import { FLAVORS, type Flavor } from '../support/servers.js';
+import { login } from './support/login.js';
 import { ReadOnlyWorld } from './support/read-only-world.js';
 
 /** `read_only_transactions`: START TRANSACTION READ ONLY of a primary's clients is served by a replica, and nothing else is. */
@@ -19,6 +24,7 @@ for (const flavor of FLAVORS) {
         await t.test('what commits it goes to the primary', (t) => committing(t, world));
         await t.test('what would outlast it is refused', (t) => lasting(t, world));
         await t.test('several statements in one text', (t) => severalStatements(t, world));
+        await t.test('a cursor that is open at its end', (t) => cursor(t, world));
         await t.test('what shows only afterwards is told as lost', (t) => shownLater(t, world));
       },
       { flavor, replicas: 1 },
@@ -42,6 +48,10 @@ async function routed(t: Test, world: ReadOnlyWorld): Promise<void> {
     await client.run(begin.includes('SNAPSHOT') ? 'ROLLBACK' : 'COMMIT');
     t.equal(await world.place(client), 'primary', 'and then as ever');
   }
+  const counted = await world.counted();
+  t.equal(await world.placeIn(client), 'replica');
+  t.equal(await world.placeIn(client, 'START TRANSACTION'), 'primary');
+  t.same(await world.counted(), { ...counted, replica: counted.replica + 1 }, 'counted');
   await client.run('SET autocommit = 0');
   await client.run('START TRANSACTION READ ONLY');
   t.equal(await world.place(client), 'replica', 'without autocommit');
@@ -84,6 +94,8 @@ async function notRouted(t: Test, world: ReadOnlyWorld, flavor: Flavor): Promise
 
 async function carried(t: Test, world: ReadOnlyWorld): Promise<void> {
   const client = await world.client();
+  await client.run('CREATE PROCEDURE looks() SELECT @@port AS port');
+  await world.set.untilCaughtUp();
   const statement = 'SELECT @@port AS port, ? AS given, @kept AS kept, @@sql_mode AS mode';
   const state = { given: 'x', kept: 'mine', mode: 'ANSI_QUOTES' };
   await client.run("SET @kept = 'mine', sql_mode = 'ANSI_QUOTES'");
@@ -92,6 +104,8 @@ async function carried(t: Test, world: ReadOnlyWorld): Promise<void> {
   await client.run('START TRANSACTION READ ONLY');
   t.same(await client.execute(statement, ['x']), [{ port: world.replica.port, ...state }]);
   t.equal(Number(await client.value('SELECT LAST_INSERT_ID()')), insertId);
+  const [[called]] = await client.connection.query<RowDataPacket[][]>('CALL looks()');
+  t.same(called, [{ port: world.replica.port }], 'a routine of which it is known what it does');
   await client.run("SET @kept = 'changed'");
   await client.run('COMMIT');
   t.same(await client.execute(statement, ['x']), [{ port: world.primary.port, ...state, kept: 'changed' }]);
@@ -139,6 +153,10 @@ async function committing(t: Test, world: ReadOnlyWorld): Promise<void> {
 
 async function lasting(t: Test, world: ReadOnlyWorld): Promise<void> {
   const client = await world.client();
+  await world.primary.ask(
+    "CREATE PROCEDURE app.dynamic() BEGIN SET @x = 'DO 1'; PREPARE s FROM @x; EXECUTE s; END",
+  );
+  await world.set.untilCaughtUp();
   await client.run('START TRANSACTION READ ONLY');
   for (const [sql, what] of [
     ["SELECT GET_LOCK('mine', 0)", 'user_lock'],
@@ -146,10 +164,11 @@ async function lasting(t: Test, world: ReadOnlyWorld): Promise<void> {
     ["PREPARE s FROM 'SELECT 1'", 'text_prepare'],
     ['HANDLER written OPEN', 'handler'],
     ['SET timestamp = 1', 'one_shot_variable'],
+    ['CALL dynamic()', 'unknown'],
   ] as const) {
     const { errno, sqlState, message } = await client.error(sql);
     t.same([errno, sqlState], [1792, '25006'], sql);
-    t.match(message, `(read_only_transactions): ${what} would outlast`);
+    t.match(message, `(read_only_transactions): what it makes would outlast it there: ${what}`);
   }
   t.match(
     await client.error('CREATE TEMPORARY TABLE own (id INT)'),
@@ -186,6 +205,21 @@ async function severalStatements(t: Test, world: ReadOnlyWorld): Promise<void> {
   await client.rows('BEGIN; INSERT INTO written VALUES (); COMMIT');
   t.equal(Number(await count()), Number(before) + 1, 'a text that commits it first');
   await client.end();
+}
+
+async function cursor(t: Test, world: ReadOnlyWorld): Promise<void> {
+  const client = await login(t, world.proxy.url, MODERN);
+  const statement = await client.prepare('SELECT 7 UNION ALL SELECT 8');
+  await client.must('START TRANSACTION READ ONLY');
+  const execute = executePayload(statement, [], { cursor: 1 });
+  unlessErr(await client.command(Command.StmtExecute, execute, 'results'));
+  await client.must('COMMIT');
+  const fetch = Buffer.alloc(8);
+  fetch.writeUInt32LE(statement, 0);
+  fetch.writeUInt32LE(10, 4);
+  const rows = unlessErr(await client.command(Command.StmtFetch, fetch, 'rows'));
+  t.equal(rows.length, 3, 'its rows are where it is');
+  t.equal(Number(await client.value('SELECT @@port')), world.primary.port);
 }
 
 async function shownLater(t: Test, world: ReadOnlyWorld): Promise<void> {

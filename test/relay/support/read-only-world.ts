@@ -103,6 +103,13 @@ export class ReadOnlyWorld {
     return place;
   }
 
+  /** Transactions that each server has served, as the metric has them. */
+  async counted(): Promise<Readonly<Record<'primary' | 'replica', number>>> {
+    const of = ({ host, port }: ClusterNode): Promise<number> =>
+      this.proxy.metric('mybouncer_read_only_transactions_total', `server="${host}:${port}"`);
+    return { primary: await of(this.primary), replica: await of(this.replica) };
+  }
+
   /** Resolves when the proxy has found out what the replica is, or that it is back. */
   async untilReplicaServes(): Promise<void> {
     const client = await this.client();
