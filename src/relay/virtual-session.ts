@@ -435,7 +435,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
       return;
     }
     const isKnown = this.state.learnProfile();
-    this.#checkout.readsOnly = this.holds === 0 && beginsReadOnly(work);
+    this.#checkout.readsOnly = isKnown && this.holds === 0 && beginsReadOnly(work);
     if (this.#reads !== null && this.#checkout.hasPrimary) this.#onPrimary ||= this.#reads.isHopeless;
     const { unreadOn } = this.state.left.insertId;
     if (unreadOn !== null) this.#checkout.preferred = unreadOn;
