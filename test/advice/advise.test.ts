@@ -1,10 +1,10 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { type Advice, advise } from '../../src/advice/advise.js';
 import type { AdviceFinding } from '../../src/advice/finding.js';
 import { adviceLines, hasFailures } from '../../src/advice/lines.js';
 import type { Observation } from '../../src/advice/observation.js';
 import { HOLD_WORDS } from '../../src/session/hold-reason.js';
+import { fc } from '../support/properties.js';
 import { type Row, windowOf } from './support/windows.js';
 
 /** A proxy at which nothing has happened. */

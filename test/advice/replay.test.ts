@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { EventQueue } from '../../src/advice/event-queue.js';
 import { adviseSize, ENOUGH_REQUESTS } from '../../src/advice/pool-size.js';
 import { quantile } from '../../src/advice/quantile.js';
 import { LoanScript } from '../../src/advice/replay.js';
+import { fc } from '../support/properties.js';
 import { type Clients, simulate } from './support/simulate.js';
 import { type Row, windowOf } from './support/windows.js';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { adviseSize } from '../../src/advice/pool-size.js';
+import { fc } from '../support/properties.js';
 import { recorded } from './support/record.js';
 import { type Clients, simulate } from './support/simulate.js';
 

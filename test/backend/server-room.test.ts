@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { ALONE, poolSizeFor, type RoomRules, reserveOf, roomOf } from '../../src/backend/server-room.js';
+import { fc } from '../support/properties.js';
 
 const RULES: RoomRules = { reserve: { share: 0.1 }, own: 2, oneAccount: true };
 const room = (maxConnections: number, accountLimit: number | null = null) => ({

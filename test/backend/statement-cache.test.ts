@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { type ServerStatement, StatementCache } from '../../src/backend/statement-cache.js';
+import { fc } from '../support/properties.js';
 
 let lastId = 0;
 function statement(key: string): ServerStatement {

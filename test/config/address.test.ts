@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { formatAddress, parseListenAddress, parseTcpAddress } from '../../src/config/address.js';
+import { fc } from '../support/properties.js';
 
 t.test('addresses to listen on', async (t) => {
   t.same(parseListenAddress('127.0.0.1:6033'), { kind: 'tcp', host: '127.0.0.1', port: 6033 });

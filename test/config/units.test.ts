@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { InvalidValue } from '../../src/config/problem.js';
 import {
@@ -10,6 +9,7 @@ import {
   parseSize,
   SIZE_PATTERN,
 } from '../../src/config/units.js';
+import { fc } from '../support/properties.js';
 
 t.test('durations', async (t) => {
   const good: readonly (readonly [string, number])[] = [

@@ -1,10 +1,10 @@
 import { inspect } from 'node:util';
-import fc from 'fast-check';
 import t from 'tap';
 import type { Address } from '../../src/config/address.js';
 import { InvalidValue } from '../../src/config/problem.js';
 import { Secret } from '../../src/config/secret.js';
 import { formatUrl, parseUpstream } from '../../src/config/upstream.js';
+import { fc } from '../support/properties.js';
 
 const tcp = (host: string, port: number): Address => ({ kind: 'tcp', host, port });
 const unix = (path: string): Address => ({ kind: 'unix', path });

@@ -1,5 +1,4 @@
 import { constants, createHash, publicEncrypt } from 'node:crypto';
-import fc from 'fast-check';
 import t from 'tap';
 import { AuthExchange } from '../../src/frontend/auth-exchange.js';
 import type { AuthRequest, AuthStep, DenialReason } from '../../src/frontend/auth-step.js';
@@ -9,6 +8,7 @@ import { LocalUsers } from '../../src/frontend/users.js';
 import { AuthPlugin } from '../../src/protocol/auth-packets.js';
 import { nativeDigest, sha2Digest } from '../../src/protocol/auth-scramble.js';
 import { maskedPassword, nativeResponse, sha2Response } from '../protocol/support/client-side.js';
+import { fc } from '../support/properties.js';
 import { HASHED_PASSWORD, USERS } from './support/harness.js';
 
 const scramble = Buffer.from('abcdefghijklmnopqrst');

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { HandshakeError } from '../../src/frontend/errors.js';
 import { LoginPacketReader, MAX_LOGIN_BYTES } from '../../src/frontend/login-packet-reader.js';
 import { framed } from '../protocol/support/client-side.js';
+import { fc } from '../support/properties.js';
 
 /** All packets out of `chunks`, then what is left. */
 function readAll(chunks: readonly Buffer[], count: number): { packets: string[]; rest: string } {

@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import type { LoginResult } from '../../src/frontend/login-result.js';
 import { PasswordHasher } from '../../src/frontend/password-hasher.js';
@@ -6,6 +5,7 @@ import { LocalUsers } from '../../src/frontend/users.js';
 import { Capability, Command } from '../../src/protocol/constants.js';
 import { CLIENT_CAPABILITIES } from '../../src/protocol/handshake-capabilities.js';
 import { framed, USUAL_CAPABILITIES } from '../protocol/support/client-side.js';
+import { fc } from '../support/properties.js';
 import { HASHED_PASSWORD, MARIADB, MYSQL, serve, startHarness } from './support/harness.js';
 import { loginPayload, RawClient } from './support/raw-client.js';
 

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import { Registry } from 'prom-client';
 import t from 'tap';
 import { EXACT_BOUNDS_MS, LatencyHistogram } from '../../src/observability/latency-histogram.js';
 import { registerTimes, TimeHistograms } from '../../src/observability/latency-metric.js';
+import { fc } from '../support/properties.js';
 
 function histogramOf(times: readonly number[]): LatencyHistogram {
   const histogram = new LatencyHistogram();

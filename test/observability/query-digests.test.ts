@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { digestId, OTHERS, QueryDigests } from '../../src/observability/query-digests.js';
 import type { DigestRow } from '../../src/relay/digest-table.js';
+import { fc } from '../support/properties.js';
 
 interface Run {
   readonly text: string;

@@ -1,12 +1,11 @@
-import fc from 'fast-check';
 import t from 'tap';
-
 import {
   DialBackoff,
   FIRST_PAUSE_MS,
   PROBE_PAUSE_MS,
   REFUSED_PAUSE_MS,
 } from '../../src/pool/dial-backoff.js';
+import { fc } from '../support/properties.js';
 
 t.test('doubles up to its cap and starts over after a success', async (t) => {
   const backoff = new DialBackoff(

@@ -61,6 +61,8 @@ export class Model {
   usedBefore = 0;
   /** The first complaint of a callback: thrown there, it would not reach the test. */
   #complaint: unknown = null;
+  /** When a hold last changed who comes first. */
+  #reordered = Number.NEGATIVE_INFINITY;
   served = 0;
   /** Checkouts that had several idle sessions to choose from. */
   chosen = 0;
@@ -189,6 +191,13 @@ export class Model {
 
   /** Its client keeps the session between statements, or ceases to. */
   hold(client: Client, holds: boolean): void {
+    const { process } = client.request;
+    const { urgent } = process;
+    this.#setHold(client, holds);
+    if (process.urgent !== urgent) this.#reordered = this.world.clock.time;
+  }
+
+  #setHold(client: Client, holds: boolean): void {
     client.holds = holds;
     client.request.holding(holds);
   }
@@ -368,6 +377,8 @@ export class Model {
     if (hopeful.length === 0 || paused('') || server.dials.length > 0) return;
     if (used < pools.limit) throw new Error(`${hopeful} wait, there is room, and nobody dials`);
     if (retiring > 0 || idle === 0) return;
+    // A hold changes who is first, and frees nothing: the tick looks whether anything is to be evicted for that one.
+    if (clock.time < this.#reordered + TICK_MS) return;
     // It is up to whoever came first of all.
     const waiters = this.waiters.filter(({ key }) => !this.paused.has(key));
     const first = waiters.reduce((a, b) => (rank(a) <= rank(b) ? a : b));
@@ -506,7 +517,7 @@ export class Model {
   #giveUp(client: Client): FakeSession {
     const { session } = client;
     if (session === null) throw new Error('nothing to give up');
-    this.hold(client, false);
+    this.#setHold(client, false);
     client.session = null;
     return session;
   }

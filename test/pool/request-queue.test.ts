@@ -1,7 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
-
 import { RequestQueue } from '../../src/pool/request-queue.js';
+import { fc } from '../support/properties.js';
 import { type FakeSession, TestRequest, World } from './support.js';
 
 const pool = new World().pool();

@@ -1,9 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
-
 import { PoolContractError } from '../../src/pool/errors.js';
 import { SessionSlot } from '../../src/pool/session-slot.js';
 import { SessionStore } from '../../src/pool/session-store.js';
+import { fc } from '../support/properties.js';
 import { FakeSession, World } from './support.js';
 
 const pool = new World().pool();

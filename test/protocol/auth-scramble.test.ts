@@ -1,4 +1,3 @@
-import fc from 'fast-check';
 import t from 'tap';
 import {
   nativeDigest,
@@ -7,6 +6,7 @@ import {
   verifyNative,
   xorInto,
 } from '../../src/protocol/auth-scramble.js';
+import { fc } from '../support/properties.js';
 import { nativeResponse, sha2Response } from './support/client-side.js';
 
 const password = fc.string({ minLength: 1, maxLength: 80, unit: 'grapheme' });

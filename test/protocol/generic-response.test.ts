@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { ServerError } from '../../src/protocol/constants.js';
 import {
@@ -21,6 +20,7 @@ import {
   STATUS,
   stateEntry,
 } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 
 const u64 = fc.bigInt(0n, (1n << 64n) - 1n);
 const count = fc.oneof(fc.constantFrom(0n, 250n, 251n, 0xffffn, 0x10000n, 0xffffffn, 0x1000000n), u64);

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { Capability, Command } from '../../src/protocol/constants.js';
 import { CLIENT_CAPABILITIES } from '../../src/protocol/handshake-capabilities.js';
 import { decodeChangeUser } from '../../src/protocol/handshake-change-user.js';
 import { MalformedPacketError } from '../../src/protocol/payload-reader.js';
+import { fc } from '../support/properties.js';
 import { encodeAttributes } from './support/client-side.js';
 
 const auth = Buffer.from('0123456789abcdefghij');

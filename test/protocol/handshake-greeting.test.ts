@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { Capability } from '../../src/protocol/constants.js';
 import { CLIENT_CAPABILITIES } from '../../src/protocol/handshake-capabilities.js';
 import { GreetingTemplate } from '../../src/protocol/handshake-greeting.js';
+import { fc } from '../support/properties.js';
 import { parseGreeting } from './support/client-side.js';
 
 t.test('what goes in comes out', async (t) => {

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { Capability } from '../../src/protocol/constants.js';
 import { CLIENT_CAPABILITIES } from '../../src/protocol/handshake-capabilities.js';
 import { classifyLoginPacket, decodeHandshakeResponse } from '../../src/protocol/handshake-response.js';
 import { MalformedPacketError } from '../../src/protocol/payload-reader.js';
+import { fc } from '../support/properties.js';
 import { encodeResponse, USUAL_CAPABILITIES } from './support/client-side.js';
 
 const name = fc.string({ maxLength: 40, unit: 'grapheme' }).filter((text) => !text.includes('\0'));

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { MalformedPacketError, PayloadReader } from '../../src/protocol/payload-reader.js';
 import { lenencSize, PayloadWriter } from '../../src/protocol/payload-writer.js';
 import { lenenc, packet } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 
 const U64_MAX = (1n << 64n) - 1n;
 /** Both sides of every border between the forms of a length-encoded integer. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { MalformedPacketError } from '../../src/protocol/payload-reader.js';
 import { ReplyProtocolError, ReplyShape, ReplyTracker } from '../../src/protocol/reply-tracker.js';
 import { cutAt, lenenc, lenencString, okPayload, packet, plainOk } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 import { anyReply, mergeSpans, serverBytes } from '../support/replies.js';
 import { follow, Recorder } from './support/reply-recorder.js';
 

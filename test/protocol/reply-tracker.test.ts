@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { ReplyShape, ReplyTracker } from '../../src/protocol/reply-tracker.js';
 import {
@@ -12,6 +11,7 @@ import {
   plainOk,
   STATUS,
 } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 import {
   anyReply,
   type Event,

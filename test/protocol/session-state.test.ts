@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { MalformedPacketError } from '../../src/protocol/payload-reader.js';
 import { parseSessionState, type SessionStateReport } from '../../src/protocol/session-state.js';
 import { lenencString, stateEntry } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 
 const VARIABLES = 0;
 const SCHEMA = 1;

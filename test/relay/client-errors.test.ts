@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { ServerError } from '../../src/protocol/constants.js';
 import { encodeErrPacket, MAX_ERROR_MESSAGE, parseErr } from '../../src/protocol/generic-response.js';
 import { clientError, encodeForClient, isOwnError } from '../../src/relay/client-errors.js';
 import { toldTo } from '../support/own-error.js';
+import { fc } from '../support/properties.js';
 
 t.test('an error of our own ends with the id of its client, however long it is', (t) => {
   fc.assert(

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { encodeErrPacket } from '../../src/protocol/generic-response.js';
 import { ReplyShape } from '../../src/protocol/reply-tracker.js';
@@ -14,6 +13,7 @@ import {
   plainOk,
   STATUS,
 } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 import {
   anyReply,
   type Client,

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import type { ServerSession } from '../../src/backend/server-session.js';
 import { type ServerStatement, StatementCache } from '../../src/backend/statement-cache.js';
@@ -14,6 +13,7 @@ import {
 import { ProfileRegistry, type SessionProfile } from '../../src/session/profile.js';
 import type { StatementTraits } from '../../src/sql/traits.js';
 import { packet, u32 } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 
 const registry = new ProfileRegistry();
 const BASELINE = registry.baseline(

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { CommandEvent, CommandReader, MAX_ASSEMBLED_COMMAND } from '../../src/relay/command-reader.js';
 import { cutAt, everySplit, MAX_PAYLOAD, packet, packetLengths, packets } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 
 /** Largest payload that is still assembled. */
 const LARGEST = MAX_ASSEMBLED_COMMAND - 4;

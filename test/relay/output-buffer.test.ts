@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import { type ByteSink, OutputBuffer } from '../../src/relay/output-buffer.js';
+import { fc } from '../support/properties.js';
 
 /** A sink that keeps what it is given, as a socket does whose peer does not read; {@link drain} is the peer reading. */
 class HoldingSink implements ByteSink {

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t, { type Test } from 'tap';
 import { Command } from '../../src/protocol/constants.js';
 import { admin, administered } from '../admin/console/support/administered.js';
 import { toldTo } from '../support/own-error.js';
+import { fc } from '../support/properties.js';
 import { eventually } from '../support/proxied.js';
 import type { ProxiedUser } from '../support/proxied-user.js';
 import { errOf, loginOf, packets, RawClient } from '../support/raw-client.js';

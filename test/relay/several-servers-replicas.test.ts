@@ -132,7 +132,7 @@ t.test('a primary and a replica', async (t) => {
         await console.rows('SET failover_timeout = 300ms');
         const error = await client.error('SELECT 1');
         t.equal(error.errno, 1429);
-        t.match(error.message, /no server for pool shop after \d{3} ms \(failover_timeout\)/);
+        t.match(error.message, /no server for pool shop after \d{3,} ms \(failover_timeout\)/);
         t.match(error.message, `${first.host}:${first.port} is `);
         t.match(error.message, `${second.host}:${second.port} is down`);
       });

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { Command } from '../../src/protocol/constants.js';
 import { CommandEvent, CommandReader } from '../../src/relay/command-reader.js';
 import { Habit, habitOf, isOneCommand, openerOf } from '../../src/relay/shared-socket.js';
 import { packet } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 
 const habit = (attributes: Record<string, string>): Habit => habitOf(new Map(Object.entries(attributes)));
 

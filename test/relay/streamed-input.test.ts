@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import fc from 'fast-check';
 import t from 'tap';
 import type { ServerSession } from '../../src/backend/server-session.js';
 import { CommandEvent, CommandReader } from '../../src/relay/command-reader.js';
@@ -13,6 +12,7 @@ import {
 } from '../../src/relay/streamed-input.js';
 import { giveBack, READ_SIZE, readChunk } from '../../src/streams/read-chunks.js';
 import { cutAt, MAX_PAYLOAD, packet, packets } from '../support/packets.js';
+import { fc } from '../support/properties.js';
 
 const UNLIMITED = Number.POSITIVE_INFINITY;
 

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import fc from 'fast-check';
 import t from 'tap';
 import { literal, ProfileRegistry, type SessionProfile } from '../../src/session/profile.js';
 import { isTrackerVariable, treatmentOf, VariableTreatment } from '../../src/session/variables.js';
 import { openSession } from '../backend/truth/session.js';
+import { fc } from '../support/properties.js';
 import { forEachServer } from '../support/servers.js';
 
 /** What a session of one profile is, written out. */

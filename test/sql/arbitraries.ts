@@ -1,4 +1,4 @@
-import fc from 'fast-check';
+import { fc } from '../support/properties.js';
 import { mariadb, mysql } from './describe.js';
 
 /** What the lexer treats in a special way, and what may be cut in two. */

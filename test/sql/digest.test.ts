@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { digestText } from '../../src/sql/digest.js';
+import { fc } from '../support/properties.js';
 import { contexts, texts } from './arbitraries.js';
 import { mariadb, mysql } from './describe.js';
 

@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { digestText } from '../../src/sql/digest.js';
 import { Fingerprint } from '../../src/sql/fingerprint.js';
 import type { LexerContext } from '../../src/sql/lexer-context.js';
+import { fc } from '../support/properties.js';
 import { contexts, texts } from './arbitraries.js';
 import { mariadb, mysql } from './describe.js';
 

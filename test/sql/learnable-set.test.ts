@@ -1,6 +1,6 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { isLearnable, MAX_LEARNABLE } from '../../src/sql/learnable-set.js';
+import { fc } from '../support/properties.js';
 import { contexts, texts } from './arbitraries.js';
 import { mariadb, mysql, traitsOf } from './describe.js';
 

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { SqlLexer } from '../../src/sql/lexer.js';
 import type { LexerContext } from '../../src/sql/lexer-context.js';
 import { Token } from '../../src/sql/tokens.js';
 import { FOREIGN_WORD, Word } from '../../src/sql/words.js';
+import { fc } from '../support/properties.js';
 import { contexts, cut, cutting, texts } from './arbitraries.js';
 import { mariadb, mysql } from './describe.js';
 

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { buildNameTrie, DEAD, type NameTrie, nameCode, ROOT } from '../../src/sql/name-trie.js';
 import { NAME_TRIE, NAMES } from '../../src/sql/words.js';
+import { fc } from '../support/properties.js';
 
 function lookUp(trie: NameTrie, name: string): number {
   let node = ROOT;

@@ -1,9 +1,9 @@
-import fc from 'fast-check';
 import t from 'tap';
 import type { LexerContext } from '../../src/sql/lexer-context.js';
 import { CHANGING_ROWS } from '../../src/sql/statement-scanner.js';
 import { StatementClassifier } from '../../src/sql/trait-cache.js';
 import { Flag, Hold, MAX_LISTED_CHANGES, type StatementTraits } from '../../src/sql/traits.js';
+import { fc } from '../support/properties.js';
 import { cut, cutting } from './arbitraries.js';
 import { flagNames, holdNames, mariadb, mysql, traitsOf, traitsOfBytes } from './describe.js';
 

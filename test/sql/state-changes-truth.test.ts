@@ -1,8 +1,9 @@
 /** Asks the real servers what the changes of state rest on. Every character of a text here is one byte. */
-import fc from 'fast-check';
+
 import type { Test } from 'tap';
 import type { LexerOptions } from '../../src/sql/lexer-context.js';
 import type { StateChange, TableName } from '../../src/sql/traits.js';
+import { fc } from '../support/properties.js';
 import { traitsOfBytes } from './describe.js';
 import { type RawText, truth } from './raw-text.js';
 

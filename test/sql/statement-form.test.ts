@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import type { LexerContext } from '../../src/sql/lexer-context.js';
 import { StatementForm } from '../../src/sql/statement-form.js';
 import { StatementClassifier } from '../../src/sql/trait-cache.js';
+import { fc } from '../support/properties.js';
 import { contexts, texts } from './arbitraries.js';
 import { mariadb, mysql, summary } from './describe.js';
 

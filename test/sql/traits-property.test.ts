@@ -1,8 +1,8 @@
-import fc from 'fast-check';
 import t from 'tap';
 import type { LexerContext } from '../../src/sql/lexer-context.js';
 import { StatementClassifier } from '../../src/sql/trait-cache.js';
 import type { StatementTraits } from '../../src/sql/traits.js';
+import { fc } from '../support/properties.js';
 import { contexts, cut, cutting, texts } from './arbitraries.js';
 import { mariadb, mysql, summary, traitsOf } from './describe.js';
 

@@ -1,6 +1,7 @@
 /** Asks the real servers about what the traits rest on. Every character of a text here is one byte. */
-import fc from 'fast-check';
+
 import { Flag, Hold } from '../../src/sql/traits.js';
+import { fc } from '../support/properties.js';
 import { traitsOfBytes } from './describe.js';
 import { LOCK, truth } from './raw-text.js';
 

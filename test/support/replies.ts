@@ -3,7 +3,7 @@
  * server that speaks DEPRECATE_EOF and SESSION_TRACK, the bytes that a client of either dialect must get, and the events
  * that a follower of the reply must see.
  */
-import fc from 'fast-check';
+
 import { ReplyShape } from '../../src/protocol/reply-tracker.js';
 import {
   eofPayload,
@@ -20,6 +20,7 @@ import {
   u16,
   u32,
 } from './packets.js';
+import { fc } from './properties.js';
 
 export type Part =
   /** A column count, definition, row or text: nobody looks into it. */

@@ -1,7 +1,7 @@
-import fc from 'fast-check';
 import t from 'tap';
 import { likePattern } from '../../../src/admin/console/client-questions.js';
 import { wordsOf } from '../../../src/admin/console/words.js';
+import { fc } from '../../support/properties.js';
 
 const texts = (sql: string): (readonly [string, string])[] =>
   wordsOf(sql).map(({ kind, text }) => [kind, text] as const);
