@@ -118,12 +118,13 @@ export function metricsSource(
   };
 }
 
-function readingOf({ name, state, isLeaving, changes }: Server): ServerReading {
+function readingOf({ name, state, isLeaving, changes, readOnlyTransactions }: Server): ServerReading {
   return {
     name,
     isUp: state?.isUp === true && !isLeaving,
     role: state?.role ?? null,
     lagSeconds: state?.lagSeconds ?? null,
+    readOnlyTransactions,
     changes,
   };
 }

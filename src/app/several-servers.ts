@@ -45,18 +45,18 @@ export class SeveralServers {
   constructor(options: SeveralOptions) {
     const { servers, config, shared, refused, log } = options;
     this.#options = options;
-    const { pools, own, choose } = namedPools(config, servers);
+    const named = namedPools(config, servers);
     this.router = new ServerRouter({
       get servers() {
         return servers.inUse;
       },
-      pools,
+      pools: named.pools,
       failoverTimeoutMs: () => config.failoverTimeout,
       refused,
       log,
     });
     const { router } = this;
-    this.routes = newRoutes(config, router, own, pools);
+    this.routes = newRoutes(config, router, named);
     this.upstream = new SharedKnowledge(servers, shared.registry);
     this.pools = new JoinedPools(
       servers,
@@ -65,7 +65,7 @@ export class SeveralServers {
     );
     servers.follow({
       changed: () => {
-        choose();
+        named.choose();
         router.refresh();
       },
     });
@@ -152,6 +152,8 @@ interface NamedPools {
   /** Those of role primary first; the first of all is for whom no other one is meant. */
   readonly pools: readonly NamedPool<Server>[];
   readonly own: ReadonlyMap<PoolEntry, NamedPool<Server>>;
+  /** {@link Routing.readers} */
+  readonly readers: ReadonlyMap<PoolEntry, NamedPool<Server>>;
   /** Gives each of them its servers: there are others now. */
   choose(): void;
 }
@@ -182,11 +184,22 @@ function namedPools({ pools }: Config, servers: Servers): NamedPools {
     own.set(entry, pool);
     if (pool !== primary) all.push(pool);
   }
+  const readers = new Map<PoolEntry, NamedPool<Server>>();
+  const chosen: (readonly [NamedPool<Server>, PoolEntry])[] = [...own].map(([entry, pool]) => [pool, entry]);
+  for (const entry of pools) {
+    const replicas = pools.find(({ name }) => name === entry.readOnlyTransactions);
+    if (replicas === undefined) continue;
+    // One of its own for each: it falls back to the servers of the clients that use it.
+    const pool = new NamedPool<Server>(ruleOf(replicas), of(replicas), own.get(entry));
+    readers.set(entry, pool);
+    chosen.push([pool, replicas]);
+    all.push(pool);
+  }
   const choose = (): void => {
     if (first === null) primary.servers = servers.inUse;
-    for (const [entry, pool] of own) pool.servers = of(entry);
+    for (const [pool, entry] of chosen) pool.servers = of(entry);
   };
-  return { pools: all, own, choose };
+  return { pools: all, own, readers, choose };
 }
 
 function ruleOf({ name, role, maxLag, fallbackToPrimary, readYourWrites }: PoolEntry): PoolRule {
@@ -198,8 +211,7 @@ function ruleOf({ name, role, maxLag, fallbackToPrimary, readYourWrites }: PoolE
 function newRoutes(
   { pools: entries, upstream }: Config,
   router: ServerRouter,
-  own: NamedPools['own'],
-  pools: NamedPools['pools'],
+  { pools, own, readers }: NamedPools,
 ): Routes {
   const routes = entries.flatMap((entry): Route[] => {
     const namedPool = own.get(entry);
@@ -210,7 +222,7 @@ function newRoutes(
     });
     return [
       {
-        routing: { router, namedPool },
+        routing: { router, namedPool, readers: readers.get(entry) ?? null },
         users: new Set(entry.users),
         databases: new Map(databases),
         listens: entry.listen,
@@ -219,5 +231,7 @@ function newRoutes(
   });
   const [others] = pools;
   if (others === undefined) throw new TypeError('there is a pool for everybody');
-  return new Routes(routes, { router, namedPool: others });
+  const first = defaultPool(entries);
+  const readersOfOthers = (first === null ? null : readers.get(first)) ?? null;
+  return new Routes(routes, { router, namedPool: others, readers: readersOfOthers });
 }

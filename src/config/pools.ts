@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { type Address, formatAddress } from './address.js';
 import { InvalidValue } from './problem.js';
 import { areSeveral, type ServerEntry } from './servers.js';
-import { duration, flag, listenAddresses, listOf, notEmpty, oneOf } from './value-schemas.js';
+import { duration, flag, listenAddresses, listOf, notEmpty, oneOf, parsed } from './value-schemas.js';
 
 /** Which servers clients use that are told apart by where or as whom they log in. */
 export interface PoolEntry {
@@ -18,6 +18,8 @@ export interface PoolEntry {
   readonly maxLag: number | null;
   readonly readYourWrites: boolean;
   readonly fallbackToPrimary: boolean;
+  /** The pool of replicas that these may be served by; null for none. */
+  readonly readOnlyTransactions: string | null;
 }
 
 function alias(text: string): PoolEntry['databases'][number] {
@@ -63,6 +65,11 @@ const entrySchema = z.strictObject(
       .describe(
         'Whether the clients of replicas go to the primary while no replica will do; else they wait.',
       ),
+    read_only_transactions: parsed(notEmpty)
+      .optional()
+      .describe(
+        'For role `primary`: the name of a pool of role `replica`, which serves the transactions that clients begin with `START TRANSACTION READ ONLY`, by its own `servers`, `max_lag`, `read_your_writes` and `fallback_to_primary`. The guide to clusters says which these are, and what cannot be done in them. Without it the primary serves them, as all else.',
+      ),
   },
   { error: (issue) => (issue.code === 'invalid_type' ? 'must be a map of keys, such as role' : undefined) },
 );
@@ -88,6 +95,7 @@ export function pools() {
           maxLag: entry.max_lag ?? null,
           readYourWrites: entry.read_your_writes,
           fallbackToPrimary: entry.fallback_to_primary,
+          readOnlyTransactions: entry.read_only_transactions ?? null,
         });
       }
       return entries;
@@ -138,7 +146,8 @@ export function* poolsMistakes(values: {
       ...pool.databases.map((database) => ({ key: 'databases', claim: database.alias })),
       ...pool.listen.map((address) => ({ key: 'listen', claim: formatAddress(address) })),
     ];
-    if (claims.length === 0 && pool !== defaultPool(pools))
+    const serves = pools.some(({ readOnlyTransactions }) => readOnlyTransactions === name);
+    if (claims.length === 0 && !serves && pool !== defaultPool(pools))
       yield { path: [name], message: "is nobody's: give it listen, databases or users" };
     for (const { key, claim } of claims) {
       const other = claimed.get(`${key} ${claim}`);
@@ -151,6 +160,16 @@ export function* poolsMistakes(values: {
         path: [name, 'read_your_writes'],
         message: 'needs workers: 1, since each worker knows only of what its own clients have written',
       };
+    if (pool.readOnlyTransactions !== null) {
+      const meant = pools.find((one) => one.name === pool.readOnlyTransactions);
+      const path = [name, 'read_only_transactions'];
+      if (pool.role === 'replica') yield { path, message: 'is for pools of role primary' };
+      else if (meant?.role !== 'replica')
+        yield {
+          path,
+          message: `names ${JSON.stringify(pool.readOnlyTransactions)}, which is no pool of role replica`,
+        };
+    }
     if (pool.role === 'primary') {
       if (pool.maxLag !== null) yield { path: [name, 'max_lag'], message: 'is for pools of role replica' };
       if (pool.readYourWrites)

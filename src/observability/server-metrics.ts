@@ -8,6 +8,8 @@ export interface ServerReading {
   readonly role: string | null;
   /** Null where it is not known. */
   readonly lagSeconds: number | null;
+  /** Since the start: of clients of a primary, that it has served. */
+  readonly readOnlyTransactions: number;
   /** Since the start: changes of state, by what it was afterwards; the words are always the same. */
   readonly changes: ReadonlyMap<string, number>;
 }
@@ -49,6 +51,16 @@ export function registerServers(registers: Registry[], read: () => readonly Serv
       this.reset();
       for (const { name, lagSeconds } of read())
         if (lagSeconds !== null) this.set({ server: name }, lagSeconds);
+    },
+  });
+  new Counter({
+    name: 'mybouncer_read_only_transactions_total',
+    help: 'Transactions begun READ ONLY in pools with read_only_transactions, by the server that has served them.',
+    labelNames: ['server'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { name, readOnlyTransactions } of read()) this.inc({ server: name }, readOnlyTransactions);
     },
   });
   new Counter({

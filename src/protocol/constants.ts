@@ -172,6 +172,7 @@ export const ServerError = {
   UserLimitReached: { errno: 1226, sqlState: '42000' },
   UnknownStatement: { errno: 1243, sqlState: 'HY000' },
   NotSupportedYet: { errno: 1235, sqlState: '42000' },
+  ReadOnlyTransaction: { errno: 1792, sqlState: '25006' },
   NetRead: { errno: 1158, sqlState: '08S01' },
   NetReadInterrupted: { errno: 1159, sqlState: '08S01' },
   SecureTransportRequired: { errno: 3159, sqlState: 'HY000' },

@@ -14,6 +14,7 @@ import type { CommandTimes } from './command-times.js';
 import { LossRecovery, type RecoveryHost } from './loss-recovery.js';
 import { Attempts, LostState } from './lost-command.js';
 import { OwnReads } from './own-writes.js';
+import { beginsReadOnly, refusalThere } from './read-only-transactions.js';
 import type { RelayServices } from './relay-services.js';
 import type { Server } from './server.js';
 import { SessionCheckout, type SessionSeeker } from './session-checkout.js';
@@ -79,8 +80,11 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
     const attempts = new Attempts();
     this.#attempts = attempts;
     const { ownWrites } = services;
-    const waits = ownWrites !== null && checkout.readsOwnWrites;
-    this.#reads = waits && host.written !== null ? new OwnReads(ownWrites, host.written) : null;
+    const waits = ownWrites !== null && checkout.mayReadOwnWrites;
+    this.#reads =
+      waits && host.written !== null
+        ? new OwnReads(ownWrites, host.written, () => checkout.readsOwnWrites)
+        : null;
     this.#preparation = new SessionPreparation(services, account, state, this.#reads, this);
     this.sessionReturn = new SessionReturn(services, account, state, checkout, this);
     this.refusal = new CommandRefusal(services, owner, checkout, attempts, this);
@@ -94,6 +98,11 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
 
   get holds(): number {
     return this.#state.holds;
+  }
+
+  /** {@link SessionCheckout.readsOnly}, of the session that is lent. */
+  get readsOnly(): boolean {
+    return this.checkout.readsOnly && this.loan.session !== null;
   }
 
   get isGone(): boolean {
@@ -121,9 +130,15 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
       this.fail(lost);
       return;
     }
-    const refusal = this.#hold.refusal(work, this.#state);
+    const refusal = this.#reasonAgainst(work);
     if (refusal !== null) this.#refuse(refusal, work);
     else this.#start(work);
+  }
+
+  /** Why the command is not to be run at all; mostly null. */
+  #reasonAgainst(work: Work): ErrPacket | null {
+    const there = this.readsOnly ? refusalThere(work, this.holds) : null;
+    return there ?? this.#hold.refusal(work, this.#state);
   }
 
   /** `onPrimary`: replicas have not what the client has written. */
@@ -138,15 +153,13 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
       return;
     }
     const { checkout } = this;
+    const isKnown = this.#state.learnProfile();
+    checkout.readsOnly = isKnown && this.holds === 0 && beginsReadOnly(work);
     if (this.#reads !== null && checkout.hasPrimary) this.#onPrimary ||= this.#reads.isHopeless;
     const { unreadOn } = this.#state.left.insertId;
     if (unreadOn !== null) checkout.preferred = unreadOn;
     this.phase = Phase.Waiting;
-    const lent = checkout.ask(
-      this.#state.learnProfile() ? this.#state.ledger.profile : null,
-      work.getsSchema,
-      this.#onPrimary,
-    );
+    const lent = checkout.ask(isKnown ? this.#state.ledger.profile : null, work.getsSchema, this.#onPrimary);
     if (lent === null) return;
     this.#times.lent();
     this.#lent(lent);
@@ -251,7 +264,7 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
     const { routines } = this.#services;
     const goOn = (): void => {
       this.#host.classifyAgain();
-      const refusal = this.#hold.refusal(work, this.#state);
+      const refusal = this.#reasonAgainst(work);
       if (refusal !== null) this.#refuse(refusal, work);
       else this.#send(session, work);
     };
@@ -271,6 +284,7 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
       this.#refuse(tooMany, work);
       return;
     }
+    if (this.readsOnly && beginsReadOnly(work)) this.server.readOnlyTransactions++;
     this.phase = Phase.Running;
     this.#state.begin(session, work);
     const sent = work.send(session);

@@ -70,20 +70,24 @@ export class OwnWrites {
 export class OwnReads {
   readonly #own: OwnWrites;
   readonly #written: Written;
+  readonly #isWanted: () => boolean;
 
-  constructor(own: OwnWrites, written: Written) {
+  /** @param isWanted - of the pool of the session that is lent, or asked for */
+  constructor(own: OwnWrites, written: Written, isWanted: () => boolean) {
     this.#own = own;
     this.#written = written;
+    this.#isWanted = isWanted;
   }
 
   /** Whether the server must be waited for before a client with these holds reads there. */
   mustWait(server: AppliedWrites, holds: number): boolean {
-    return server.isReplica && (holds & STANDS_STILL) === 0 && this.#written.isMissingOn(server);
+    if (!server.isReplica || (holds & STANDS_STILL) !== 0) return false;
+    return this.#isWanted() && this.#written.isMissingOn(server);
   }
 
   /** Whether to read from the primary without waiting for any replica. */
   get isHopeless(): boolean {
-    const isHopeless = this.#written.isHopeless();
+    const isHopeless = this.#isWanted() && this.#written.isHopeless();
     if (isHopeless) this.#own.outcomes[ReadOutcome.NotTried]++;
     return isHopeless;
   }

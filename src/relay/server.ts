@@ -49,6 +49,8 @@ export class Server implements ServerHints {
   /** {@link Servers.leave} */
   isLeaving = false;
 
+  /** Of clients of a primary, that it has served (`read_only_transactions`); since the start. */
+  readOnlyTransactions = 0;
   /** Since the start, by what its state was afterwards. */
   readonly changes = new Map<ServerStatus, number>(Object.values(ServerStatus).map((status) => [status, 0]));
 

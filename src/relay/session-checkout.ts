@@ -41,6 +41,8 @@ function placeOn(server: Server, account: ServerAccount, capabilities: number): 
 export interface Routing {
   readonly router: ServerRouter;
   readonly namedPool: NamedPool<Server>;
+  /** Who serves its read-only transactions (`read_only_transactions`); null: the same. */
+  readonly readers: NamedPool<Server> | null;
 }
 
 /**
@@ -77,14 +79,28 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
     return this.#place.server;
   }
 
+  /** The session that is asked for next, or is lent, is for one read-only transaction and nothing else. */
+  get readsOnly(): boolean {
+    return this.#routed?.readsOnly ?? false;
+  }
+
+  set readsOnly(readsOnly: boolean) {
+    if (this.#routed !== null) this.#routed.readsOnly = readsOnly;
+  }
+
   /** Its client is to get a server that takes writes. */
   get wantsPrimary(): boolean {
     return this.#routed === null || this.#routed.namedPool.rule.role === 'primary';
   }
 
-  /** `read_your_writes` of the client's pool. */
+  /** `read_your_writes` of the pool that is asked. */
   get readsOwnWrites(): boolean {
     return this.#routed?.readsOwnWrites ?? false;
+  }
+
+  /** Whether any of the client's sessions is of a pool with `read_your_writes`. */
+  get mayReadOwnWrites(): boolean {
+    return this.#routed?.mayReadOwnWrites ?? false;
   }
 
   /** Whether its servers wait by themselves, for all that was written: {@link syncWaiting}. */
@@ -133,7 +149,9 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
 
 /** A client's requests where there are several servers. */
 class RoutedCheckout implements RoutedRequest {
-  readonly #namedPool: NamedPool<Server>;
+  readonly #own: NamedPool<Server>;
+  readonly #readers: NamedPool<Server> | null;
+  #readsOnly = false;
   #onPrimary = false;
   readonly #checkout: SessionCheckout;
   readonly #router: ServerRouter;
@@ -143,10 +161,11 @@ class RoutedCheckout implements RoutedRequest {
 
   constructor(
     checkout: SessionCheckout,
-    { router, namedPool }: Routing,
+    { router, namedPool, readers }: Routing,
     newPlace: (server: Server) => Place,
   ) {
-    this.#namedPool = namedPool;
+    this.#own = namedPool;
+    this.#readers = readers;
     this.#checkout = checkout;
     this.#router = router;
     this.#newPlace = newPlace;
@@ -154,15 +173,34 @@ class RoutedCheckout implements RoutedRequest {
 
   /** {@link RoutedRequest} */
   get namedPool(): NamedPool<Server> {
-    return (this.#onPrimary ? this.#namedPool.primary : null) ?? this.#namedPool;
+    const meant = this.#meant;
+    return (this.#onPrimary ? meant.primary : null) ?? meant;
+  }
+
+  /** The pool whose rules are gone by, also while the primary is asked in its place. */
+  get #meant(): NamedPool<Server> {
+    return (this.#readsOnly ? this.#readers : null) ?? this.#own;
+  }
+
+  get readsOnly(): boolean {
+    return this.#readsOnly;
+  }
+
+  set readsOnly(readsOnly: boolean) {
+    this.#readsOnly = readsOnly && this.#readers !== null;
   }
 
   get readsOwnWrites(): boolean {
-    return this.#namedPool.rule.readYourWrites;
+    return this.#meant.rule.readYourWrites;
+  }
+
+  get mayReadOwnWrites(): boolean {
+    return this.#own.rule.readYourWrites || this.#readers?.rule.readYourWrites === true;
   }
 
   get hasPrimary(): boolean {
-    return this.#namedPool.primary !== null && this.#namedPool.rule.fallbackToPrimary;
+    const { primary, rule } = this.#meant;
+    return primary !== null && rule.fallbackToPrimary;
   }
 
   get server(): Server {

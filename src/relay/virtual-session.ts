@@ -1,6 +1,7 @@
 import type { ServerSession, SessionLostError } from '../backend/server-session.js';
 import type { ErrPacket, OkPacket } from '../protocol/generic-response.js';
 import { TOLD_ALL, type ToldState } from '../protocol/session-state.js';
+import { HoldReason } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 import { ClientHold } from './client-hold.js';
 import type { ClientIdentity } from './client-identity.js';
@@ -9,6 +10,7 @@ import { Phase } from './command-phase.js';
 import { type CommandOwner, CommandRun } from './command-run.js';
 import { CommandTimes } from './command-times.js';
 import type { AnswerGround } from './learned-answers.js';
+import { belongsThere, LEFT_BEHIND } from './read-only-transactions.js';
 import type { RelayServices } from './relay-services.js';
 import type { Server } from './server.js';
 import { CloseReason } from './session-cleaner.js';
@@ -102,8 +104,8 @@ export class VirtualSession implements CommandOwner {
   }
 
   get #waitsForOwn(): boolean {
-    const { readsOwnWrites, isGalera } = this.#command.checkout;
-    return readsOwnWrites && isGalera;
+    const { mayReadOwnWrites, isGalera } = this.#command.checkout;
+    return mayReadOwnWrites && isGalera;
   }
 
   /** Runs one command. Exactly one of the host's three callbacks follows, at once or later. */
@@ -113,6 +115,9 @@ export class VirtualSession implements CommandOwner {
       this.#nextWork = work;
       return;
     }
+    // The transaction itself is no loss: nothing is written in it.
+    if (command.readsOnly && !belongsThere(work, this.holds))
+      this.#forsake(LEFT_BEHIND, this.holds & ~HoldReason.Transaction);
     const held = this.session;
     if (held !== null && this.state.ledger.trackersDoubtful && reliesOnTrackers(work)) {
       // A routine may have switched them off.
@@ -181,13 +186,19 @@ export class VirtualSession implements CommandOwner {
 
   /** Between commands: what the client holds is ended, of which it is told with its next command. False: not now. */
   expire(why: Expiry): boolean {
+    if (!this.#isIdle || this.session === null) return false;
+    this.#forsake(why, this.holds);
+    return true;
+  }
+
+  /** Between commands: ends what is held. The client is told of `lost`, where it would not have ended that itself. */
+  #forsake(why: string | Expiry, lost: number): void {
     const { session } = this;
-    if (!this.#isIdle || session === null) return false;
-    this.#command.recovery.lostBetween(this.holds, why);
+    if (session === null) return;
+    this.#command.recovery.lostBetween(lost, why);
     this.#loan.end();
     this.#command.sessionReturn.abandoned(session);
     this.state.restart(null);
-    return true;
   }
 
   /** The client left inside a command: what the server has of it must not be completed. */

@@ -149,10 +149,19 @@ function afterBegin(s: StatementState, kind: Token, word: number): boolean {
 }
 
 function startWhat(s: StatementState, kind: Token, word: number): boolean {
-  if (kind === Token.Word && word === Word.transaction) begin(s, START_TRANSACTION);
-  else s.flags |= Flag.EndsTransaction;
-  s.step = Step.Done;
+  if (kind === Token.Word && word === Word.transaction) {
+    begin(s, START_TRANSACTION);
+    s.step = Step.TransactionModes;
+  } else {
+    s.flags |= Flag.EndsTransaction;
+    s.step = Step.Done;
+  }
   return true;
+}
+
+function transactionModes(s: StatementState, kind: Token, word: number): boolean {
+  if (kind === Token.Word && word === Word.only && s.isAfter(Word.read)) s.flags |= Flag.BeginsReadOnly;
+  return false;
 }
 
 function commit(s: StatementState, kind: Token, word: number): boolean {
@@ -284,6 +293,7 @@ const BY_STEP: Readonly<Record<Step, StepFunction>> = {
   [Step.LoadInto]: loadInto,
   [Step.Begin]: afterBegin,
   [Step.StartWhat]: startWhat,
+  [Step.TransactionModes]: transactionModes,
   [Step.Commit]: commit,
   [Step.Rollback]: rollback,
   [Step.Xa]: xa,

@@ -71,6 +71,8 @@ export const Step = {
   Unlock: 49,
   Backup: 50,
   BackupStage: 51,
+  /** After START TRANSACTION. */
+  TransactionModes: 52,
 } as const;
 export type Step = (typeof Step)[keyof typeof Step];
 

@@ -161,6 +161,8 @@ export const Flag = {
    * another number than that of the rows. (For SQL_CALC_FOUND_ROWS: {@link UsesCalcFoundRows}.)
    */
   CountsOtherRows: 1 << 21,
+  /** START TRANSACTION ... READ ONLY. Other than most bits it is a promise where it is set. */
+  BeginsReadOnly: 1 << 22,
 } as const;
 
 /** Where an assignment of SET goes. */

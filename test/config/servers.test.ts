@@ -186,7 +186,7 @@ t.test('pools by name', async (t) => {
     ...two,
     'listen: [127.0.0.1:1, 127.0.0.1:2]',
     'pools:',
-    '  shop: {}',
+    '  shop: {read_only_transactions: strict}',
     '  shop_ro: {role: replica, servers: [second], databases: [ro, all=other], users: report, max_lag: 5s}',
     '  strict: {role: replica, listen: 127.0.0.1:2, read_your_writes: on, fallback_to_primary: off}',
   ]);
@@ -199,9 +199,10 @@ t.test('pools by name', async (t) => {
     maxLag: null,
     readYourWrites: false,
     fallbackToPrimary: true,
+    readOnlyTransactions: null,
   };
   t.same(settings.pools, [
-    { ...plain, name: 'shop' },
+    { ...plain, name: 'shop', readOnlyTransactions: 'strict' },
     {
       ...plain,
       name: 'shop_ro',
@@ -240,6 +241,17 @@ t.test('pools by name', async (t) => {
     'pools.a.max_lag: is for pools of role replica',
     'pools.a.read_your_writes: is for pools of role replica: a primary has all writes',
     'pools.b.users: has x, and so has the pool a',
+  ]);
+  t.same(await pool('a: {users: [x], read_only_transactions: ro}\nro: {role: replica}'), []);
+  t.same(
+    await pool('a: {users: [x], read_only_transactions: b}\nb: {users: [y], read_only_transactions: c}'),
+    [
+      'pools.a.read_only_transactions: names "b", which is no pool of role replica',
+      'pools.b.read_only_transactions: names "c", which is no pool of role replica',
+    ],
+  );
+  t.same(await pool('ro: {role: replica, users: [x], read_only_transactions: ro}'), [
+    'pools.ro.read_only_transactions: is for pools of role primary',
   ]);
   t.same(await pool('ro: {role: reader, usrs: [x]}'), [
     'pools.ro.role: "reader" is not one of primary, replica',

@@ -137,7 +137,20 @@ check('stored code', [
 check('transactions', [
   ['BEGIN', 'begin: | EndsTransaction ContainsCommit'],
   ['begin work;', 'begin: | EndsTransaction ContainsCommit'],
-  ['START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY', 'begin: | EndsTransaction ContainsCommit'],
+  ['START TRANSACTION', 'begin: | EndsTransaction ContainsCommit'],
+  ['START TRANSACTION READ WRITE', 'begin: | EndsTransaction ContainsCommit'],
+  ['start transaction read/**/only -- ', 'begin: | EndsTransaction ContainsCommit BeginsReadOnly'],
+  [
+    'START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY',
+    'begin: | EndsTransaction ContainsCommit BeginsReadOnly',
+  ],
+  [
+    'START TRANSACTION READ ONLY, WITH CONSISTENT SNAPSHOT',
+    'begin: | EndsTransaction ContainsCommit BeginsReadOnly',
+  ],
+  ['START TRANSACTION /*! READ ONLY */', 'begin: | EndsTransaction ContainsCommit BeginsReadOnly'],
+  ['START TRANSACTION /*!990000 READ ONLY */', 'begin: | EndsTransaction ContainsCommit'],
+  ['SET TRANSACTION READ ONLY', 'set_transaction: OneShot'],
   ['COMMIT', 'commit: | EndsTransaction ContainsCommit'],
   ['COMMIT AND CHAIN NO RELEASE', 'commit: | EndsTransaction ContainsCommit'],
   ['COMMIT WORK RELEASE', 'commit: | EndsTransaction ContainsCommit Disconnects'],
