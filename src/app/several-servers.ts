@@ -171,35 +171,32 @@ function namedPools({ pools }: Config, servers: Servers): NamedPools {
   const own = new Map<PoolEntry, NamedPool<Server>>();
   const of = ({ servers: entries }: Pick<PoolEntry, 'servers'>): readonly Server[] =>
     entries === null ? servers.inUse : servers.inUse.filter(({ entry }) => entries.includes(entry));
+  // Each with what its servers are now: they come and go.
+  const all = new Map<NamedPool<Server>, () => readonly Server[]>();
   const first = defaultPool(pools);
-  const primary = new NamedPool<Server>(
-    first === null ? DEFAULT : ruleOf(first),
-    of(first ?? { servers: null }),
-  );
-  const all = [primary];
+  const ofFirst = first ?? { servers: null };
+  const primary = new NamedPool<Server>(first === null ? DEFAULT : ruleOf(first), of(ofFirst));
+  all.set(primary, () => of(ofFirst));
   for (const entry of [...pools].sort(
     (a, b) => Number(a.role === 'replica') - Number(b.role === 'replica'),
   )) {
     const pool = entry === first ? primary : new NamedPool<Server>(ruleOf(entry), of(entry), primary);
     own.set(entry, pool);
-    if (pool !== primary) all.push(pool);
+    all.set(pool, () => of(entry));
   }
   const readers = new Map<PoolEntry, NamedPool<Server>>();
-  const chosen: (readonly [NamedPool<Server>, PoolEntry])[] = [...own].map(([entry, pool]) => [pool, entry]);
   for (const entry of pools) {
     const replicas = pools.find(({ name }) => name === entry.readOnlyTransactions);
     if (replicas === undefined) continue;
     // One of its own for each: it falls back to the servers of the clients that use it.
     const pool = new NamedPool<Server>(ruleOf(replicas), of(replicas), own.get(entry));
     readers.set(entry, pool);
-    chosen.push([pool, replicas]);
-    all.push(pool);
+    all.set(pool, () => of(replicas));
   }
   const choose = (): void => {
-    if (first === null) primary.servers = servers.inUse;
-    for (const [pool, entry] of chosen) pool.servers = of(entry);
+    for (const [pool, servers] of all) pool.servers = servers();
   };
-  return { pools: all, own, readers, choose };
+  return { pools: [...all.keys()], own, readers, choose };
 }
 
 function ruleOf({ name, role, maxLag, fallbackToPrimary, readYourWrites }: PoolEntry): PoolRule {
