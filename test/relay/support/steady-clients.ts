@@ -21,7 +21,14 @@ export class SteadyClients {
   /** Resolves when so many more statements were answered. */
   async progress(more: number): Promise<void> {
     const goal = this.done + more;
-    await eventually(`${more} more statements were answered`, () => this.done >= goal);
+    await eventually(`${more} more statements were answered`, () => this.done >= goal).catch(
+      (cause: unknown) => {
+        throw new Error(
+          `${this.done} of ${goal} statements were answered; errors: ${this.errors.join('; ')}`,
+          { cause },
+        );
+      },
+    );
   }
 
   /** @returns the errors that there were */
