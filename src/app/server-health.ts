@@ -1,11 +1,16 @@
-import { ServerConnectError } from '../backend/connect.js';
+import { Refusal, ServerConnectError } from '../backend/connect.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
 import type { Server, ServerHealth } from '../relay/server.js';
 import type { ProbeAnswer, ServerQuestions } from '../servers/server-probe.js';
-import { ServerState, type StateChange } from '../servers/server-state.js';
-import { ServerWatch, type WatchClock, type WatchedServer } from '../servers/server-watch.js';
+import { FailureReason, ServerState, type StateChange } from '../servers/server-state.js';
+import {
+  type ConnectReason,
+  ServerWatch,
+  type WatchClock,
+  type WatchedServer,
+} from '../servers/server-watch.js';
 import { serverQuestions } from './server-questions.js';
 
 /** Questions in a row that are not answered in time: the first makes a server suspect, this one takes it down. */
@@ -104,7 +109,10 @@ class WatchedUpstream implements WatchedServer {
     this.#questions = null;
   }
 
-  isRefusal(error: unknown): boolean {
-    return error instanceof ServerConnectError && error.fatalToWaiters;
+  reasonOf(error: unknown): ConnectReason {
+    if (!(error instanceof ServerConnectError)) return FailureReason.Unreachable;
+    if (error.accountFull) return FailureReason.AccountFull;
+    if (error.refused === Refusal.Capacity) return FailureReason.ServerFull;
+    return error.fatalToWaiters ? FailureReason.LoginRefused : FailureReason.Unreachable;
   }
 }

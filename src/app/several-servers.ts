@@ -42,6 +42,7 @@ export class SeveralServers {
       servers,
       pools,
       failoverTimeoutMs: () => config.failoverTimeout,
+      maxWaiting: () => config.maxWaiting,
       refused,
       log,
     });

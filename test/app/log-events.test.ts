@@ -40,6 +40,8 @@ const ELSEWHERE = [
   'server is up',
   'server is suspected',
   'server is down',
+  'server is full',
+  'server is not full any more',
   'several servers take writes, and do not pass them on to each other: only one of them gets any from here; make the others read-only',
 ];
 
