@@ -31,7 +31,14 @@ import {
   samePassword,
 } from './server-account.js';
 import { addressText, type ServerAddress } from './server-channel.js';
-import { ARM_GTIDS, ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
+import {
+  ARM_GTIDS,
+  ARM_TRACKERS,
+  readVariables,
+  ServerFacts,
+  TRACKERS_AND_GALERA,
+  WSREP_ON,
+} from './server-facts.js';
 import { ServerSession, type SessionLostError } from './server-session.js';
 import type { ServerTls } from './server-tls.js';
 import { takesWrites } from './takes-writes.js';
@@ -123,6 +130,7 @@ export class Upstream {
     const calledOff = (): void => session.fail('its opening was called off');
     signal.addEventListener('abort', calledOff);
     if (signal.aborted) calledOff();
+    const wasMet = this.met.has(account);
     try {
       await this.#learn(session, account, patience);
     } catch (error) {
@@ -132,7 +140,10 @@ export class Upstream {
       patience.end();
       signal.removeEventListener('abort', calledOff);
     }
-    return session;
+    // What a reset leaves was found out by one.
+    if (wasMet || !session.spoiltByReset) return session;
+    await session.quit();
+    return this.open(account, schema, capabilities, signal);
   }
 
   /** What the address leads to now, by a connection that is opened for this. @throws as {@link open} does */
@@ -285,7 +296,7 @@ export class Upstream {
   }
 
   /**
-   * COM_RESET_CONNECTION, trackers armed anew, state read again. Prepared statements are gone afterwards; the schema
+   * COM_RESET_CONNECTION, trackers armed anew, state read again; not for a session that is {@link ServerSession.spoiltByReset}. Prepared statements are gone afterwards; the schema
    * and COM_SET_OPTION stay (both servers). `done` gets the error when the session cannot be used any more.
    */
   reset(session: ServerSession, account: ServerAccount, done: (error: BouncerError | null) => void): void {
@@ -319,10 +330,13 @@ export class Upstream {
   /** First state of a new session; the first session of an account also finds out what a reset leaves. */
   async #learn(session: ServerSession, account: ServerAccount, patience: Patience): Promise<void> {
     const [trackers] = await callInternal(session, [
-      readVariables(session.info, ONLY_TRACKERS),
+      readVariables(session.info, TRACKERS_AND_GALERA),
       ARM_TRACKERS,
     ]);
     this.#learnTrackers(trackers?.rows ?? []);
+    session.spoiltByReset = (trackers?.rows ?? []).some(
+      ([name, value]) => name === WSREP_ON && value === 'ON',
+    );
     if (this.#armsGtids) await callInternal(session, [ARM_GTIDS]);
     const known = this.facts;
     if (known === null || known.info.versionText !== session.info.versionText) {

@@ -482,6 +482,13 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     this.#start(work, true);
   }
 
+  /** {@link PreparationHost} */
+  unfit(session: ServerSession, work: Work): void {
+    this.#return.giveUp(session);
+    this.#noteHolds();
+    this.#start(work, this.#onPrimary);
+  }
+
   /** {@link PreparationHost}, {@link ReturnHost} */
   broken(session: ServerSession, why: string): void {
     if (this.#session !== session) return;
