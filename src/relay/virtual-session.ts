@@ -245,7 +245,7 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
     this.times.failed();
     if (outcome?.outcome !== Outcome.RolledBack || outcome.hint === null) return true;
     this.state.ledger.transactionEnded();
-    return rolledBackBy(err);
+    return rolledBackBy(err, work);
   }
 
   /** An error tells of the server. @returns whether the command may be run elsewhere, which is to be waited for */
