@@ -10,6 +10,8 @@ import type { ServerKnowledge } from '../relay/relay-services.js';
 import { type Route, Routes } from '../relay/routes.js';
 import type { Server } from '../relay/server.js';
 import { ServerRouter } from '../relay/server-router.js';
+import { ServerKind } from '../servers/server-kind.js';
+import { FailureReason, type StateChange } from '../servers/server-state.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { watchServer } from './server-health.js';
@@ -33,6 +35,7 @@ export class SeveralServers {
   /** For what any of them can do. */
   readonly asked: Pick<Upstream, 'facts' | 'open' | 'relay' | 'tryLogin'>;
   readonly #options: SeveralOptions;
+  readonly #kind = new ServerKind();
 
   constructor(options: SeveralOptions) {
     const { servers, config, registry, refused, log } = options;
@@ -48,7 +51,7 @@ export class SeveralServers {
     });
     const { router } = this;
     this.routes = newRoutes(config, router, own, pools);
-    this.upstream = new SharedKnowledge(servers, registry);
+    this.upstream = new SharedKnowledge(servers, registry, this.#kind);
     this.pools = new JoinedPools(
       servers,
       () => router,
@@ -69,8 +72,19 @@ export class SeveralServers {
   start(): void {
     const { servers, config, account } = this.#options;
     for (const server of servers)
-      server.health = watchServer(server, config, account, (change) => this.router.changed(server, change));
+      server.health = watchServer(server, config, account, this.#kind, (change) =>
+        this.#changed(server, change),
+      );
     this.router.refresh();
+  }
+
+  #changed(server: Server, change: StateChange): void {
+    if (change.reasons.includes(FailureReason.OtherFlavor))
+      this.#options.log.error(
+        { server: server.name, others: this.#kind.version },
+        'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one',
+      );
+    this.router.changed(server, change);
   }
 
   stop(): void {
@@ -82,10 +96,12 @@ export class SeveralServers {
 export class SharedKnowledge implements ServerKnowledge {
   readonly registry: ProfileRegistry;
   readonly #first: Upstream;
+  readonly #kind: ServerKind;
   #of: Upstream | null = null;
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
 
-  constructor(servers: readonly Server[], registry: ProfileRegistry) {
+  constructor(servers: readonly Server[], registry: ProfileRegistry, kind: ServerKind) {
+    this.#kind = kind;
     const [first] = servers;
     if (first === undefined) throw new TypeError('a proxy has a server');
     this.registry = registry;
@@ -108,7 +124,7 @@ export class SharedKnowledge implements ServerKnowledge {
   }
 
   #known(upstream: Upstream, info: ServerInfo): void {
-    if (this.#of !== null) return;
+    if (this.#of !== null || !this.#kind.suits(info)) return;
     this.#of = upstream;
     for (const callback of this.#waiting.splice(0)) callback(info);
   }

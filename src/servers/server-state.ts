@@ -21,6 +21,8 @@ export const FailureReason = {
   Unreachable: 'unreachable',
   /** It does not let the proxy's account in. */
   LoginRefused: 'login_refused',
+  /** It is MySQL beside MariaDB, or the other way round. */
+  OtherFlavor: 'other_flavor',
   /** It has no connection left: those that there are go on. */
   ServerFull: 'server_full',
   /** As {@link ServerFull}, for the proxy's account alone. */

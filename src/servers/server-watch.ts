@@ -2,13 +2,17 @@ import { type ProbedServer, probeServer, type ServerQuestions } from './server-p
 import { FailureReason, type FullReason, type ServerState } from './server-state.js';
 
 /** What keeps a server from being asked. */
-export type ConnectReason = FullReason | typeof FailureReason.LoginRefused | typeof FailureReason.Unreachable;
+export type ConnectReason =
+  | FullReason
+  | typeof FailureReason.LoginRefused
+  | typeof FailureReason.OtherFlavor
+  | typeof FailureReason.Unreachable;
 
 /** Whoever asks a server over a connection of its own. */
 export interface WatchedServer extends ServerQuestions {
   /** Null until it has been logged in to. */
   readonly probed: ProbedServer | null;
-  /** Opens the connection, or finds it open. @throws what kept it from being opened */
+  /** Opens the connection, or finds it open. @throws what kept it from being opened, or why nothing is to be asked */
   connect(): Promise<void>;
   /** Gives up the connection and whatever is waited for on it: what does not answer now must not be waited for twice. */
   drop(): void;
@@ -106,6 +110,7 @@ export class ServerWatch {
         this.#state.full(reason, now);
         break;
       case FailureReason.LoginRefused:
+      case FailureReason.OtherFlavor:
       case FailureReason.Unreachable:
         this.#state.unreachable(reason, now);
         break;

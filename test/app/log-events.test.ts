@@ -40,6 +40,7 @@ const ELSEWHERE = [
   'server is up',
   'server is suspected',
   'server is down',
+  'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one',
   'server is full',
   'server is not full any more',
   'several servers take writes, and do not pass them on to each other: only one of them gets any from here; make the others read-only',
