@@ -117,6 +117,8 @@ export class ServerSession {
   spoiltByReset = false;
   /** It was ended by us in the midst of a command: the server may not be rid of it for some time yet. */
   cutOff = false;
+  /** It is to serve nobody else: in pool mode `session` its client gives it back as soon as nothing is kept on it. */
+  unwanted = false;
   /** It is lent only to clients without a schema: it must never get one, since that can't be taken away again. */
   schemaless = false;
   /** The pool's: called once when the session is gone, but not by {@link close} or {@link quit}. */

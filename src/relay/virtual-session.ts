@@ -390,8 +390,10 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
   /** {@link Borrower.sessionOutlived}: only in pool mode `session` is one kept that nothing is kept on. */
   sessionOutlived(): void {
     const session = this.#session;
-    if (this.#phase === Phase.Idle && session !== null && this.#heldElse === 0)
-      this.#return.outlived(session, this.#currentWork());
+    if (session === null) return;
+    if (this.#phase === Phase.Idle && this.#heldElse === 0)
+      this.#return.outlived(session, this.#currentWork(), false);
+    else session.unwanted = true;
   }
 
   /** Holds besides pool mode `session`. */
@@ -594,6 +596,10 @@ export class VirtualSession implements Borrower, SessionSeeker, PreparationHost,
 
   /** {@link ReturnHost}: the client's next command may come. */
   settled(tell: boolean): void {
+    if (tell && this.#session?.unwanted === true && this.#heldElse === 0) {
+      this.#return.outlived(this.#session, this.#currentWork(), true);
+      return;
+    }
     this.#phase = Phase.Idle;
     this.#noteHolds();
     this.times.turnOver();
