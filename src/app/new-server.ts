@@ -7,6 +7,7 @@ import { Killer } from '../relay/killer.js';
 import type { RelayCounters } from '../relay/relay-counters.js';
 import { Server } from '../relay/server.js';
 import { SessionCleaner } from '../relay/session-cleaner.js';
+import type { ServerKind } from '../servers/server-kind.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import { upstreamOptions } from './options.js';
 import { newRecheck } from './recheck.js';
@@ -16,6 +17,8 @@ import { newServerPools, type PoolUses } from './server-pools.js';
 export interface SharedParts extends Omit<PoolUses, 'server' | 'cleaner' | 'troubled'> {
   readonly config: Config;
   readonly registry: ProfileRegistry;
+  /** Of several servers. */
+  readonly kind: ServerKind;
   readonly counters: RelayCounters;
   readonly log: Logger;
 }
@@ -31,11 +34,12 @@ export function newServer(
   index: number,
   parts: SharedParts,
 ): Server {
-  const { config, registry, counters, log } = parts;
-  const upstream = new Upstream(upstreamOptions(config, address, log), registry);
+  const { config, registry, kind, counters, log } = parts;
+  const isOfSeveral = config.servers.length > 1;
+  const upstream = new Upstream(upstreamOptions(config, address, log, isOfSeveral ? kind : null), registry);
   const pools = newServerPools(config, upstream, log, {
     ...parts,
-    server: config.servers.length > 1 ? name : '',
+    server: isOfSeveral ? name : '',
     cleaner: () => cleaner,
     troubled: () => server.troubled(),
   });
@@ -43,6 +47,6 @@ export function newServer(
   const cleaner = new SessionCleaner(upstream, pools, killer);
   const server = new Server({ name, index, use: role, weight, upstream, pools, killer, cleaner });
   // What is known of several servers is asked for all the time.
-  if (config.servers.length <= 1) server.recheck = newRecheck(config, upstream, pools, killer, log);
+  if (!isOfSeveral) server.recheck = newRecheck(config, upstream, pools, killer, log);
   return server;
 }

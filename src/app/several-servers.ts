@@ -10,7 +10,7 @@ import type { ServerKnowledge } from '../relay/relay-services.js';
 import { type Route, Routes } from '../relay/routes.js';
 import type { Server } from '../relay/server.js';
 import { ServerRouter } from '../relay/server-router.js';
-import { ServerKind } from '../servers/server-kind.js';
+import type { ServerKind } from '../servers/server-kind.js';
 import { FailureReason, type StateChange } from '../servers/server-state.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
@@ -20,6 +20,7 @@ export interface SeveralOptions {
   readonly servers: readonly Server[];
   readonly config: Config;
   readonly registry: ProfileRegistry;
+  readonly kind: ServerKind;
   /** As whom servers are asked. */
   readonly account: () => ServerAccount;
   readonly refused: (error: PoolError) => void;
@@ -35,7 +36,6 @@ export class SeveralServers {
   /** For what any of them can do. */
   readonly asked: Pick<Upstream, 'facts' | 'open' | 'relay' | 'tryLogin'>;
   readonly #options: SeveralOptions;
-  readonly #kind = new ServerKind();
 
   constructor(options: SeveralOptions) {
     const { servers, config, registry, refused, log } = options;
@@ -51,7 +51,7 @@ export class SeveralServers {
     });
     const { router } = this;
     this.routes = newRoutes(config, router, own, pools);
-    this.upstream = new SharedKnowledge(servers, registry, this.#kind);
+    this.upstream = new SharedKnowledge(servers, registry);
     this.pools = new JoinedPools(
       servers,
       () => router,
@@ -70,18 +70,16 @@ export class SeveralServers {
 
   /** From here on the servers are asked what they are. */
   start(): void {
-    const { servers, config, account } = this.#options;
+    const { servers, config, kind, account } = this.#options;
     for (const server of servers)
-      server.health = watchServer(server, config, account, this.#kind, (change) =>
-        this.#changed(server, change),
-      );
+      server.health = watchServer(server, config, account, kind, (change) => this.#changed(server, change));
     this.router.refresh();
   }
 
   #changed(server: Server, change: StateChange): void {
     if (change.reasons.includes(FailureReason.OtherFlavor))
       this.#options.log.error(
-        { server: server.name, others: this.#kind.version },
+        { server: server.name, others: this.#options.kind.version },
         'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one',
       );
     this.router.changed(server, change);
@@ -96,12 +94,10 @@ export class SeveralServers {
 export class SharedKnowledge implements ServerKnowledge {
   readonly registry: ProfileRegistry;
   readonly #first: Upstream;
-  readonly #kind: ServerKind;
   #of: Upstream | null = null;
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
 
-  constructor(servers: readonly Server[], registry: ProfileRegistry, kind: ServerKind) {
-    this.#kind = kind;
+  constructor(servers: readonly Server[], registry: ProfileRegistry) {
     const [first] = servers;
     if (first === undefined) throw new TypeError('a proxy has a server');
     this.registry = registry;
@@ -124,7 +120,7 @@ export class SharedKnowledge implements ServerKnowledge {
   }
 
   #known(upstream: Upstream, info: ServerInfo): void {
-    if (this.#of !== null || !this.#kind.suits(info)) return;
+    if (this.#of !== null) return;
     this.#of = upstream;
     for (const callback of this.#waiting.splice(0)) callback(info);
   }

@@ -10,6 +10,7 @@ import {
   type ConnectedServer,
   connectServer,
   noPasswordYet,
+  otherKind,
   Refusal,
   ServerConnectError,
 } from './connect.js';
@@ -54,6 +55,8 @@ export interface UpstreamOptions {
   readonly tls: ServerTls | null;
   /** Sessions tell of what they have written (GTIDs), where the server has them. */
   readonly tracksWrites?: boolean;
+  /** Of several servers: whether this one is of the others' kind. Nothing is learned from one that is not. */
+  readonly suits?: (info: ServerInfo) => boolean;
 }
 
 /** `ER_MUST_CHANGE_PASSWORD` */
@@ -117,6 +120,10 @@ export class Upstream {
     signal: AbortSignal = this.#calledOff.signal,
   ): Promise<ServerSession> {
     const { channel, info, connectionId } = await this.connect(account, schema, capabilities, signal);
+    if (this.options.suits?.(info) === false) {
+      channel.destroy();
+      throw otherKind(this.options.address, info);
+    }
     const blank = this.registry.initial(
       { variables: new Map() },
       schema,

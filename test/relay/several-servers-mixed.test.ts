@@ -1,17 +1,22 @@
-import t from 'tap';
+import t, { type Test } from 'tap';
 import { eventually, Proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
-import { FLAVORS, MISSING, servers } from '../support/servers.js';
+import { FLAVORS, MISSING, servers, type TestServer } from '../support/servers.js';
 
 const SAID =
   'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one';
 
 t.test('MariaDB and MySQL in one list', async (t) => {
-  const [first, second] = await servers();
-  if (first === undefined || second === undefined) {
+  const [one, other] = await servers();
+  if (one === undefined || other === undefined) {
     t.equal(process.env['CI'], undefined, FLAVORS.map((flavor) => MISSING[flavor]).join('; '));
     return;
   }
+  await t.test('MariaDB first', (t) => mixed(t, one, other));
+  await t.test('MySQL first', (t) => mixed(t, other, one));
+});
+
+async function mixed(t: Test, first: TestServer, second: TestServer): Promise<void> {
   const upstream = first.url('app');
   const proxy = await startProxy(t, {
     upstream,
@@ -41,4 +46,4 @@ t.test('MariaDB and MySQL in one list', async (t) => {
     [{ level: 'error', server: unused?.['server'] }],
     'told once',
   );
-});
+}
