@@ -50,7 +50,7 @@ const GALERA_STATUS = /\(provider status: /;
  * | 1213 | a conflict with another node's transaction | rolled back | over |
  * | 3100 | Group Replication, COMMIT or autocommit while the member is put out | unknown | over |
  * | 3101 | Group Replication, a conflict with another primary | rolled back | over |
- * | 3098 | Group Replication, for the 0.3 to 0.7 s of `group_replication_set_as_primary()`: SERIALIZABLE, and tables with cascading foreign keys. The same for a table without a primary key, always: so it is the statement's own fault | refused | goes on |
+ * | 3098 | Group Replication, SERIALIZABLE while `group_replication_set_as_primary()` is at work (0.3 to 0.7 s). By its manual the same number is for tables without a primary key, always, and with cascading foreign keys: so it is taken for the statement's own fault | refused | |
  * | 1792 | the transaction was begun READ ONLY: the statement's own fault | | |
  * | 1053, 1927, connection lost | shutdown, SIGKILL | unknown, but for what has not been sent | over |
  *
