@@ -20,6 +20,8 @@ const REFUSED: Readonly<Record<string, string>> = {
   POOL_TIMEOUT: 'query_wait_timeout was over',
   POOL_OVERLOADED: 'max_waiting was reached',
   POOL_DIAL_REFUSED: 'the server let no session be opened',
+  NO_SERVER: 'no server was to be had for failover_timeout',
+  NO_SERVER_OVERLOADED: 'max_waiting was reached while no server was to be had',
 };
 
 const REFUSED_ADVICE: Readonly<Record<string, string>> = {
@@ -27,6 +29,9 @@ const REFUSED_ADVICE: Readonly<Record<string, string>> = {
     'See pool size and holds here; query_wait_timeout is how long they wait, which helps where the rush is short',
   POOL_OVERLOADED: 'See pool size and holds here; max_waiting is how many may wait, and 0 is no limit',
   POOL_DIAL_REFUSED: 'Run mybouncer doctor; the log has what the server answered',
+  NO_SERVER: 'The log has what each server was; failover_timeout is how long they wait for another one',
+  NO_SERVER_OVERLOADED:
+    'The log has what each server was; max_waiting is how many may wait for another one, and 0 is no limit',
 };
 
 /** Limits that clients ran into. */

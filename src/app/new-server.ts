@@ -8,6 +8,7 @@ import type { RelayCounters } from '../relay/relay-counters.js';
 import { Server, type ServerParts } from '../relay/server.js';
 import type { Servers } from '../relay/servers.js';
 import { SessionCleaner } from '../relay/session-cleaner.js';
+import type { ServerKind } from '../servers/server-kind.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import { upstreamOptions } from './options.js';
 import { newRecheck } from './recheck.js';
@@ -17,6 +18,8 @@ import { newServerPools, type PoolUses } from './server-pools.js';
 export interface SharedParts extends Omit<PoolUses, 'server' | 'cleaner' | 'isLeaving' | 'troubled'> {
   readonly config: Config;
   readonly registry: ProfileRegistry;
+  /** Of several servers. */
+  readonly kind: ServerKind;
   readonly counters: RelayCounters;
   readonly log: Logger;
 }
@@ -53,11 +56,14 @@ export function serverNames({ all }: Servers, { servers }: Config): string {
 }
 
 export function newServer(place: ServerPlace, parts: SharedParts): Server {
-  const { config, registry, counters, log } = parts;
+  const { config, registry, kind, counters, log } = parts;
   const { entry, at, index, position, startsSlowly } = place;
   const { name, address } = at;
   const isOneOfSeveral = areSeveral(config.servers);
-  const upstream = new Upstream(upstreamOptions(config, address, log), registry);
+  const upstream = new Upstream(
+    upstreamOptions(config, address, log, isOneOfSeveral ? kind : null),
+    registry,
+  );
   const pools = newServerPools(config, upstream, log, {
     ...parts,
     server: isOneOfSeveral ? name : '',

@@ -9,6 +9,7 @@ import { clientsThatFit, openFilesLimit } from '../observability/open-files.js';
 import type { UserTerms } from '../relay/client-identity.js';
 import type { GuardRails } from '../relay/guard-rails.js';
 import type { TimeLimits } from '../relay/time-limits.js';
+import type { ServerKind } from '../servers/server-kind.js';
 
 /* What the configuration says, as the parts of the proxy take it. */
 
@@ -18,7 +19,13 @@ export const IDLE_TICK_MS = 1_000;
 /** What servers have unless told otherwise: MySQL and MariaDB both. For the time before this one has told it. */
 const USUAL_MAX_CONNECTIONS = 151;
 
-export function upstreamOptions(config: Config, target: Address, log: TlsLog): UpstreamOptions {
+/** @param kind - of several servers; null for one alone, which may be replaced by another kind of one */
+export function upstreamOptions(
+  config: Config,
+  target: Address,
+  log: TlsLog,
+  kind: ServerKind | null = null,
+): UpstreamOptions {
   const address: ServerAddress = target.kind === 'tcp' ? target : { socketPath: target.path };
   return {
     address,
@@ -26,6 +33,7 @@ export function upstreamOptions(config: Config, target: Address, log: TlsLog): U
       return config.serverConnectTimeout;
     },
     tracksWrites: readsOwnWrites(config),
+    ...(kind === null ? {} : { suits: (info) => kind.suits(info) }),
     get maxPreparedStatements() {
       return config.maxPreparedStatements;
     },

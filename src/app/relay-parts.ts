@@ -30,6 +30,7 @@ import { Servers } from '../relay/servers.js';
 import type { ServerPools } from '../relay/session-cleaner.js';
 import { UnsafePolicy } from '../relay/unsafe-policy.js';
 import { UserPlaces } from '../relay/user-places.js';
+import { ServerKind } from '../servers/server-kind.js';
 import { ProfileRegistry } from '../session/profile.js';
 import { TAKEN_ALONG } from '../session/variables.js';
 import { digestText } from '../sql/digest.js';
@@ -119,9 +120,11 @@ export class RelayParts {
     const counters = new RelayCounters();
     const registry = new ProfileRegistry(areSeveral(config.servers) ? TAKEN_ALONG : null);
     const place = { rank: bus.worker - 1, members: bus.count };
+    const kind = new ServerKind();
     const shared = {
       config,
       registry,
+      kind,
       counters,
       log,
       services: () => this.services,

@@ -1,11 +1,18 @@
-import { ServerConnectError } from '../backend/connect.js';
+import { Refusal, ServerConnectError } from '../backend/connect.js';
 import type { ServerSession } from '../backend/server-session.js';
 import type { ServerAccount, Upstream } from '../backend/upstream.js';
 import type { Config } from '../config/load.js';
+import { BouncerError } from '../errors.js';
 import type { Server, ServerHealth } from '../relay/server.js';
+import type { ServerKind } from '../servers/server-kind.js';
 import type { ProbeAnswer, ServerQuestions } from '../servers/server-probe.js';
-import { ServerState, type StateChange } from '../servers/server-state.js';
-import { ServerWatch, type WatchClock, type WatchedServer } from '../servers/server-watch.js';
+import { FailureReason, ServerState, type StateChange } from '../servers/server-state.js';
+import {
+  type ConnectReason,
+  ServerWatch,
+  type WatchClock,
+  type WatchedServer,
+} from '../servers/server-watch.js';
 import { serverQuestions } from './server-questions.js';
 
 /** Questions in a row that are not answered in time: the first makes a server suspect, this one takes it down. */
@@ -27,11 +34,13 @@ const clock: WatchClock = {
  * Keeps up to date what is known of a server, over a connection of its own: what is asked there must not wait for a KILL, nor
  * for anything that a client does. Asks from the beginning.
  * @param account - as whom it is asked
+ * @param kind - of all the servers
  */
 export function watchServer(
   server: Server,
   config: Pick<Config, 'serverCheckInterval' | 'serverCheckTimeout' | 'slowStart'>,
   account: () => ServerAccount,
+  kind: ServerKind,
   changed: (change: StateChange) => void,
 ): ServerHealth {
   const options = {
@@ -43,7 +52,7 @@ export function watchServer(
     },
   };
   const state = new ServerState(options, clock.now(), changed);
-  const watched = new WatchedUpstream(server.upstream, account, () => watch.askNow());
+  const watched = new WatchedUpstream(server.upstream, account, kind, () => watch.askNow());
   const watch = new ServerWatch(watched, state, {
     intervalMs: () => config.serverCheckInterval,
     timeoutMs: () => config.serverCheckTimeout,
@@ -60,18 +69,25 @@ export function watchServer(
   };
 }
 
+/** Its clients' state is of no meaning on this server. */
+class OtherFlavorError extends BouncerError {
+  readonly code = 'OTHER_FLAVOR';
+}
+
 /** The connection over which a server is asked: nothing but logged in, since one that is of no use must be asked as well. */
 class WatchedUpstream implements WatchedServer {
   readonly #upstream: Upstream;
   readonly #account: () => ServerAccount;
+  readonly #kind: ServerKind;
   readonly #lost: () => void;
   #session: ServerSession | null = null;
   #questions: ServerQuestions | null = null;
   #opening = new AbortController();
 
-  constructor(upstream: Upstream, account: () => ServerAccount, lost: () => void) {
+  constructor(upstream: Upstream, account: () => ServerAccount, kind: ServerKind, lost: () => void) {
     this.#upstream = upstream;
     this.#account = account;
+    this.#kind = kind;
     this.#lost = lost;
   }
 
@@ -80,7 +96,13 @@ class WatchedUpstream implements WatchedServer {
   }
 
   async connect(): Promise<void> {
-    if (this.#session?.closed === false) return;
+    if (this.#session?.closed !== false) await this.#open();
+    // Kept open: it will be asked again.
+    const info = this.#session?.info;
+    if (info !== undefined && !this.#kind.suits(info)) throw new OtherFlavorError(info.versionText);
+  }
+
+  async #open(): Promise<void> {
     const opening = new AbortController();
     this.#opening = opening;
     const session = await this.#upstream.openBare(this.#account(), opening.signal);
@@ -105,7 +127,11 @@ class WatchedUpstream implements WatchedServer {
     this.#questions = null;
   }
 
-  isRefusal(error: unknown): boolean {
-    return error instanceof ServerConnectError && error.fatalToWaiters;
+  reasonOf(error: unknown): ConnectReason {
+    if (error instanceof OtherFlavorError) return FailureReason.OtherFlavor;
+    if (!(error instanceof ServerConnectError)) return FailureReason.Unreachable;
+    if (error.accountFull) return FailureReason.AccountFull;
+    if (error.refused === Refusal.Capacity) return FailureReason.ServerFull;
+    return error.fatalToWaiters ? FailureReason.LoginRefused : FailureReason.Unreachable;
   }
 }

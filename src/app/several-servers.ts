@@ -11,7 +11,7 @@ import { type Route, Routes } from '../relay/routes.js';
 import type { Server } from '../relay/server.js';
 import { ServerRouter } from '../relay/server-router.js';
 import type { Servers } from '../relay/servers.js';
-import { ServerStatus } from '../servers/server-state.js';
+import { FailureReason, ServerStatus, type StateChange } from '../servers/server-state.js';
 import { ClientTrackers } from '../session/client-trackers.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
@@ -52,6 +52,7 @@ export class SeveralServers {
       },
       pools: named.pools,
       failoverTimeoutMs: () => config.failoverTimeout,
+      maxWaiting: () => config.maxWaiting,
       refused,
       log,
     });
@@ -83,13 +84,12 @@ export class SeveralServers {
 
   /** From here on the servers are asked what they are. */
   start(): void {
-    const { servers, config, account } = this.#options;
+    const { servers, config, shared, account } = this.#options;
     servers.follow({
       came: (server) => {
-        server.health = watchServer(server, config, account, (change) => {
-          this.router.changed(server, change);
-          if (change.to === ServerStatus.Down) this.#named.askAgain(server);
-        });
+        server.health = watchServer(server, config, account, shared.kind, (change) =>
+          this.#changed(server, change),
+        );
       },
     });
     this.router.refresh();
@@ -99,6 +99,16 @@ export class SeveralServers {
   /** Why a name that stands for servers has none, or not those of now. */
   get trouble(): Error | null {
     return this.#named.trouble;
+  }
+
+  #changed(server: Server, change: StateChange): void {
+    if (change.reasons.includes(FailureReason.OtherFlavor))
+      this.#options.log.error(
+        { server: server.name, others: this.#options.shared.kind.version },
+        'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one',
+      );
+    this.router.changed(server, change);
+    if (change.to === ServerStatus.Down) this.#named.askAgain(server);
   }
 
   stop(): void {

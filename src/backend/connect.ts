@@ -335,6 +335,12 @@ export function noPasswordYet(address: ServerAddress, user: string): ServerConne
   return failed(addressText(address), Refusal.Credentials, ServerError.AccessDenied, text);
 }
 
+/** MySQL beside MariaDB, or the other way round: no client of the others' can be served there. */
+export function otherKind(address: ServerAddress, { versionText }: ServerInfo): ServerConnectError {
+  const text = `server ${versionText} on '${addressText(address)}' is not of the kind of the others`;
+  return failed(addressText(address), Refusal.Other, ServerHandshake, text);
+}
+
 function timedOut(address: string, ms: number): ServerConnectError {
   const text = `Can't connect to server on '${address}' (no answer within ${ms} ms)`;
   return failed(address, Refusal.Timeout, ServerError.CannotConnect, text);

@@ -51,8 +51,11 @@ export function readVariables(info: Pick<ServerInfo, 'flavor'>, where?: string):
   return queryCommand(variablesQuery(info, where));
 }
 
-/** What clients read of the trackers before they set any. */
-export const ONLY_TRACKERS = "VARIABLE_NAME LIKE 'session_track%'";
+/** On: it is a node of Galera. Not every server has it. */
+export const WSREP_ON = 'wsrep_on';
+
+/** What clients read of the trackers before they set any, and {@link WSREP_ON}. */
+export const TRACKERS_AND_GALERA = `VARIABLE_NAME LIKE 'session_track%' OR VARIABLE_NAME = '${WSREP_ON}'`;
 
 /**
  * What is true of a server for every session and user, asked once per server version: which variables a session has of

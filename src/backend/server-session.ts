@@ -110,8 +110,15 @@ export class ServerSession {
    * What the variable says changes with a reset; this does not.
    */
   maxPayload = UNKNOWN_LIMIT;
+  /**
+   * Nothing brings back what COM_RESET_CONNECTION would take from it: a node of Galera does not wait for the others' writes any more
+   * then, whatever `wsrep_sync_wait` says (MDEV-41385; test/relay/own-writes-clusters).
+   */
+  spoiltByReset = false;
   /** It was ended by us in the midst of a command: the server may not be rid of it for some time yet. */
   cutOff = false;
+  /** It is to serve nobody else: in pool mode `session` its client gives it back as soon as nothing is kept on it. */
+  unwanted = false;
   /** It is lent only to clients without a schema: it must never get one, since that can't be taken away again. */
   schemaless = false;
   /** The pool's: called once when the session is gone, but not by {@link close} or {@link quit}. */

@@ -5,7 +5,7 @@ import { ClientTrackers } from '../session/client-trackers.js';
 import type { Baseline, ProfileRegistry, SessionProfile } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
 import { GTID_TRACKER, isTrackerVariable } from '../session/variables.js';
-import { type ConnectedServer, Refusal, ServerConnectError } from './connect.js';
+import { type ConnectedServer, otherKind, Refusal, ServerConnectError } from './connect.js';
 import {
   callInternal,
   firstError,
@@ -19,7 +19,14 @@ import { NativeRelay } from './native-relay.js';
 import type { ServerAccount } from './server-account.js';
 import { changedForGood, ServerBaselines } from './server-baselines.js';
 import { addressText } from './server-channel.js';
-import { ARM_GTIDS, ARM_TRACKERS, ONLY_TRACKERS, readVariables, ServerFacts } from './server-facts.js';
+import {
+  ARM_GTIDS,
+  ARM_TRACKERS,
+  readVariables,
+  ServerFacts,
+  TRACKERS_AND_GALERA,
+  WSREP_ON,
+} from './server-facts.js';
 import { type LoginOptions, ServerLogin } from './server-login.js';
 import { ServerSession } from './server-session.js';
 import { takesWrites } from './takes-writes.js';
@@ -30,6 +37,8 @@ export interface UpstreamOptions extends LoginOptions {
   readonly maxPreparedStatements: number;
   /** Sessions tell of what they have written (GTIDs), where the server has them. */
   readonly tracksWrites?: boolean;
+  /** Of several servers: whether this one is of the others' kind. Nothing is learned from one that is not. */
+  readonly suits?: (info: ServerInfo) => boolean;
 }
 
 /** `ER_MUST_CHANGE_PASSWORD` */
@@ -95,6 +104,10 @@ export class Upstream {
     signal: AbortSignal = this.#calledOff.signal,
   ): Promise<ServerSession> {
     const { channel, info, connectionId } = await this.connect(account, schema, capabilities, signal);
+    if (this.options.suits?.(info) === false) {
+      channel.destroy();
+      throw otherKind(this.options.address, info);
+    }
     const blank = this.registry.initial(
       { variables: new Map() },
       schema,
@@ -108,6 +121,7 @@ export class Upstream {
     const calledOff = (): void => session.fail('its opening was called off');
     signal.addEventListener('abort', calledOff);
     if (signal.aborted) calledOff();
+    const wasMet = this.met.has(account);
     try {
       await this.#learn(session, account, patience);
     } catch (error) {
@@ -117,7 +131,10 @@ export class Upstream {
       patience.end();
       signal.removeEventListener('abort', calledOff);
     }
-    return session;
+    // What a reset leaves was found out by one.
+    if (wasMet || !session.spoiltByReset) return session;
+    await session.quit();
+    return this.open(account, schema, capabilities, signal);
   }
 
   /** What the address leads to now, by a connection that is opened for this. @throws as {@link open} does */
@@ -182,7 +199,7 @@ export class Upstream {
   }
 
   /**
-   * COM_RESET_CONNECTION, trackers armed anew, state read again. Prepared statements are gone afterwards; the schema
+   * COM_RESET_CONNECTION, trackers armed anew, state read again; not for a session that is {@link ServerSession.spoiltByReset}. Prepared statements are gone afterwards; the schema
    * and COM_SET_OPTION stay (both servers). `done` gets the error when the session cannot be used any more.
    */
   reset(session: ServerSession, account: ServerAccount, done: (error: BouncerError | null) => void): void {
@@ -216,10 +233,13 @@ export class Upstream {
   /** First state of a new session; the first session of an account also finds out what a reset leaves. */
   async #learn(session: ServerSession, account: ServerAccount, patience: Patience): Promise<void> {
     const [trackers] = await callInternal(session, [
-      readVariables(session.info, ONLY_TRACKERS),
+      readVariables(session.info, TRACKERS_AND_GALERA),
       ARM_TRACKERS,
     ]);
     this.#learnTrackers(trackers?.rows ?? []);
+    session.spoiltByReset = (trackers?.rows ?? []).some(
+      ([name, value]) => name === WSREP_ON && value === 'ON',
+    );
     if (this.#armsGtids) await callInternal(session, [ARM_GTIDS]);
     const known = this.facts;
     if (known === null || known.info.versionText !== session.info.versionText) {

@@ -88,7 +88,7 @@ export class CommandRefusal {
     this.#times.failed();
     if (outcome?.outcome !== Outcome.RolledBack || outcome.hint === null) return true;
     this.#state.ledger.transactionEnded();
-    return rolledBackBy(err);
+    return rolledBackBy(err, work);
   }
 
   /**

@@ -244,6 +244,13 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
     this.#start(work, true);
   }
 
+  /** {@link PreparationHost} */
+  unfit(session: ServerSession, work: Work): void {
+    this.sessionReturn.giveUp(session);
+    this.loan.changed();
+    this.#start(work, this.#onPrimary);
+  }
+
   /** {@link PreparationHost}, {@link ReturnHost} */
   broken(session: ServerSession, why: string): void {
     if (this.loan.session !== session) return;
@@ -378,6 +385,11 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
 
   /** {@link ReturnHost}: the client's next command may come. */
   settled(tell: boolean): void {
+    const { session } = this.loan;
+    if (tell && session?.unwanted === true && this.loan.heldElse === 0) {
+      this.sessionReturn.outlived(session, this.loan.lastWork, true);
+      return;
+    }
     this.phase = Phase.Idle;
     this.loan.settled();
     this.#times.turnOver();

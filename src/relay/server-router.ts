@@ -2,7 +2,7 @@ import type { ServerSession } from '../backend/server-session.js';
 import { systemClock } from '../pool/clock.js';
 import { PoolError } from '../pool/errors.js';
 import { Ticker } from '../pool/ticker.js';
-import { ServerStatus, type StateChange } from '../servers/server-state.js';
+import { fullBy, ServerStatus, type StateChange } from '../servers/server-state.js';
 import { AppliedWrites } from '../writes/applied-writes.js';
 import { mayLackWrites, type NamedPool } from './named-pool.js';
 import type { Server } from './server.js';
@@ -21,6 +21,18 @@ export class NoServerError extends PoolError {
   constructor(pool: string, waitedMs: number, known: readonly string[]) {
     super(
       `no server for pool ${pool} after ${Math.round(waitedMs)} ms (failover_timeout): ${known.join('; ')}`,
+    );
+  }
+}
+
+/** As many wait for a server already as may: one more would only be refused later. */
+export class ServersOverloadedError extends PoolError {
+  readonly code = 'NO_SERVER_OVERLOADED';
+
+  constructor(pool: string, waiting: number, known: readonly string[]) {
+    super(
+      `pool ${pool} is overloaded: ${waiting} requests wait for a server already, which is max_waiting; ` +
+        `waited 0 ms: ${known.join('; ')}`,
     );
   }
 }
@@ -45,6 +57,8 @@ export interface RouterOptions {
   /** Those of role primary first. */
   readonly pools: readonly NamedPool<Server>[];
   readonly failoverTimeoutMs: () => number;
+  /** So many may wait for a server; 0: any number. */
+  readonly maxWaiting: () => number;
   /** A request is refused. */
   readonly refused: (error: PoolError) => void;
   readonly log: RouterLog;
@@ -62,6 +76,8 @@ export interface RouterLog {
 export class ServerRouter {
   readonly #options: RouterOptions;
   readonly #line = new Set<RoutedRequest>();
+  /** Refused, and not told yet. */
+  readonly #shed = new Map<RoutedRequest, PoolError>();
   readonly #ticker = new Ticker(systemClock, TICK_MS, () => this.#tick());
   #toldTorn = false;
   #askedAt = 0;
@@ -85,7 +101,7 @@ export class ServerRouter {
   ask(request: RoutedRequest): ServerSession | null {
     const server = request.namedPool.choose(request.server, performance.now());
     if (server !== null) return request.askAt(server);
-    this.#wait(request, performance.now());
+    if (!this.#isShed(request)) this.#wait(request, performance.now());
     return null;
   }
 
@@ -98,7 +114,7 @@ export class ServerRouter {
 
   /** The client has gone. @returns whether it waited here */
   cancel(request: RoutedRequest): boolean {
-    return this.#line.delete(request);
+    return this.#line.delete(request) || this.#shed.delete(request);
   }
 
   /** Whether clients that write are sent there now. */
@@ -120,8 +136,14 @@ export class ServerRouter {
   /** What is known of a server is another thing now. */
   changed(server: Server, { from, to, fromRole, role, reasons, lastedMs }: StateChange): void {
     const { log } = this.#options;
-    server.changes.set(to, (server.changes.get(to) ?? 0) + 1);
     const fields = { server: server.name, from, to, role, reasons, lastedMs: Math.round(lastedMs) };
+    if (from === to && fromRole === role) {
+      // It is of the same use as before.
+      if (fullBy(reasons) === null) log.info(fields, 'server is not full any more');
+      else log.warn(fields, 'server is full');
+      return;
+    }
+    server.changes.set(to, (server.changes.get(to) ?? 0) + 1);
     const isUp = server.state?.isUp === true;
     if (isUp) log.info(fields, 'server is up');
     else log.warn(fields, to === ServerStatus.Down ? 'server is down' : 'server is suspected');
@@ -159,6 +181,23 @@ export class ServerRouter {
     for (const pool of pools) pool.refresh();
     const writer = pools[0]?.writer ?? null;
     for (const server of servers) server.applied.isReplica = mayLackWrites(server, writer);
+  }
+
+  /** Whoever waited elsewhere before (`askAgain`) was let in there. */
+  #isShed(request: RoutedRequest): boolean {
+    const most = this.#options.maxWaiting();
+    const waiting = this.#line.size;
+    if (most === 0 || waiting < most) return false;
+    const { name } = request.namedPool.rule;
+    this.#shed.set(request, new ServersOverloadedError(name, waiting, this.#options.servers.map(described)));
+    // As ever, after whoever has asked has returned.
+    queueMicrotask(() => {
+      const error = this.#shed.get(request);
+      if (error === undefined) return;
+      this.#shed.delete(request);
+      this.#tellRefused(request, error);
+    });
+    return true;
   }
 
   #wait(request: RoutedRequest, since: number): void {
@@ -202,7 +241,10 @@ export class ServerRouter {
   }
 
   #refuse(request: RoutedRequest, error: PoolError): void {
-    if (!this.#line.delete(request)) return;
+    if (this.#line.delete(request)) this.#tellRefused(request, error);
+  }
+
+  #tellRefused(request: RoutedRequest, error: PoolError): void {
     this.#options.refused(error);
     request.refused(error);
   }

@@ -10,6 +10,8 @@ export const CloseReason = {
   /** State that survives a reset (`SET ROLE`). */
   StateSurvivesReset: 'state_survives_reset',
   ResetFailed: 'reset_failed',
+  /** Galera: {@link ServerSession.spoiltByReset}. */
+  SpoiltByReset: 'spoilt_by_reset',
   /** The client left inside a file or a half-sent command. */
   LeftInside: 'client_left_inside_command',
   /** Got a schema in a pool of sessions without. */
@@ -117,6 +119,10 @@ export class SessionCleaner {
   }
 
   #reset(session: ServerSession, account: ServerAccount, over: () => void): void {
+    if (session.spoiltByReset) {
+      this.close(session, CloseReason.SpoiltByReset, over);
+      return;
+    }
     this.resets++;
     this.#upstream.reset(session, account, (error) => {
       if (error !== null) {

@@ -44,6 +44,8 @@ export interface PreparationHost {
   notPrepared(session: ServerSession, err: ErrPacket, stateUnknown: boolean): void;
   /** The session's server has not what the client has written, and was waited for. The session is as it was, or needs a reset. */
   behind(session: ServerSession, work: Work): void;
+  /** The session would need a reset, and takes none: it is for nobody any more, and the command for another one. */
+  unfit(session: ServerSession, work: Work): void;
   /** The session is of no use any more. */
   broken(session: ServerSession, why: string): void;
 }
@@ -206,6 +208,10 @@ export class SessionPreparation {
       return;
     }
     if (needsReset(session, target)) {
+      if (session.spoiltByReset) {
+        this.#host.unfit(session, work);
+        return;
+      }
       this.#host.preparing();
       this.#resetFirst(session, work);
       return;

@@ -65,10 +65,11 @@ export class SessionReturn {
     else this.settle(session, work, true);
   }
 
-  /** Nothing holds the session but pool mode `session`, and it has lived for long enough. */
-  outlived(session: ServerSession, work: Work): void {
+  /** Nothing holds the session but pool mode `session`, and it is to serve nobody else. `tell`: the command has just ended. */
+  outlived(session: ServerSession, work: Work, tell: boolean): void {
+    session.unwanted = false;
     this.#outlived = true;
-    this.settle(session, work, false);
+    this.settle(session, work, tell);
   }
 
   /**
@@ -97,7 +98,11 @@ export class SessionReturn {
 
   #serverHasTold(session: ServerSession, work: Work, tell: boolean): void {
     const { ledger } = this.#state;
-    if ((ledger.holds & ~this.#uncounted) !== 0) {
+    const uncounted = this.#outlived ? HoldReason.SessionMode : this.#uncounted;
+    if ((ledger.holds & ~uncounted) !== 0) {
+      // What has shown only now keeps the session for some time yet.
+      if (this.#outlived) session.unwanted = true;
+      this.#outlived = false;
       this.#host.settled(tell);
     } else if (ledger.mustReset || (ledger.mayHideChanges && session.info.flavor === 'mariadb')) {
       this.#giveBackClean(session, tell);

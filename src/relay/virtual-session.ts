@@ -224,8 +224,10 @@ export class VirtualSession implements CommandOwner {
   /** {@link Borrower.sessionOutlived}: only in pool mode `session` is one kept that nothing is kept on. */
   sessionOutlived(): void {
     const { session } = this;
-    if (this.#isIdle && session !== null && this.#loan.heldElse === 0)
-      this.#command.sessionReturn.outlived(session, this.#loan.lastWork);
+    if (session === null) return;
+    if (this.#isIdle && this.#loan.heldElse === 0)
+      this.#command.sessionReturn.outlived(session, this.#loan.lastWork, false);
+    else session.unwanted = true;
   }
 }
 

@@ -21,12 +21,28 @@ export const FailureReason = {
   Unreachable: 'unreachable',
   /** It does not let the proxy's account in. */
   LoginRefused: 'login_refused',
+  /** It is MySQL beside MariaDB, or the other way round. */
+  OtherFlavor: 'other_flavor',
+  /** It has no connection left: those that there are go on. */
+  ServerFull: 'server_full',
+  /** As {@link ServerFull}, for the proxy's account alone. */
+  AccountFull: 'account_full',
   /** A client's reply said so: see `statement-outcome`. */
   ClientReply: 'client_reply',
 } as const;
 export type FailureReason = (typeof FailureReason)[keyof typeof FailureReason];
 
 export type StateReason = ReportReason | FailureReason;
+
+/** Reasons why nobody can ask a server what it is that say nothing against it. */
+export type FullReason = typeof FailureReason.ServerFull | typeof FailureReason.AccountFull;
+
+const FULL: ReadonlySet<StateReason> = new Set([FailureReason.ServerFull, FailureReason.AccountFull]);
+
+/** Why it is full; null for one that is not, as far as is known. */
+export function fullBy(reasons: readonly StateReason[]): StateReason | null {
+  return reasons.find((reason) => FULL.has(reason)) ?? null;
+}
 
 export interface ServerStateOptions {
   /** So many probes in a row without an answer make a server that was up a down one; the first makes it suspect. */
@@ -69,13 +85,16 @@ const FIRST_SHARE = 0.1;
  *
  * unknown -> up (or slow start) by one answer; up -> suspect by one miss, back by one answer; suspect -> down by more misses; down -> slow start by
  * several answers; slow start -> up by time. By what it says itself, or when nobody listens, it is down at once: that is no guess.
- * So is a change of role: whoever is the primary now must get the writes, and who no longer is must not.
+ * So is a change of role: whoever is the primary now must get the writes, and who no longer is must not. One that is full is what it was:
+ * it lives, and sessions that there are go on.
  */
 export class ServerState {
   readonly #options: ServerStateOptions;
   readonly #changed: (change: StateChange) => void;
   #status: ServerStatus = ServerStatus.Unknown;
   #report: ServerReport | null = null;
+  /** When it was asked last with an answer, and how old its data were then. */
+  #told: { readonly at: number; readonly lagSeconds: number | null } = { at: 0, lagSeconds: null };
   #reasons: readonly StateReason[] = [];
   #since: number;
   /** Of the slow start that it is in, or was in when it became suspect; null for none. */
@@ -83,7 +102,7 @@ export class ServerState {
   #misses = 0;
   #answers = 0;
 
-  /** @param changed - hears of each change of status or role, after it was made */
+  /** @param changed - hears of each change of status or role, and whether it is full, after it was made */
   constructor(options: ServerStateOptions, now: number, changed: (change: StateChange) => void) {
     this.#options = options;
     this.#changed = changed;
@@ -117,6 +136,7 @@ export class ServerState {
   /** It has answered a probe. */
   reported(report: ServerReport, now: number): void {
     this.#misses = 0;
+    this.#told = { at: now, lagSeconds: report.lagSeconds };
     if (report.role === ServerRole.Unusable) {
       this.#answers = 0;
       this.#startedAt = null;
@@ -148,6 +168,31 @@ export class ServerState {
     this.#answers = 0;
     this.#startedAt = null;
     this.#move(ServerStatus.Down, this.#report, [reason], now);
+  }
+
+  /**
+   * It lives, and lets nobody else in. One that was up is, with what it has said last; one that was not is of no use to those who
+   * have no session there.
+   */
+  full(reason: FullReason, now: number): void {
+    this.#misses = 0;
+    this.#answers = 0;
+    switch (this.#status) {
+      case ServerStatus.Up:
+      case ServerStatus.SlowStart:
+        this.#fill(this.#status, reason, now);
+        return;
+      case ServerStatus.Suspect:
+        // It has answered, so that it stood not still. A client's reply has spoken of what it is, which cannot be asked.
+        if (this.#reasons.includes(FailureReason.ClientReply)) return;
+        this.#fill(this.#statusAfterAnswer(now), reason, now);
+        return;
+      case ServerStatus.Unknown:
+      case ServerStatus.Down:
+        this.#startedAt = null;
+        this.#move(ServerStatus.Down, this.#report, [reason], now);
+        return;
+    }
   }
 
   /** Something else than a probe speaks against it, such as a client's reply: it is to be asked before it is trusted again. */
@@ -210,6 +255,24 @@ export class ServerState {
     return ServerStatus.SlowStart;
   }
 
+  #fill(status: ServerStatus, reason: FullReason, now: number): void {
+    const report = this.#report;
+    const reasons = [...(report?.reasons ?? []), reason];
+    this.#move(
+      status,
+      report === null ? null : { ...report, lagSeconds: this.#mostLag(report, now) },
+      reasons,
+      now,
+    );
+  }
+
+  /** At most so old are the data of one that was not asked since: it has what it had then. */
+  #mostLag({ role }: ServerReport, now: number): number | null {
+    const { at, lagSeconds } = this.#told;
+    if (lagSeconds === null || role === ServerRole.Primary) return lagSeconds;
+    return Math.ceil(lagSeconds + (now - at) / 1000);
+  }
+
   #share(now: number): number {
     const { slowStartMs } = this.#options;
     if (this.#startedAt === null || slowStartMs === 0) return 1;
@@ -220,13 +283,15 @@ export class ServerState {
     const from = this.#status;
     const fromRole = this.#report?.role ?? null;
     const role = report?.role ?? null;
+    const before = this.#reasons;
     this.#status = to;
     this.#report = report;
     // While it has to answer more often before it is up again, what has brought it down still holds.
     if (from !== ServerStatus.Down || to !== ServerStatus.Down || reasons.length > 0) this.#reasons = reasons;
-    if (from === to && fromRole === role) return;
+    const isSame = from === to && fromRole === role;
+    if (isSame && fullBy(before) === fullBy(this.#reasons)) return;
     const lastedMs = now - this.#since;
-    this.#since = now;
+    if (!isSame) this.#since = now;
     this.#changed({ from, to, fromRole, role, reasons: this.#reasons, lastedMs });
   }
 }

@@ -1,16 +1,23 @@
 import { type ProbedServer, probeServer, type ServerQuestions } from './server-probe.js';
-import { FailureReason, type ServerState } from './server-state.js';
+import { FailureReason, type FullReason, type ServerState } from './server-state.js';
+
+/** What keeps a server from being asked. */
+export type ConnectReason =
+  | FullReason
+  | typeof FailureReason.LoginRefused
+  | typeof FailureReason.OtherFlavor
+  | typeof FailureReason.Unreachable;
 
 /** Whoever asks a server over a connection of its own. */
 export interface WatchedServer extends ServerQuestions {
   /** Null until it has been logged in to. */
   readonly probed: ProbedServer | null;
-  /** Opens the connection, or finds it open. @throws what kept it from being opened */
+  /** Opens the connection, or finds it open. @throws what kept it from being opened, or why nothing is to be asked */
   connect(): Promise<void>;
   /** Gives up the connection and whatever is waited for on it: what does not answer now must not be waited for twice. */
   drop(): void;
-  /** Whether an error of {@link connect} means that the server lives, and refuses the account. */
-  isRefusal(error: unknown): boolean;
+  /** What an error of {@link connect} says of the server. */
+  reasonOf(error: unknown): ConnectReason;
 }
 
 export interface WatchClock {
@@ -95,9 +102,19 @@ export class ServerWatch {
   }
 
   #failed(error: unknown): void {
-    const refused = this.#server.isRefusal(error);
-    const reason = refused ? FailureReason.LoginRefused : FailureReason.Unreachable;
-    this.#state.unreachable(reason, this.#options.clock.now());
+    const reason = this.#server.reasonOf(error);
+    const now = this.#options.clock.now();
+    switch (reason) {
+      case FailureReason.ServerFull:
+      case FailureReason.AccountFull:
+        this.#state.full(reason, now);
+        break;
+      case FailureReason.LoginRefused:
+      case FailureReason.OtherFlavor:
+      case FailureReason.Unreachable:
+        this.#state.unreachable(reason, now);
+        break;
+    }
   }
 
   #settle(serial: number, tell: () => void): void {

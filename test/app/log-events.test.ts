@@ -45,6 +45,9 @@ const ELSEWHERE = [
   'a name of servers cannot be resolved: the addresses that are known stay',
   // test/app/named-servers.test.ts
   'a name has more addresses than there may be servers: the last are left out',
+  'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one',
+  'server is full',
+  'server is not full any more',
   'several servers take writes, and do not pass them on to each other: only one of them gets any from here; make the others read-only',
 ];
 

@@ -10,6 +10,7 @@ import { MAX_SERVERS } from '../../src/config/servers.js';
 import { DialLog } from '../../src/observability/dial-log.js';
 import { RelayCounters } from '../../src/relay/relay-counters.js';
 import { Servers } from '../../src/relay/servers.js';
+import { ServerKind } from '../../src/servers/server-kind.js';
 import { ProfileRegistry } from '../../src/session/profile.js';
 
 /** Never asked for: nothing is connected to. */
@@ -30,6 +31,7 @@ function world(t: Test, lines: string, means: Readonly<Record<string, readonly s
     config,
     log,
     registry: new ProfileRegistry(),
+    kind: new ServerKind(),
     counters: new RelayCounters(),
     services: nobody,
     metrics: nobody,

@@ -3,10 +3,8 @@ import { type ClusterNode, until } from '../support/clusters/cluster-node.js';
 import { withGalera, withReplicas } from '../support/clusters/for-cluster.js';
 import { APP_USER } from '../support/servers.js';
 import { countFailures } from './support/load.js';
+import { IN_TRANSACTIONS, restartsReplicas } from './support/restarts-replicas.js';
 import { onlyInFlight, rowsAreThere, underLoad } from './support/under-load.js';
-
-/** Clients that are in a transaction at any time, on the one node that takes writes; each is told once. */
-const IN_TRANSACTIONS = 3;
 
 /** Of the application's on a node that the proxy keeps for itself: one that asks how the server is, one that kills. */
 const NOT_FOR_CLIENTS = 2;
@@ -44,25 +42,5 @@ t.test('a Galera cluster is restarted node by node, each read-only before', asyn
 });
 
 t.test('replicas are restarted, then one becomes the primary, and the old one is restarted', async (t) => {
-  await withReplicas(t, async (t, set) => {
-    const result = await underLoad(t, set, set.primary, async ({ load }) => {
-      for (const { index } of set.replicas) {
-        await set.node(index).shutdown();
-        await set.rejoin(index);
-      }
-      const { index } = set.primary;
-      await set.promote(1);
-      await load.untilServed(100);
-      await set.node(index).shutdown();
-      await set.rejoin(index);
-    });
-    t.equal(
-      countFailures(result.failedStatements),
-      'none',
-      'no statement outside of transactions has failed',
-    );
-    onlyInFlight(t, result.failedTransactions, IN_TRANSACTIONS);
-    await set.untilCaughtUp();
-    for (const node of set.nodes) await rowsAreThere(t, node, result);
-  });
+  await withReplicas(t, restartsReplicas);
 });

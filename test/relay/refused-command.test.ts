@@ -1,15 +1,28 @@
 import t from 'tap';
 import type { LosableWork } from '../../src/relay/lost-command.js';
-import { hasDoneNothing, outcomeFor, rolledBackBy } from '../../src/relay/refused-command.js';
+import {
+  type AnsweredWork,
+  hasDoneNothing,
+  outcomeFor,
+  rolledBackBy,
+} from '../../src/relay/refused-command.js';
 import { Outcome, ServerHint } from '../../src/servers/statement-outcome.js';
 import { effectsOf } from '../../src/session/effects-of.js';
 import { NO_EFFECTS } from '../../src/session/statement-effects.js';
 import { traitsOf } from '../sql/describe.js';
 
-function text(sql: string): LosableWork {
+function text(sql: string): LosableWork & AnsweredWork {
   const traits = traitsOf(sql);
   const effects = effectsOf(traits);
-  return { canRepeat: true, isBound: false, effects, traits, isPrepare: false, choosesSchema: false };
+  return {
+    canRepeat: true,
+    isBound: false,
+    effects,
+    traits,
+    isPrepare: false,
+    choosesSchema: false,
+    sql: Buffer.from(sql),
+  };
 }
 
 t.test('what has done nothing when its server refuses it', async (t) => {
@@ -54,11 +67,26 @@ t.test('what has become of it', async (t) => {
   const rolledBack = { outcome: Outcome.RolledBack, hint: ServerHint.ReadOnly };
   const refused = { outcome: Outcome.Refused, hint: ServerHint.ReadOnly };
   t.strictSame(outcomeFor(err, text('COMMIT'), true), rolledBack);
-  t.strictSame(outcomeFor(err, text('BEGIN'), true), refused, 'it commits, and begins');
+  for (const sql of [
+    'BEGIN',
+    'begin work ;',
+    'START  TRANSACTION',
+    'START TRANSACTION WITH CONSISTENT SNAPSHOT',
+  ])
+    t.strictSame(outcomeFor(err, text(sql), true), rolledBack, `${sql}: by its commit of what was before`);
+  for (const sql of [
+    'START TRANSACTION READ WRITE',
+    'START TRANSACTION /**/',
+    'LOCK TABLES t WRITE',
+    'BEGIN; COMMIT',
+  ])
+    t.strictSame(outcomeFor(err, text(sql), true), refused, `${sql}: that may be committed`);
+  t.strictSame(outcomeFor(err, { ...text('BEGIN'), sql: null }, true), refused, 'a text that is gone');
   t.strictSame(outcomeFor(err, text('UPDATE t SET a = 1; COMMIT'), true), refused, 'the first of them');
   t.strictSame(outcomeFor(err, text('UPDATE t SET a = 1; COMMIT'), false), refused, 'nobody knows which');
   t.equal(outcomeFor({ ...err, errno: 1062 }, text('COMMIT'), true), null);
-  t.match(rolledBackBy(err), {
+  t.match(rolledBackBy(err, text('BEGIN')).message, /\(BEGIN, which commits it, was answered with 1290: /);
+  t.match(rolledBackBy(err, text('COMMIT')), {
     errno: 1213,
     sqlState: '40001',
     message:

@@ -14,7 +14,7 @@ t.test('a planned move under writers', async (t) => {
       const [first, second] = [set.node(0), set.node(1)];
       await first.ask('CREATE TABLE app.counters (id INT PRIMARY KEY, n INT NOT NULL)');
       await first.ask(
-        `INSERT INTO app.counters VALUES ${Array.from({ length: WRITERS + 1 }, (_, id) => `(${id}, 0)`)}`,
+        `INSERT INTO app.counters VALUES ${Array.from({ length: WRITERS + 2 }, (_, id) => `(${id}, 0)`)}`,
       );
       await set.untilCaughtUp();
       const upstream = first.url('app');
@@ -25,9 +25,15 @@ t.test('a planned move under writers', async (t) => {
         flags: ['--server-check-interval', '20s', '--pool-size', '4'],
       });
       const world = new Proxied(t, first, proxy, 'app');
-      const inside = await world.connect();
-      await inside.run('BEGIN');
-      await inside.run(`UPDATE counters SET n = n + 1 WHERE id = ${WRITERS}`);
+      const [inside, beginner, outside] = [
+        await world.connect(),
+        await world.connect(),
+        await world.connect(),
+      ];
+      for (const [id, client] of [inside, beginner].entries()) {
+        await client.run('BEGIN');
+        await client.run(`UPDATE counters SET n = n + 1 WHERE id = ${WRITERS + id}`);
+      }
       let isOver = false;
       const done = Array.from({ length: WRITERS }, () => 0);
       const writers = done.map(async (_, id) => {
@@ -54,7 +60,20 @@ t.test('a planned move under writers', async (t) => {
       await progress();
       await first.ask('SET GLOBAL read_only = ON');
       t.match(await inside.error('COMMIT'), { errno: 1213, sqlState: '40001' });
+      t.match(
+        await beginner.error('BEGIN'),
+        { errno: 1213, sqlState: '40001', message: /BEGIN, which commits it, was answered with 1290/ },
+        'what was open is rolled back',
+      );
+      const begins = outside.run('START TRANSACTION READ WRITE');
       await set.promote(1);
+      await begins;
+      t.equal(
+        await outside.value('SELECT @@port'),
+        second.port,
+        'a transaction that had not begun is begun there',
+      );
+      await outside.run('COMMIT');
       await progress();
       isOver = true;
       await t.resolves(all, 'nothing has failed');
@@ -62,7 +81,7 @@ t.test('a planned move under writers', async (t) => {
       const rows = await second.ask<{ n: number }>('SELECT n FROM app.counters ORDER BY id');
       t.strictSame(
         rows.map(({ n }) => n),
-        [...done, 0],
+        [...done, 0, 0],
         'all that was acknowledged is there, once',
       );
       t.ok((await proxy.metric('mybouncer_server_hints_total', 'hint="read_only"')) > 0);

@@ -181,3 +181,58 @@ t.test('without slow start it is up at once', async (t) => {
   state.reported(PRIMARY, 1);
   t.strictSame(heard(), ['unknown -> down null', 'down -> up primary']);
 });
+
+t.test('one that is full is what it was, and says so', async (t) => {
+  const { state, changes, heard } = newState();
+  state.reported(answer(ServerRole.Primary, ReportReason.WsrepDesynced), 0);
+  heard();
+  state.full(FailureReason.ServerFull, 1000);
+  t.match(state.snapshot(1000), {
+    status: ServerStatus.Up,
+    role: ServerRole.Primary,
+    reasons: [ReportReason.WsrepDesynced, FailureReason.ServerFull],
+    forMs: 1000,
+  });
+  state.full(FailureReason.ServerFull, 2000);
+  t.strictSame(heard(), ['up -> up primary'], 'told once');
+  state.missed(3000);
+  t.strictSame(heard(), ['up -> suspect primary'], 'one that stands still is another thing');
+  state.full(FailureReason.AccountFull, 3500);
+  t.strictSame(heard(), ['suspect -> up primary'], 'it has answered');
+  state.reported(PRIMARY, 4000);
+  t.match(changes, [{ from: ServerStatus.Up, to: ServerStatus.Up, reasons: [] }]);
+  heard();
+  state.doubted(5000);
+  state.full(FailureReason.ServerFull, 5100);
+  t.strictSame(heard(), ['up -> suspect primary'], 'what it is now has to be asked');
+  t.strictSame(state.snapshot(5100).reasons, [FailureReason.ClientReply]);
+});
+
+t.test('one that is full, and was not up, is of no use yet', async (t) => {
+  const { state, heard } = newState();
+  state.full(FailureReason.ServerFull, 0);
+  t.strictSame(heard(), ['unknown -> down null'], 'the next one is not kept waiting');
+  state.reported(PRIMARY, 1000);
+  heard();
+  state.full(FailureReason.ServerFull, 2000);
+  state.reported(PRIMARY, 3000);
+  t.strictSame(heard(), [], 'good answers have to be in a row');
+  t.strictSame(state.snapshot(3000).reasons, [FailureReason.ServerFull]);
+});
+
+t.test(
+  'the data of a replica that is full are at most as old as they were, and the time since',
+  async (t) => {
+    const { state } = newState();
+    state.reported({ ...REPLICA, lagSeconds: 2 }, 10_000);
+    state.full(FailureReason.AccountFull, 10_500);
+    t.equal(state.lagSeconds, 3);
+    state.full(FailureReason.AccountFull, 11_000);
+    t.equal(state.lagSeconds, 3);
+    state.full(FailureReason.AccountFull, 14_000);
+    t.equal(state.lagSeconds, 6);
+    state.reported(PRIMARY, 15_000);
+    state.full(FailureReason.AccountFull, 19_000);
+    t.equal(state.lagSeconds, 0, 'a primary has none');
+  },
+);

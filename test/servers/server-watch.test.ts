@@ -2,7 +2,12 @@ import { setImmediate as turn } from 'node:timers/promises';
 import t from 'tap';
 import type { ProbeAnswer } from '../../src/servers/server-probe.js';
 import { FailureReason, ServerState, ServerStatus } from '../../src/servers/server-state.js';
-import { ServerWatch, type WatchClock, type WatchedServer } from '../../src/servers/server-watch.js';
+import {
+  type ConnectReason,
+  ServerWatch,
+  type WatchClock,
+  type WatchedServer,
+} from '../../src/servers/server-watch.js';
 
 /** Time that only goes on when the test says so. */
 class TestClock implements WatchClock {
@@ -54,8 +59,15 @@ class ManualServer implements WatchedServer {
     this.dropped++;
   }
 
-  isRefusal(error: unknown): boolean {
-    return error instanceof Error && error.message === 'Access denied';
+  reasonOf(error: unknown): ConnectReason {
+    switch (error instanceof Error ? error.message : '') {
+      case 'Access denied':
+        return FailureReason.LoginRefused;
+      case 'Too many connections':
+        return FailureReason.ServerFull;
+      default:
+        return FailureReason.Unreachable;
+    }
   }
 
   ask(): Promise<readonly ProbeAnswer[]> {
@@ -145,6 +157,18 @@ t.test('no connection: it is down at once, and asked again', async (t) => {
   await clock.pass(1000);
   await server.answer();
   t.match(status(), { status: ServerStatus.Up });
+  watch.stop();
+});
+
+t.test('it lets nobody else in: it is what it was', async (t) => {
+  const { clock, server, status, watch } = await newWatch();
+  await server.answer();
+  server.unreachable = new Error('Too many connections');
+  await clock.pass(1000);
+  t.match(status(), { status: ServerStatus.Up, role: 'primary', reasons: [FailureReason.ServerFull] });
+  server.unreachable = new Error('Connection refused');
+  await clock.pass(1000);
+  t.match(status(), { status: ServerStatus.Down, reasons: [FailureReason.Unreachable] });
   watch.stop();
 });
 

@@ -99,7 +99,7 @@ export const POOL_KEYS = {
     defaultText: '0',
     summary: 'clients that may wait for a server session at the same time; 0 is no limit',
     detail:
-      'A client beyond it gets error 1040 at once, with the numbers, instead of one after `query_wait_timeout`: where that many wait, the server cannot keep up, and more waiting makes nothing better. Those for whom a session can still be opened do not count.',
+      'A client beyond it gets error 1040 at once, with the numbers, instead of one after `query_wait_timeout`: where that many wait, the server cannot keep up, and more waiting makes nothing better. Those for whom a session can still be opened do not count. Of several servers, each has a line of its own, and so have those who wait for any server to be had (`failover_timeout`).',
     reloadable: true,
   }),
   on_client_disconnect: key(oneOf(['kill_query', 'finish']), {

@@ -18,7 +18,7 @@ export async function losesPrimary(
   { lose, end = async () => undefined }: { lose: () => Promise<void>; end?: () => Promise<void> },
 ): Promise<void> {
   const others = cluster.nodes.filter((node) => node !== primary);
-  await primary.ask('CREATE TABLE app.probe (a INT PRIMARY KEY AUTO_INCREMENT)');
+  await primary.ask('CREATE TABLE IF NOT EXISTS app.probe (a INT PRIMARY KEY AUTO_INCREMENT)');
   const result = await underLoad(t, cluster, primary, async ({ load }) => {
     const begin = performance.now();
     await lose();

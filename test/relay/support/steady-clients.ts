@@ -1,3 +1,4 @@
+import type { ConnectionOptions } from 'mysql2/promise';
 import type { Client, Proxied } from '../../support/proxied.js';
 import { eventually } from '../../support/proxied.js';
 
@@ -13,8 +14,13 @@ export class SteadyClients {
     this.#running = clients.map((client) => this.#run(client, sql));
   }
 
-  static async start(world: Proxied, count: number, sql: (n: number) => string): Promise<SteadyClients> {
-    const clients = await Promise.all(Array.from({ length: count }, () => world.connect()));
+  static async start(
+    world: Proxied,
+    count: number,
+    sql: (n: number) => string,
+    options: ConnectionOptions = {},
+  ): Promise<SteadyClients> {
+    const clients = await Promise.all(Array.from({ length: count }, () => world.connect(options)));
     return new SteadyClients(clients, sql);
   }
 

@@ -61,7 +61,13 @@ await forEachPrivateServer(t, async (t, server) => {
     };
     t.equal(await goesOn(10, 'INSERT INTO t VALUES (11)'), true, 'a statement: the transaction goes on');
     t.equal(await goesOn(12, 'COMMIT'), false, 'COMMIT: it was rolled back');
-    for (const [i, sql] of ['BEGIN', 'CREATE TABLE x (a INT)'].entries())
-      t.comment(`${sql}: it ${(await goesOn(20 + i, sql)) ? 'goes on' : 'was rolled back'}`);
+    for (const [i, sql] of [
+      'BEGIN',
+      'START TRANSACTION',
+      'START TRANSACTION READ WRITE',
+      'LOCK TABLES t WRITE',
+    ].entries())
+      t.equal(await goesOn(20 + i, sql), false, `${sql}: its own COMMIT was refused, which has rolled back`);
+    t.equal(await goesOn(30, 'CREATE TABLE x (a INT)'), true, 'DDL: it is refused before it commits');
   });
 });
