@@ -2,7 +2,7 @@ import t from 'tap';
 import { withGalera } from '../support/clusters/for-cluster.js';
 import { losesPrimary } from './support/lost-primary.js';
 
-t.setTimeout(110_000);
+t.setTimeout(300_000);
 
 t.test('the Galera node that takes writes stands still', async (t) => {
   await withGalera(t, async (t, cluster) => {

@@ -14,7 +14,7 @@ import { restartsReplicas } from './support/restarts-replicas.js';
 /** What MySQL says to reads under way when it is shut down: nobody can tell it from a KILL QUERY. */
 const BY_SHUTDOWN = /^1317 Query execution was interrupted$/;
 
-t.setTimeout(170_000);
+t.setTimeout(300_000);
 
 t.test('a primary and its replicas, under load', async (t) => {
   await withReplicas(

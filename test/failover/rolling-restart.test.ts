@@ -3,7 +3,7 @@ import { type ClusterNode, until } from '../support/clusters/cluster-node.js';
 import { withGalera, withReplicas } from '../support/clusters/for-cluster.js';
 import { APP_USER } from '../support/servers.js';
 import { countFailures } from './support/load.js';
-import { IN_TRANSACTIONS, restartsReplicas } from './support/restarts-replicas.js';
+import { restartsReplicas } from './support/restarts-replicas.js';
 import { onlyInFlight, rowsAreThere, underLoad } from './support/under-load.js';
 
 /** Of the application's on a node that the proxy keeps for itself: one that asks how the server is, one that kills. */
@@ -18,7 +18,7 @@ async function untilLeft(node: ClusterNode): Promise<void> {
   });
 }
 
-t.setTimeout(110_000);
+t.setTimeout(300_000);
 
 t.test('a Galera cluster is restarted node by node, each read-only before', async (t) => {
   await withGalera(t, async (t, cluster) => {
@@ -36,7 +36,7 @@ t.test('a Galera cluster is restarted node by node, each read-only before', asyn
       'none',
       'no statement outside of transactions has failed',
     );
-    onlyInFlight(t, result.failedTransactions, cluster.nodes.length * IN_TRANSACTIONS);
+    onlyInFlight(t, result, cluster.nodes.length);
     await rowsAreThere(t, cluster.node(0), result);
   });
 });

@@ -4,12 +4,6 @@ import { show } from '../../support/show.js';
 import { countFailures } from './load.js';
 import { onlyInFlight, rowsAreThere, underLoad } from './under-load.js';
 
-/** Clients that are in a transaction at any time; each is told once. */
-const IN_TRANSACTIONS = 3;
-
-/** Far beyond what it takes, which is told: a busy machine may take its time. */
-const GENEROUS_MS = 15_000;
-
 /** The node that takes writes is lost under load; whoever takes them next serves the same clients, soon after the engine lets it. */
 export async function losesPrimary(
   t: Test,
@@ -29,13 +23,12 @@ export async function losesPrimary(
       t,
       `another node took writes after ${(elected - begin).toFixed(0)} ms, and clients had theirs done ${took.toFixed(0)} ms later`,
     );
-    t.ok(took < GENEROUS_MS);
     await end();
   });
   const failed = result.failedStatements;
   t.equal(countFailures(failed.filter(({ isLost }) => isLost)), 'none', 'clients stay connected');
   t.equal(countFailures(failed.filter(({ sql }) => sql.startsWith('SELECT'))), 'none', 'a read is run again');
-  onlyInFlight(t, result.failedTransactions, IN_TRANSACTIONS);
+  onlyInFlight(t, result, 1);
   const [next] = others;
   if (next !== undefined) await rowsAreThere(t, next, result);
 }

@@ -15,7 +15,7 @@ async function withCluster<C extends Cluster>(
 ): Promise<void> {
   // In CI everything is there, so that something missing is a failure.
   const skip = missing !== null && process.env['CI'] !== 'true' ? { skip: missing } : {};
-  await t.test(`on ${name}`, { timeout: 120_000, ...skip }, async (t) => {
+  await t.test(`on ${name}`, { timeout: 300_000, ...skip }, async (t) => {
     if (missing !== null) {
       t.fail(missing);
       return;

@@ -40,6 +40,8 @@ const TIMEOUTS = {
     'evs.keepalive_period=PT0.5S;evs.inactive_check_period=PT0.2S;evs.suspect_timeout=PT2S;evs.inactive_timeout=PT5S;evs.install_timeout=PT5S;gmcast.time_wait=PT0.5S;',
 } as const;
 
+const MOST_ISOLATIONS = 3;
+
 export interface GaleraOptions {
   readonly nodes?: number;
   readonly timeouts?: keyof typeof TIMEOUTS;
@@ -182,9 +184,32 @@ export class GaleraCluster extends Cluster {
     return Object.fromEntries(rows.map((row) => [row.Variable_name, row.Value]));
   }
 
-  /** Cuts a node off from all the others, as a network that drops its packets; they are still there for their clients. */
+  /**
+   * Cuts a node off from all the others, as a network that drops its packets; all are still there for their clients. The others go
+   * on without it: on a busy machine they may lose each other at the same moment, which is not what is asked for.
+   */
   async isolate(index: number): Promise<void> {
-    await this.node(index).ask("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'");
+    const others = this.#running().filter((one) => one !== index);
+    for (let tries = 1; ; tries++) {
+      await this.node(index).ask("SET GLOBAL wsrep_provider_options = 'gmcast.isolate=1'");
+      try {
+        await until(`the others go on without node ${index}`, () => this.#goOn(others), 20_000);
+        return;
+      } catch (error) {
+        if (tries === MOST_ISOLATIONS) throw error;
+        await this.heal(index);
+        await this.untilSynced();
+      }
+    }
+  }
+
+  async #goOn(indexes: readonly number[]): Promise<boolean> {
+    const all = await Promise.all(indexes.map((index) => this.wsrep(index)));
+    return all.every(
+      (status) =>
+        status['wsrep_cluster_status'] === 'Primary' &&
+        Number(status['wsrep_cluster_size']) === indexes.length,
+    );
   }
 
   /** The end of {@link isolate}. */
