@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import t, { type Test } from 'tap';
+import { withReplicas } from '../support/clusters/for-cluster.js';
+import type { ReplicaSet } from '../support/clusters/replica-set.js';
 import { type Client, eventually, Proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
-import { forEachServer } from '../support/servers.js';
 import { RULES_FILE, rules } from './support/alerts.js';
 import { filledIn, type Query, queries } from './support/dashboard.js';
 import { deployPath } from './support/deploy-files.js';
@@ -10,7 +13,7 @@ import { skipWithout } from './support/program.js';
 import { Prometheus, type Sample } from './support/prometheus.js';
 import { promqlNames, type Selector } from './support/promql.js';
 
-/* Dashboard and alerts, against a running proxy and a real Prometheus that scrapes it. */
+/* Dashboard and alerts, against a running proxy with a primary and a replica, and a real Prometheus that scrapes it. */
 
 const JOB = 'mybouncer';
 const FILLED_IN = { job: JOB, instance: '.*', __rate_interval: '10s', datasource: 'prometheus' };
@@ -25,6 +28,28 @@ const prometheus = await skipWithout(['prometheus', '--version'], 'prometheus');
 /** As `eventually`, while there is load. */
 type Until = (what: string, condition: () => Promise<boolean>) => Promise<void>;
 
+/** A proxy with all that there are metrics of. */
+async function proxied(t: Test, set: ReplicaSet): Promise<Proxied> {
+  const [primary, replica] = [set.node(0), set.node(1)];
+  const upstream = primary.url('app');
+  // Without it, nobody tells the proxy how old the data are.
+  await primary.ask(`GRANT SLAVE MONITOR ON *.* TO '${new URL(upstream).username}'@'%'`);
+  await primary.ask('CREATE TABLE app.written (id INT PRIMARY KEY AUTO_INCREMENT)');
+  await set.untilCaughtUp();
+  const file = join(t.testdir({}), 'my.yaml');
+  const lines = [
+    `servers: [{url: "${upstream}"}, {url: "mysql://${replica.host}:${replica.port}"}]`,
+    'pools:',
+    '  shop: {read_only_transactions: shop_ro}',
+    '  shop_ro: {role: replica, databases: [ro], read_your_writes: true}',
+    'pool_size: 2',
+    'admin_users: app',
+  ];
+  await writeFile(file, lines.join('\n'));
+  const proxy = await startProxy(t, { upstream, inFile: true, flags: ['--config', file] });
+  return new Proxied(t, primary, proxy, 'app');
+}
+
 /** Some of everything until the test ends: clients that wait, hold a session, and come and go; sessions that are replaced. */
 async function load(t: Test, world: Proxied): Promise<Until> {
   let isOver = false;
@@ -34,6 +59,11 @@ async function load(t: Test, world: Proxied): Promise<Until> {
   const [holder, ...others] = clients;
   if (holder === undefined) throw new Error('no client');
   const console = await world.connect({ database: 'mybouncer' });
+  const process = { connectAttributes: { _pid: '4711' } };
+  const [writer, reader] = [
+    await world.connect(process),
+    await world.connect({ ...process, database: 'ro' }),
+  ];
   const work = (async () => {
     while (!isOver) {
       await holder.run('BEGIN');
@@ -44,6 +74,10 @@ async function load(t: Test, world: Proxied): Promise<Until> {
       await (await world.connect({ ssl: { rejectUnauthorized: false } })).end();
       await holder.run('COMMIT');
       await holder.run("SET @mark = 'x'");
+      await writer.run('INSERT INTO written VALUES ()');
+      await reader.value('SELECT COUNT(*) FROM written');
+      await writer.run('START TRANSACTION READ ONLY');
+      await writer.run('COMMIT');
     }
   })().catch((error: unknown) => {
     failure = error;
@@ -110,16 +144,18 @@ async function shown(server: Prometheus, { expr }: Query): Promise<readonly Samp
   return (await server.query(filledIn(expr, FILLED_IN))).filter(isNumber);
 }
 
-await forEachServer(
+await withReplicas(
   t,
-  async (t, server) => {
-    const schema = await server.createDatabase();
-    const flags = ['--pool-size', '2', '--admin-users', 'app'];
-    const proxy = await startProxy(t, { upstream: server.url(schema), flags });
-    const until = await load(t, new Proxied(t, server, proxy, schema));
+  async (t, set) => {
+    const world = await proxied(t, set);
+    const { proxy } = world;
+    const until = await load(t, world);
     await until(
       'a session was closed',
       async () => (await proxy.metric('mybouncer_server_sessions_closed_total')) > 0,
+    );
+    await until('the lag of the replica is known', async () =>
+      (await answer(`${proxy.http}/metrics`)).text.includes('mybouncer_server_lag_seconds{'),
     );
     const metrics = parseExposition((await answer(`${proxy.http}/metrics`)).text);
     const recorded = new Set(rules().flatMap(({ record }) => record ?? []));
@@ -196,5 +232,5 @@ await forEachServer(
       }
     });
   },
-  { flavors: ['mariadb'], timeout: 120_000 },
+  { replicas: 1 },
 );

@@ -31,6 +31,7 @@ t.test('has the rows and variables that it should', async (t) => {
     'Errors and limits',
     'Dials',
     'Fleet',
+    'Servers',
     'Process',
   ]);
 });

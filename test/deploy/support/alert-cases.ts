@@ -199,6 +199,31 @@ export const ALERT_CASES: Readonly<Record<string, AlertCase>> = {
       ['mybouncer_server_max_connections', '0x60'],
     ],
   },
+  MyBouncerServerDown: {
+    firing: [['mybouncer_server_up{server="db1"}', '1x40 0x20']],
+    quiet: [['mybouncer_server_up{server="db1"}', '1x40 0 1x19']],
+    labels: { server: 'db1' },
+  },
+  MyBouncerNoPrimary: {
+    firing: [
+      ...['db1', 'db2'].map((server): Series => [`mybouncer_server_up{server="${server}"}`, '1x60']),
+      ['mybouncer_server_role{server="db1",role="primary"}', '1x40 0x20'],
+      ['mybouncer_server_role{server="db2",role="primary"}', '0x60'],
+    ],
+    // One is lost, and the other one takes its place.
+    quiet: [
+      ['mybouncer_server_up{server="db1"}', '1x40 0x20'],
+      ['mybouncer_server_up{server="db2"}', '1x60'],
+      ['mybouncer_server_role{server="db1",role="primary"}', '1x60'],
+      ['mybouncer_server_role{server="db2",role="primary"}', '0x40 1x20'],
+    ],
+  },
+  MyBouncerReplicaLags: {
+    firing: [['mybouncer_server_lag_seconds{server="db2"}', '90x60']],
+    quiet: [['mybouncer_server_lag_seconds{server="db2"}', '30x60']],
+    value: '1m 30s',
+    labels: { server: 'db2' },
+  },
   MyBouncerFilesRunOut: {
     firing: [['process_open_fds', '900x60'], ['process_max_fds', '1000x60'], CLIENTS],
     quiet: [
