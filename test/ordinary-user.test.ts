@@ -49,7 +49,7 @@ async function refusal(main: string, flags: readonly string[]): Promise<{ code: 
 
 const needsRoot = process.getuid?.() === 0 ? false : 'only root can become another user';
 
-t.test('as an ordinary user', { skip: needsRoot, timeout: 120_000 }, async (t) => {
+t.test('as an ordinary user', { skip: needsRoot, timeout: 300_000 }, async (t) => {
   const { main, folder } = await installed(t);
 
   await forEachServer(t, async (t, server) => {

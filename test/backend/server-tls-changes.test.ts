@@ -5,7 +5,7 @@ import { type Certificate, CertificateMaker } from '../support/certificate-maker
 import { forEachPrivateServer } from '../support/servers.js';
 import { HELD_BACK, Site, tlsArguments } from './support/tls-site.js';
 
-t.test('a server that has another certificate after a restart', { timeout: 120_000 }, async (t) => {
+t.test('a server that has another certificate after a restart', { timeout: 300_000 }, async (t) => {
   const maker = await CertificateMaker.start(t);
   const ca = await maker.ca('a CA');
   const first = await maker.make({ commonName: 'db', names: ['DNS:localhost'], issuer: ca });

@@ -11,7 +11,7 @@ function elsewhere({ port }: { readonly port: number }) {
 }
 
 for (const flavor of ['mariadb', 'mysql'] as const) {
-  t.test(`${flavor} without TLS`, { timeout: 60_000 }, async (t) => {
+  t.test(`${flavor} without TLS`, { timeout: 300_000 }, async (t) => {
     await forEachPrivateServer(
       t,
       async (t, server) => {
@@ -34,7 +34,7 @@ for (const flavor of ['mariadb', 'mysql'] as const) {
   });
 }
 
-t.test('somebody on the way takes the TLS out of the greeting', { timeout: 60_000 }, async (t) => {
+t.test('somebody on the way takes the TLS out of the greeting', { timeout: 300_000 }, async (t) => {
   const maker = await CertificateMaker.start(t);
   const ca = await maker.ca('a CA');
   const db = await maker.make({ commonName: 'db', names: ['DNS:localhost'], issuer: ca });

@@ -5,7 +5,7 @@ import { CertificateMaker } from '../support/certificate-maker.js';
 import { forEachPrivateServer, type PrivateTestServer } from '../support/servers.js';
 import { HELD_BACK, Site, tlsArguments } from './support/tls-site.js';
 
-t.test('a server with a certificate', { timeout: 120_000 }, async (t) => {
+t.test('a server with a certificate', { timeout: 300_000 }, async (t) => {
   const maker = await CertificateMaker.start(t);
   const ca = await maker.ca('a CA');
   const other = await maker.ca('another CA');

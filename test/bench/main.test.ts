@@ -179,7 +179,7 @@ t.test(
   },
 );
 
-t.test('Ctrl-C in a run leaves nothing', { timeout: 120_000, skip: await lacking('mariadb') }, async (t) => {
+t.test('Ctrl-C in a run leaves nothing', { timeout: 300_000, skip: await lacking('mariadb') }, async (t) => {
   const args = ['--targets', 'direct,relay', '--only', 'lean-text', '--seconds', '60'];
   const { code, left } = await bench(t, args, /lean-text/);
   t.equal(code, 130);

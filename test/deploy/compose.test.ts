@@ -200,6 +200,6 @@ await withStack(t, stack, async (t, { python }) => {
         async () => (await proxy.metric('mybouncer_commands_total')) >= 20,
       );
     },
-    { flavors: ['mariadb'], timeout: 90_000 },
+    { flavors: ['mariadb'], timeout: 300_000 },
   );
 });

@@ -165,7 +165,7 @@ t.test(
         await eventually('it has ended', () => !isAlive(pid));
         t.equal(await isHealthy(), false);
       },
-      { flavors: ['mariadb'], timeout: 120_000 },
+      { flavors: ['mariadb'], timeout: 300_000 },
     );
   },
 );

@@ -169,6 +169,6 @@ t.test('the capabilities of the unit are those that the fork guard needs', { ski
       );
       t.equal(await unguarded(), '0', 'and the one that came first can');
     },
-    { flavors: ['mariadb'], timeout: 120_000 },
+    { flavors: ['mariadb'], timeout: 300_000 },
   );
 });

@@ -3,7 +3,7 @@ import { CertificateMaker } from '../support/certificate-maker.js';
 import { forEachPrivateServer } from '../support/servers.js';
 import { examined } from './support/examined.js';
 
-t.test('TLS towards the server', { timeout: 120_000 }, async (t) => {
+t.test('TLS towards the server', { timeout: 300_000 }, async (t) => {
   const maker = await CertificateMaker.start(t);
   const ca = await maker.ca('a CA');
   const db = await maker.make({ commonName: 'db', names: ['DNS:localhost'], issuer: ca });
@@ -53,7 +53,7 @@ t.test('TLS towards the server', { timeout: 120_000 }, async (t) => {
   );
 });
 
-t.test('a server without TLS', { timeout: 60_000 }, async (t) => {
+t.test('a server without TLS', { timeout: 300_000 }, async (t) => {
   await forEachPrivateServer(
     t,
     async (t, server) => {

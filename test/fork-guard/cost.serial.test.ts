@@ -15,7 +15,7 @@ const PER_PROCESS = CLIENTS / PROCESSES;
 const BATCH = 64;
 const PHASE_MS = 1_000;
 
-const options = canFork ? { timeout: 120_000 } : { skip: 'needs Linux and Python 3' };
+const options = canFork ? { timeout: 300_000 } : { skip: 'needs Linux and Python 3' };
 
 interface Phase {
   commands: number;

@@ -15,7 +15,7 @@ const ENDED = 14_000;
 const COMING = 100;
 /** How long it takes to read the tables, at least. */
 let readMs = Number.POSITIVE_INFINITY;
-const options = canFork ? { timeout: 120_000 } : { skip: 'needs Linux and Python 3' };
+const options = canFork ? { timeout: 300_000 } : { skip: 'needs Linux and Python 3' };
 
 /** How often the tables have been read whole while something was done, at most. */
 async function reads(action: () => Promise<void>): Promise<number> {

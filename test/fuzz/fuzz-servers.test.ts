@@ -1,6 +1,6 @@
 import t from 'tap';
 import { fuzzShortly } from './shortly.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 await fuzzShortly(t, ['server-login', 'replies']);

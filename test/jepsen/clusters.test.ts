@@ -5,7 +5,7 @@ import { show } from '../support/show.js';
 import { openEngine } from './engines/open.js';
 import { runJepsen, WORKLOADS } from './run.js';
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 /** The long ones are `npm run jepsen -- --engine NAME`. */
 const SECONDS = 6;
@@ -21,7 +21,7 @@ const hasAll = (await testProgram('mariadb')) !== null && (await galeraProvider(
 const skip = hasAll || process.env['CI'] === 'true' ? {} : { skip: 'MariaDB or Galera is missing' };
 
 for (const name of ['galera', 'replicas'] as const) {
-  t.test(`${name}: nothing is lost, nothing is done twice`, { timeout: 110_000, ...skip }, async (t) => {
+  t.test(`${name}: nothing is lost, nothing is done twice`, { timeout: 300_000, ...skip }, async (t) => {
     const engine = await openEngine(name, 'mariadb');
     t.teardown(() => engine.close());
     const { anomalies, done, report, folder } = await runJepsen(engine, {

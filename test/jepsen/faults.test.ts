@@ -16,7 +16,7 @@ const SEARCHES = {
   isolation: /^G(-single|2)/,
 } as const;
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 t.test('every fault has its place in the program', async (t) => {
   for (const [name, { file, find, replace }] of Object.entries(FAULTS)) {

@@ -8,7 +8,7 @@ import { runJepsen, WORKLOADS } from './run.js';
 const SECONDS = 5;
 const SEED = 3;
 
-t.setTimeout(240_000);
+t.setTimeout(600_000);
 
 await forEachPrivateServer(
   t,
@@ -21,5 +21,5 @@ await forEachPrivateServer(
     t.strictSame(anomalies, [], `--seed ${SEED} --server ${server.flavor}; history and log in ${folder}`);
     for (const workload of WORKLOADS) t.ok((done.get(workload) ?? 0) > 0, `${workload}: something was done`);
   },
-  { timeout: 110_000, extraArgs: SERVER_ARGUMENTS },
+  { timeout: 300_000, extraArgs: SERVER_ARGUMENTS },
 );

@@ -44,6 +44,6 @@ t.test('faults are found', async (t) => {
         t.ok(found, name);
       }
     },
-    { flavors: ['mariadb'], timeout: 120_000 },
+    { flavors: ['mariadb'], timeout: 300_000 },
   );
 });

@@ -9,15 +9,11 @@ import { begin, gone, login, runs, sessionIds, sessionRunning } from './support/
 
 /** The connection over which KILLs go. */
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    await t.test('it is there before any client, and opened again at once', (t) => kept(t, server));
-    await t.test('while the server has no place for it, KILLs wait', (t) => noPlace(t, server));
-    await t.test('a full pool does not matter', (t) => fullPool(t, server));
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  await t.test('it is there before any client, and opened again at once', (t) => kept(t, server));
+  await t.test('while the server has no place for it, KILLs wait', (t) => noPlace(t, server));
+  await t.test('a full pool does not matter', (t) => fullPool(t, server));
+});
 
 /** The proxy's only session, when it has no other yet. */
 async function onlySession(world: ProxiedUser): Promise<number> {

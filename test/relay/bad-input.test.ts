@@ -72,38 +72,34 @@ const MISBEHAVIOUR: Readonly<Record<string, (t: Test, world: Proxied) => Promise
   noise,
 };
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxied(t, server, [
-      '--pool-size',
-      '2',
-      '--client-login-timeout',
-      '2s',
-      '--max-packet-size',
-      '20MiB',
-    ]);
-    const others = await Bystanders.of(world);
-    for (const [name, misbehave] of Object.entries(MISBEHAVIOUR)) {
-      await t.test(name, async (t) => {
-        await misbehave(t, world);
-        await others.check(t);
-      });
-    }
-    await t.test('nothing is left behind', async (t) => {
-      await eventually('they are gone', async () => (await world.proxy.metric('mybouncer_clients')) === 2);
-      t.equal(await world.proxy.settled(0, 'mybouncer_waiting_requests'), 0);
-      t.equal(await world.proxy.holds(1), 1);
-      t.equal(world.proxy.exitCode, null);
-      t.strictSame(world.proxy.stderr, []);
-      t.strictSame(
-        world.proxy.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
-        [],
-      );
+await forEachServer(t, async (t, server) => {
+  const world = await proxied(t, server, [
+    '--pool-size',
+    '2',
+    '--client-login-timeout',
+    '2s',
+    '--max-packet-size',
+    '20MiB',
+  ]);
+  const others = await Bystanders.of(world);
+  for (const [name, misbehave] of Object.entries(MISBEHAVIOUR)) {
+    await t.test(name, async (t) => {
+      await misbehave(t, world);
+      await others.check(t);
     });
-  },
-  { timeout: 120_000 },
-);
+  }
+  await t.test('nothing is left behind', async (t) => {
+    await eventually('they are gone', async () => (await world.proxy.metric('mybouncer_clients')) === 2);
+    t.equal(await world.proxy.settled(0, 'mybouncer_waiting_requests'), 0);
+    t.equal(await world.proxy.holds(1), 1);
+    t.equal(world.proxy.exitCode, null);
+    t.strictSame(world.proxy.stderr, []);
+    t.strictSame(
+      world.proxy.lines.filter(({ level }) => level === 'error' || level === 'fatal'),
+      [],
+    );
+  });
+});
 
 async function beforeLogin(t: Test, world: Proxied): Promise<void> {
   const silent = await greeted(world);

@@ -81,37 +81,33 @@ const DIAGNOSTICS = [
 /** Statements that change the tables. */
 const CHANGES = /^(INSERT|REPLACE|UPDATE|DELETE|CALL)/;
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxied(t, server, ['--pool-size', '1']);
-    await createTables(world);
+await forEachServer(t, async (t, server) => {
+  const world = await proxied(t, server, ['--pool-size', '1']);
+  await createTables(world);
 
-    await t.test('counts that were never asked for', (t) => neverAsked(t, world));
-    for (const [name, capabilities] of [
-      ['text', CLASSIC],
-      ['prepared', MODERN],
-    ] as const) {
-      await t.test(`as from the server itself, ${name}`, async (t) => {
-        await asDirect(t, world, capabilities);
-      });
-    }
-    await t.test('inside larger statements', (t) => embedded(t, world));
-    await t.test('GET DIAGNOSTICS', (t) => getDiagnostics(t, world));
-    await t.test('asked for while it is being read', (t) => whileRead(t, world));
-    await t.test('COM_INIT_DB tells of nothing new', (t) => initDb(t, world));
-    await t.test('more warnings than are kept', (t) => manyWarnings(t, world));
-    await t.test('more warnings than are kept, and then an error', (t) => manyBeforeError(t, world));
-    await t.test('CONNECTION_ID() is what the greeting said', (t) => ownIds(t, world));
-    await t.test('every client its own, all at once', (t) => hammer(t, world));
-    const two = await proxied(t, server, ['--pool-size', '2']);
-    const direct = await two.direct();
-    await direct.run('CREATE TABLE notes(v INT)');
-    await t.test('with two sessions between them', (t) => hammer(t, two));
-    await t.test('commands that are answered here', (t) => localCommands(t, two));
-  },
-  { timeout: 170_000 },
-);
+  await t.test('counts that were never asked for', (t) => neverAsked(t, world));
+  for (const [name, capabilities] of [
+    ['text', CLASSIC],
+    ['prepared', MODERN],
+  ] as const) {
+    await t.test(`as from the server itself, ${name}`, async (t) => {
+      await asDirect(t, world, capabilities);
+    });
+  }
+  await t.test('inside larger statements', (t) => embedded(t, world));
+  await t.test('GET DIAGNOSTICS', (t) => getDiagnostics(t, world));
+  await t.test('asked for while it is being read', (t) => whileRead(t, world));
+  await t.test('COM_INIT_DB tells of nothing new', (t) => initDb(t, world));
+  await t.test('more warnings than are kept', (t) => manyWarnings(t, world));
+  await t.test('more warnings than are kept, and then an error', (t) => manyBeforeError(t, world));
+  await t.test('CONNECTION_ID() is what the greeting said', (t) => ownIds(t, world));
+  await t.test('every client its own, all at once', (t) => hammer(t, world));
+  const two = await proxied(t, server, ['--pool-size', '2']);
+  const direct = await two.direct();
+  await direct.run('CREATE TABLE notes(v INT)');
+  await t.test('with two sessions between them', (t) => hammer(t, two));
+  await t.test('commands that are answered here', (t) => localCommands(t, two));
+});
 
 async function asDirect(t: Test, world: Proxied, capabilities: number): Promise<void> {
   const { schema, server, proxy } = world;

@@ -214,47 +214,43 @@ async function isHeld(t: Test, world: ProxiedUser, state: Held): Promise<void> {
   }
 }
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxiedUser(t, server, ['--pool-size', '1', '--query-wait-timeout', '60s']);
-    const setup = await world.connect();
-    await setup.run('CREATE TABLE plain(v INT)');
-    await setup.run('INSERT INTO plain VALUES(0)');
-    await setup.run('CREATE TABLE ids(id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE)');
-    await setup.run(
-      'CREATE PROCEDURE makes_table() BEGIN CREATE TEMPORARY TABLE made(v INT); INSERT INTO made VALUES(8); END',
-    );
-    if (!server.isMysql) await setup.run('CREATE SEQUENCE seq');
-    const role = `${world.schema}_r`;
-    await server.query(`CREATE ROLE ${role}`);
-    t.teardown(() => server.query(`DROP ROLE ${role}`));
-    await server.query(`GRANT ${role} TO '${world.user.user}'@'%'`);
-    await setup.end();
+await forEachServer(t, async (t, server) => {
+  const world = await proxiedUser(t, server, ['--pool-size', '1', '--query-wait-timeout', '60s']);
+  const setup = await world.connect();
+  await setup.run('CREATE TABLE plain(v INT)');
+  await setup.run('INSERT INTO plain VALUES(0)');
+  await setup.run('CREATE TABLE ids(id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE)');
+  await setup.run(
+    'CREATE PROCEDURE makes_table() BEGIN CREATE TEMPORARY TABLE made(v INT); INSERT INTO made VALUES(8); END',
+  );
+  if (!server.isMysql) await setup.run('CREATE SEQUENCE seq');
+  const role = `${world.schema}_r`;
+  await server.query(`CREATE ROLE ${role}`);
+  t.teardown(() => server.query(`DROP ROLE ${role}`));
+  await server.query(`GRANT ${role} TO '${world.user.user}'@'%'`);
+  await setup.end();
 
-    for (const state of HELD) {
-      if (state.only !== undefined && state.only !== server.flavor) continue;
-      await t.test(state.name, (t) => isHeld(t, world, state));
+  for (const state of HELD) {
+    if (state.only !== undefined && state.only !== server.flavor) continue;
+    await t.test(state.name, (t) => isHeld(t, world, state));
+  }
+  await t.test('SET TRANSACTION is used up by the next transaction', async (t) => {
+    const [a, b] = await Promise.all([world.connect(), world.connect()]);
+    for (const transaction of [['SELECT v FROM plain'], ['BEGIN', 'SELECT v FROM plain', 'COMMIT']]) {
+      await a.run('SET TRANSACTION READ ONLY');
+      for (const sql of transaction) await a.rows(sql);
+      t.equal(await world.proxy.holds(0), 0);
+      await b.run('UPDATE plain SET v=0');
+      await a.run('UPDATE plain SET v=0');
     }
-    await t.test('SET TRANSACTION is used up by the next transaction', async (t) => {
-      const [a, b] = await Promise.all([world.connect(), world.connect()]);
-      for (const transaction of [['SELECT v FROM plain'], ['BEGIN', 'SELECT v FROM plain', 'COMMIT']]) {
-        await a.run('SET TRANSACTION READ ONLY');
-        for (const sql of transaction) await a.rows(sql);
-        t.equal(await world.proxy.holds(0), 0);
-        await b.run('UPDATE plain SET v=0');
-        await a.run('UPDATE plain SET v=0');
-      }
-      await a.end();
-      await b.end();
-    });
-    await t.test('warnings are for the next statement of their client', (t) => warnings(t, world));
-    await t.test('warnings do not hold a session for long', (t) => forgottenWarnings(t, world));
-    await t.test('FOUND_ROWS() and ROW_COUNT() are right or refused', (t) => counts(t, world));
-    await t.test('many clients with state of their own', (t) => manyClients(t, world));
-  },
-  { timeout: 120_000 },
-);
+    await a.end();
+    await b.end();
+  });
+  await t.test('warnings are for the next statement of their client', (t) => warnings(t, world));
+  await t.test('warnings do not hold a session for long', (t) => forgottenWarnings(t, world));
+  await t.test('FOUND_ROWS() and ROW_COUNT() are right or refused', (t) => counts(t, world));
+  await t.test('many clients with state of their own', (t) => manyClients(t, world));
+});
 
 /** Keeps asking for the session in the meantime. */
 async function disturb(world: ProxiedUser, whileThis: () => Promise<void>): Promise<number> {

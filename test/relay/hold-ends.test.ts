@@ -57,27 +57,23 @@ async function longRow(t: Test, world: ProxiedUser): Promise<void> {
   await client.end();
 }
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxiedUser(t, server, ['--pool-size', '1', '--query-wait-timeout', '5s']);
-    const { schema, user } = world;
-    await server.query(`GRANT ALL ON \`${schema}_2\`.* TO '${user.user}'@'%'`);
-    const setup = await world.connect();
-    await setup.run('CREATE TABLE plain(v INT)');
-    await setup.run('INSERT INTO plain VALUES(0)');
-    await setup.run('CREATE TABLE ids(id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE)');
-    await setup.end();
-    const role = `${schema}_r`;
-    await server.query(`CREATE ROLE ${role}`);
-    t.teardown(() => server.query(`DROP ROLE ${role}`));
-    await server.query(`GRANT ${role} TO '${user.user}'@'%'`);
-    for (const story of HOLD_STORIES) {
-      if (story.only !== undefined && story.only !== server.flavor) continue;
-      await t.test(story.name, (t) => tell(t, world, story));
-    }
-    await t.test('a user lock through the binary protocol', (t) => binaryLock(t, world));
-    await t.test('locks behind rows that are too long to be looked at', (t) => longRow(t, world));
-  },
-  { timeout: 300_000 },
-);
+await forEachServer(t, async (t, server) => {
+  const world = await proxiedUser(t, server, ['--pool-size', '1', '--query-wait-timeout', '5s']);
+  const { schema, user } = world;
+  await server.query(`GRANT ALL ON \`${schema}_2\`.* TO '${user.user}'@'%'`);
+  const setup = await world.connect();
+  await setup.run('CREATE TABLE plain(v INT)');
+  await setup.run('INSERT INTO plain VALUES(0)');
+  await setup.run('CREATE TABLE ids(id INT AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE)');
+  await setup.end();
+  const role = `${schema}_r`;
+  await server.query(`CREATE ROLE ${role}`);
+  t.teardown(() => server.query(`DROP ROLE ${role}`));
+  await server.query(`GRANT ${role} TO '${user.user}'@'%'`);
+  for (const story of HOLD_STORIES) {
+    if (story.only !== undefined && story.only !== server.flavor) continue;
+    await t.test(story.name, (t) => tell(t, world, story));
+  }
+  await t.test('a user lock through the binary protocol', (t) => binaryLock(t, world));
+  await t.test('locks behind rows that are too long to be looked at', (t) => longRow(t, world));
+});

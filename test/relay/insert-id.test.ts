@@ -69,46 +69,42 @@ const QUESTIONS: readonly string[] = [
   'SELECT n FROM ids WHERE id <=> LAST_INSERT_ID()',
 ];
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxied(t, server, ['--pool-size', '2']);
-    const setup = await world.direct();
-    await setup.run(
-      'CREATE TABLE ids(id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE, n INT NOT NULL DEFAULT 0)',
-    );
-    await setup.run('CREATE TABLE watched(v INT)');
-    await setup.run('CREATE TABLE others(id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=1000000');
-    await setup.run('CREATE PROCEDURE inserts(v INT) INSERT INTO ids(u) VALUES(v)');
-    await setup.run(
-      'CREATE FUNCTION inserting(v INT) RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO ids(u) VALUES(v); RETURN 1; END',
-    );
-    await setup.run('CREATE FUNCTION asked() RETURNS BIGINT UNSIGNED READS SQL DATA RETURN LAST_INSERT_ID()');
-    await setup.run(
-      'CREATE TRIGGER watching AFTER INSERT ON watched FOR EACH ROW INSERT INTO ids(u) VALUES(300)',
-    );
+await forEachServer(t, async (t, server) => {
+  const world = await proxied(t, server, ['--pool-size', '2']);
+  const setup = await world.direct();
+  await setup.run(
+    'CREATE TABLE ids(id INT UNSIGNED AUTO_INCREMENT PRIMARY KEY, u INT UNIQUE, n INT NOT NULL DEFAULT 0)',
+  );
+  await setup.run('CREATE TABLE watched(v INT)');
+  await setup.run('CREATE TABLE others(id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=1000000');
+  await setup.run('CREATE PROCEDURE inserts(v INT) INSERT INTO ids(u) VALUES(v)');
+  await setup.run(
+    'CREATE FUNCTION inserting(v INT) RETURNS INT MODIFIES SQL DATA BEGIN INSERT INTO ids(u) VALUES(v); RETURN 1; END',
+  );
+  await setup.run('CREATE FUNCTION asked() RETURNS BIGINT UNSIGNED READS SQL DATA RETURN LAST_INSERT_ID()');
+  await setup.run(
+    'CREATE TRIGGER watching AFTER INSERT ON watched FOR EACH ROW INSERT INTO ids(u) VALUES(300)',
+  );
 
-    await t.test('on a session that was reset for another client meanwhile', async (t) => {
-      const alone = await proxied(t, server, ['--pool-size', '1']);
-      const client = await alone.connect();
-      const other = await alone.connect();
-      await client.run('CREATE TABLE ids(id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=42');
-      await client.run('SET @mine = 1');
-      await client.run('INSERT INTO ids VALUES(NULL)');
-      t.equal(await other.value('SELECT @mine'), null);
-      t.strictSame(await client.rows('SELECT LAST_INSERT_ID() AS id, @mine AS mine'), [{ id: 42, mine: 1 }]);
-      t.equal(await other.value('SELECT LAST_INSERT_ID()'), 0);
-      await client.end();
-      await other.end();
-    });
+  await t.test('on a session that was reset for another client meanwhile', async (t) => {
+    const alone = await proxied(t, server, ['--pool-size', '1']);
+    const client = await alone.connect();
+    const other = await alone.connect();
+    await client.run('CREATE TABLE ids(id INT AUTO_INCREMENT PRIMARY KEY) AUTO_INCREMENT=42');
+    await client.run('SET @mine = 1');
+    await client.run('INSERT INTO ids VALUES(NULL)');
+    t.equal(await other.value('SELECT @mine'), null);
+    t.strictSame(await client.rows('SELECT LAST_INSERT_ID() AS id, @mine AS mine'), [{ id: 42, mine: 1 }]);
+    t.equal(await other.value('SELECT LAST_INSERT_ID()'), 0);
+    await client.end();
+    await other.end();
+  });
 
-    for (const one of CASES) {
-      if (one.only !== undefined && one.only !== server.flavor) continue;
-      await t.test(one.name, (t) => asDirect(t, world, one));
-    }
-  },
-  { timeout: 120_000 },
-);
+  for (const one of CASES) {
+    if (one.only !== undefined && one.only !== server.flavor) continue;
+    await t.test(one.name, (t) => asDirect(t, world, one));
+  }
+});
 
 async function fresh(client: Client): Promise<void> {
   await client.run('TRUNCATE TABLE ids');

@@ -4,17 +4,13 @@ import { type Proxied, proxied } from '../support/proxied.js';
 import { forEachServer } from '../support/servers.js';
 import { createTables, hex, threeClients } from './support/diagnostics.js';
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxied(t, server, ['--pool-size', '1']);
-    await createTables(world);
-    await t.test('FOUND_ROWS() after a list of warnings that is empty', (t) => emptyList(t, world));
-    await t.test('statements that may keep them', (t) => mayKeep(t, world));
-    await t.test('FOUND_ROWS() after a routine that counts, and fails', (t) => failedCalls(t, world));
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  const world = await proxied(t, server, ['--pool-size', '1']);
+  await createTables(world);
+  await t.test('FOUND_ROWS() after a list of warnings that is empty', (t) => emptyList(t, world));
+  await t.test('statements that may keep them', (t) => mayKeep(t, world));
+  await t.test('FOUND_ROWS() after a routine that counts, and fails', (t) => failedCalls(t, world));
+});
 
 async function emptyList(t: Test, world: Proxied): Promise<void> {
   const [direct, client, other] = await Promise.all([world.direct(), world.connect(), world.connect()]);

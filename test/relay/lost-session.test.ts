@@ -6,15 +6,11 @@ import { APP_USER, forEachPrivateServer, type PrivateTestServer } from '../suppo
 
 const RUNAWAY = 'SELECT /* runaway */ COUNT(*) FROM n a, n b, n c, n d WHERE a.v+b.v+c.v+d.v=-1';
 
-await forEachPrivateServer(
-  t,
-  async (t, server) => {
-    await t.test('a read whose session somebody has killed is not run again', (t) => killed(t, server));
-    await t.test('a routine that says that the server shuts down', (t) => pretends(t, server));
-    await t.test('a read whose sessions end one after another', (t) => endOneByOne(t, server));
-  },
-  { timeout: 300_000 },
-);
+await forEachPrivateServer(t, async (t, server) => {
+  await t.test('a read whose session somebody has killed is not run again', (t) => killed(t, server));
+  await t.test('a routine that says that the server shuts down', (t) => pretends(t, server));
+  await t.test('a read whose sessions end one after another', (t) => endOneByOne(t, server));
+});
 
 async function killed(t: Test, server: PrivateTestServer): Promise<void> {
   const world = await proxied(t, server);

@@ -134,26 +134,22 @@ async function triggerByText(t: Test, world: ProxiedUser, immediate: boolean): P
   await client.end();
 }
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '5s']);
-    const { schema, user } = world;
-    await server.query(`CREATE DATABASE ${schema}_2`);
-    t.teardown(() => server.query(`DROP DATABASE ${schema}_2`));
-    await server.query(`GRANT ALL ON \`${schema}_2\`.* TO '${user.user}'@'%'`);
-    for (const way of WAYS) {
-      await t.test(`${way.name}: a temporary table is made`, (t) => creates(t, world, way));
-      await t.test(`${way.name}: a table is dropped`, (t) => drops(t, world, way));
-      await t.test(`${way.name}: a literal`, (t) => literal(t, world, way));
-      await t.test(`${way.name}: a trigger made later`, (t) => triggerLater(t, world, way));
-    }
-    // MySQL prepares no CREATE TRIGGER.
-    if (server.flavor === 'mysql') return;
-    for (const immediate of [true, false])
-      await t.test(`a trigger made by ${immediate ? 'EXECUTE IMMEDIATE' : 'PREPARE'}`, (t) =>
-        triggerByText(t, world, immediate),
-      );
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '5s']);
+  const { schema, user } = world;
+  await server.query(`CREATE DATABASE ${schema}_2`);
+  t.teardown(() => server.query(`DROP DATABASE ${schema}_2`));
+  await server.query(`GRANT ALL ON \`${schema}_2\`.* TO '${user.user}'@'%'`);
+  for (const way of WAYS) {
+    await t.test(`${way.name}: a temporary table is made`, (t) => creates(t, world, way));
+    await t.test(`${way.name}: a table is dropped`, (t) => drops(t, world, way));
+    await t.test(`${way.name}: a literal`, (t) => literal(t, world, way));
+    await t.test(`${way.name}: a trigger made later`, (t) => triggerLater(t, world, way));
+  }
+  // MySQL prepares no CREATE TRIGGER.
+  if (server.flavor === 'mysql') return;
+  for (const immediate of [true, false])
+    await t.test(`a trigger made by ${immediate ? 'EXECUTE IMMEDIATE' : 'PREPARE'}`, (t) =>
+      triggerByText(t, world, immediate),
+    );
+});

@@ -7,18 +7,14 @@ import { forEachServer } from '../support/servers.js';
 
 /** What a client held is gone when its COM_RESET_CONNECTION is answered, and not a moment later. */
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '60s']);
-    await t.test('user locks and row locks', (t) => locks(t, world));
-    await t.test('what no reset ends', (t) => endedWithSession(t, world));
-    await t.test('commands that were sent at once', (t) => pipelined(t, world));
-    await t.test('COM_CHANGE_USER', (t) => changeUser(t, world));
-    await t.test('who leaves before the answer', (t) => leaves(t, world));
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '60s']);
+  await t.test('user locks and row locks', (t) => locks(t, world));
+  await t.test('what no reset ends', (t) => endedWithSession(t, world));
+  await t.test('commands that were sent at once', (t) => pipelined(t, world));
+  await t.test('COM_CHANGE_USER', (t) => changeUser(t, world));
+  await t.test('who leaves before the answer', (t) => leaves(t, world));
+});
 
 function login(world: ProxiedUser): Promise<RawClient> {
   return RawClient.login(loginOf(world.proxy.url));

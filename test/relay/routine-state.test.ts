@@ -332,28 +332,24 @@ async function inDoubt(t: Test, server: TestServer): Promise<void> {
   await author.end();
 }
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    if (server.isMysql) await server.query('SET GLOBAL log_bin_trust_function_creators = ON');
-    const world = await proxiedUser(t, server, ['--pool-size', '1', '--query-wait-timeout', '60s']);
-    const setup = await world.connect();
-    await setup.run('CREATE TABLE plain(a INT)');
-    await setup.end();
-    for (const made of MADE) {
-      if (made.only !== undefined && made.only !== server.flavor) continue;
-      await t.test(made.name, async (t) => {
-        for (const kind of ROUTINE_KINDS) await staysWithItsClient(t, world, made, kind);
-      });
-    }
-    await t.test('what does nothing of the kind holds nothing', (t) => harmless(t, world));
-    await t.test('changed by another client: known at once', (t) => changedByAnother(t, world));
-    await t.test('made past the proxy: looked for by name', (t) => madePastTheProxy(t, world));
-    await t.test('changed while a statement waited for its session', (t) => changedWhileItWaited(t, world));
-    await t.test('changed past the proxy: seen by the next look', (t) => changedPastTheProxy(t, world));
-    await t.test('changed while a statement was under way', (t) => changedUnderWay(t, server));
-    await t.test('in doubt, a session is reset', (t) => inDoubt(t, server));
-    await t.test('what may not be read may do anything', (t) => unreadable(t, world));
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  if (server.isMysql) await server.query('SET GLOBAL log_bin_trust_function_creators = ON');
+  const world = await proxiedUser(t, server, ['--pool-size', '1', '--query-wait-timeout', '60s']);
+  const setup = await world.connect();
+  await setup.run('CREATE TABLE plain(a INT)');
+  await setup.end();
+  for (const made of MADE) {
+    if (made.only !== undefined && made.only !== server.flavor) continue;
+    await t.test(made.name, async (t) => {
+      for (const kind of ROUTINE_KINDS) await staysWithItsClient(t, world, made, kind);
+    });
+  }
+  await t.test('what does nothing of the kind holds nothing', (t) => harmless(t, world));
+  await t.test('changed by another client: known at once', (t) => changedByAnother(t, world));
+  await t.test('made past the proxy: looked for by name', (t) => madePastTheProxy(t, world));
+  await t.test('changed while a statement waited for its session', (t) => changedWhileItWaited(t, world));
+  await t.test('changed past the proxy: seen by the next look', (t) => changedPastTheProxy(t, world));
+  await t.test('changed while a statement was under way', (t) => changedUnderWay(t, server));
+  await t.test('in doubt, a session is reset', (t) => inDoubt(t, server));
+  await t.test('what may not be read may do anything', (t) => unreadable(t, world));
+});

@@ -53,7 +53,7 @@ t.test('while nothing could be read, no session that may have run a routine goes
   t.strictSame(warnings, [{ user: 'app', error: 'no way' }], 'told once');
 });
 
-t.test('a server that does not answer is not waited for without end', { timeout: 60_000 }, async (t) => {
+t.test('a server that does not answer is not waited for without end', { timeout: 300_000 }, async (t) => {
   const routines = watch(t, { connect: () => new Promise<ServerSession>(() => {}) });
   routines.watch(account);
   // The watch's own timers keep no process alive.

@@ -28,7 +28,7 @@ await forEachPrivateServer(
     await t.test('another limit on the server', (t) => otherLimit(t, world, server));
     await t.test('commands of several packets', (t) => severalPackets(t, server));
   },
-  { extraArgs: [`--max-allowed-packet=${LIMIT}`, '--local-infile=1'], timeout: 90_000 },
+  { extraArgs: [`--max-allowed-packet=${LIMIT}`, '--local-infile=1'], timeout: 300_000 },
 );
 
 /** A COM_QUERY whose payload has this length. */

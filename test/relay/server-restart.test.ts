@@ -268,13 +268,9 @@ async function refusesPreparation(t: Test, server: PrivateTestServer): Promise<v
   await busy;
 }
 
-await forEachPrivateServer(
-  t,
-  async (t, server) => {
-    for (const how of ['SIGKILL', 'SIGTERM'] as const)
-      await t.test(`the server ends by ${how}, and comes back`, (t) => restart(t, server, how));
-    await t.test('it refuses what a session needs before a read', (t) => refusesPreparation(t, server));
-    await t.test('it comes back too late for some', (t) => staysDown(t, server));
-  },
-  { timeout: 300_000 },
-);
+await forEachPrivateServer(t, async (t, server) => {
+  for (const how of ['SIGKILL', 'SIGTERM'] as const)
+    await t.test(`the server ends by ${how}, and comes back`, (t) => restart(t, server, how));
+  await t.test('it refuses what a session needs before a read', (t) => refusesPreparation(t, server));
+  await t.test('it comes back too late for some', (t) => staysDown(t, server));
+});

@@ -16,15 +16,11 @@ const TOLD =
   'the upstream address leads to several servers: a statement that is to be ended on another one than the control ' +
   'connection leads to loses its connection instead of being killed, and the server may run it to its end';
 
-await forEachPrivateServer(
-  t,
-  async (t, server) => {
-    const other = await (server.isMysql ? startMysql() : startMariadb());
-    t.teardown(() => other.stop());
-    await strangerIsSpared(t, server, other);
-  },
-  { timeout: 300_000 },
-);
+await forEachPrivateServer(t, async (t, server) => {
+  const other = await (server.isMysql ? startMysql() : startMariadb());
+  t.teardown(() => other.stop());
+  await strangerIsSpared(t, server, other);
+});
 
 /** Opens connections to a server until one has this id, or a higher one. */
 async function connectionOf(world: Proxied, id: number): Promise<Client> {

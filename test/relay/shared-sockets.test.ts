@@ -121,45 +121,41 @@ const ORDINARY: Readonly<Record<string, (t: Test, scene: Scene) => Promise<void>
   'closed with rows unread': closedUnread,
 };
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    // What the stream alone shows.
-    const scene = await Scene.of(t, server, 'off');
-    for (const [name, run] of Object.entries(ACCIDENTS)) {
-      await t.test(name, async (t) => {
-        await run(t, scene);
-        await scene.checkKept(t);
-      });
-    }
-    const before = scene.logged().length;
-    const counted = await scene.world.proxy.metric('mybouncer_shared_sockets_total');
-    t.equal(before, counted, 'each has a line in the log');
-    for (const [name, run] of Object.entries(ORDINARY)) {
-      await t.test(name, async (t) => {
-        await run(t, scene);
-        await scene.checkKept(t);
-      });
-    }
-    t.equal(
-      await scene.world.proxy.metric('mybouncer_shared_sockets_total'),
-      counted,
-      'none of them is mistaken',
-    );
-    t.strictSame(scene.logged().length, before);
-    await t.test('inside what is streamed', (t) => insideStreamed(t, scene));
-    // One process has these connections, as the guard sees where it can look.
-    const guarded = await Scene.of(t, server, 'auto');
-    for (const [name, run] of Object.entries({ ...ORDINARY, 'libmariadb on purpose': onPurpose })) {
-      await t.test(`with the guard: ${name}`, async (t) => {
-        await run(t, guarded);
-        await guarded.checkKept(t);
-        t.equal(await guarded.world.proxy.metric('mybouncer_shared_sockets_total'), 0);
-      });
-    }
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  // What the stream alone shows.
+  const scene = await Scene.of(t, server, 'off');
+  for (const [name, run] of Object.entries(ACCIDENTS)) {
+    await t.test(name, async (t) => {
+      await run(t, scene);
+      await scene.checkKept(t);
+    });
+  }
+  const before = scene.logged().length;
+  const counted = await scene.world.proxy.metric('mybouncer_shared_sockets_total');
+  t.equal(before, counted, 'each has a line in the log');
+  for (const [name, run] of Object.entries(ORDINARY)) {
+    await t.test(name, async (t) => {
+      await run(t, scene);
+      await scene.checkKept(t);
+    });
+  }
+  t.equal(
+    await scene.world.proxy.metric('mybouncer_shared_sockets_total'),
+    counted,
+    'none of them is mistaken',
+  );
+  t.strictSame(scene.logged().length, before);
+  await t.test('inside what is streamed', (t) => insideStreamed(t, scene));
+  // One process has these connections, as the guard sees where it can look.
+  const guarded = await Scene.of(t, server, 'auto');
+  for (const [name, run] of Object.entries({ ...ORDINARY, 'libmariadb on purpose': onPurpose })) {
+    await t.test(`with the guard: ${name}`, async (t) => {
+      await run(t, guarded);
+      await guarded.checkKept(t);
+      t.equal(await guarded.world.proxy.metric('mybouncer_shared_sockets_total'), 0);
+    });
+  }
+});
 
 async function duringStatement(t: Test, scene: Scene): Promise<void> {
   const client = await scene.login();

@@ -98,6 +98,6 @@ await withStack(t, PYTHON, (t, { python }) =>
       await t.test('without the guard', (t) => unguarded(t, server, python));
       await t.test('with the guard', (t) => guarded(t, server, python));
     },
-    { flavors: ['mariadb'], timeout: 60_000 },
+    { flavors: ['mariadb'], timeout: 300_000 },
   ),
 );

@@ -21,22 +21,18 @@ const WAYS: Readonly<Record<string, (client: RawClient) => void>> = {
   RST: ({ raw }) => raw.resetAndDestroy(),
 };
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '60s']);
-    await t.test('large packets and files', (t) => largeData(t, world));
-    await t.test('every client gets its own bytes', (t) => ownBytes(t, world));
-    await t.test('who reads slowly is waited for', (t) => slowReader(t, world));
-    await t.test('COM_CHANGE_USER', (t) => changeUser(t, world, server.isMysql));
-    for (const [way, leave] of Object.entries(WAYS))
-      await t.test(`${way} while a statement runs`, (t) => abandoned(t, world, leave));
-    await t.test('records that are not the client’s', (t) => forged(t, world));
-    t.ok((await world.proxy.metric('mybouncer_client_tls_connections_total', 'version="TLSv1.3"')) > 0);
-    t.equal(await world.proxy.metric('mybouncer_client_tls_failures_total'), 0);
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  const world = await proxiedUser(t, server, ['--pool-size', '2', '--query-wait-timeout', '60s']);
+  await t.test('large packets and files', (t) => largeData(t, world));
+  await t.test('every client gets its own bytes', (t) => ownBytes(t, world));
+  await t.test('who reads slowly is waited for', (t) => slowReader(t, world));
+  await t.test('COM_CHANGE_USER', (t) => changeUser(t, world, server.isMysql));
+  for (const [way, leave] of Object.entries(WAYS))
+    await t.test(`${way} while a statement runs`, (t) => abandoned(t, world, leave));
+  await t.test('records that are not the client’s', (t) => forged(t, world));
+  t.ok((await world.proxy.metric('mybouncer_client_tls_connections_total', 'version="TLSv1.3"')) > 0);
+  t.equal(await world.proxy.metric('mybouncer_client_tls_failures_total'), 0);
+});
 
 function secured(world: ProxiedUser): Promise<RawClient> {
   return RawClient.login(loginOf(world.proxy.url, { tls: {} }));

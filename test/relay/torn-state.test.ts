@@ -6,25 +6,21 @@ import { executePayload, rowsOf } from '../support/raw-values.js';
 import { forEachServer } from '../support/servers.js';
 
 /** A session between two states: nobody may get it as it is. */
-await forEachServer(
-  t,
-  async (t, server) => {
-    const flags = ['--pool-size', '1'];
-    await t.test('a client that leaves while its state cannot be restored', async (t) => {
-      await leaver(t, await proxiedUser(t, server, flags));
-    });
-    await t.test('a client whose schema somebody has dropped', async (t) => {
-      await homeless(t, await proxiedUser(t, server, flags));
-    });
-    await t.test('COM_SET_OPTION while a session is held', async (t) => {
-      await option(t, await proxiedUser(t, server, flags));
-    });
-    await t.test('COM_RESET_CONNECTION behind a session that is being given back', async (t) => {
-      await resetWhileSettling(t, await proxiedUser(t, server, flags));
-    });
-  },
-  { timeout: 120_000 },
-);
+await forEachServer(t, async (t, server) => {
+  const flags = ['--pool-size', '1'];
+  await t.test('a client that leaves while its state cannot be restored', async (t) => {
+    await leaver(t, await proxiedUser(t, server, flags));
+  });
+  await t.test('a client whose schema somebody has dropped', async (t) => {
+    await homeless(t, await proxiedUser(t, server, flags));
+  });
+  await t.test('COM_SET_OPTION while a session is held', async (t) => {
+    await option(t, await proxiedUser(t, server, flags));
+  });
+  await t.test('COM_RESET_CONNECTION behind a session that is being given back', async (t) => {
+    await resetWhileSettling(t, await proxiedUser(t, server, flags));
+  });
+});
 
 async function leaver(t: Test, world: ProxiedUser): Promise<void> {
   const other = await world.connect();

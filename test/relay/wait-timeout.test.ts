@@ -81,5 +81,5 @@ await forEachPrivateServer(
     );
     t.equal(await interactive.value('SELECT @@wait_timeout'), '1', 'an interactive one, too');
   },
-  { extraArgs: ['--wait-timeout=2', '--interactive-timeout=1'], timeout: 120_000, atOnce: true },
+  { extraArgs: ['--wait-timeout=2', '--interactive-timeout=1'], timeout: 300_000, atOnce: true },
 );

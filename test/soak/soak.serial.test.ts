@@ -20,5 +20,5 @@ await forEachPrivateServer(
     t.ok(findings.counted('checks') > 0, 'answers were checked');
     t.ok(findings.countsOf('fault ') !== '', 'there were faults');
   },
-  { timeout: 120_000, extraArgs: SERVER_ARGUMENTS },
+  { timeout: 300_000, extraArgs: SERVER_ARGUMENTS },
 );

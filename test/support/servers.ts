@@ -179,7 +179,7 @@ async function missing(t: Test, flavor: Flavor): Promise<void> {
 }
 
 /** Of what is there to end what hangs, not to measure: in ms. */
-const LIMIT_MS = 180_000;
+const LIMIT_MS = 300_000;
 
 export interface ForEachOptions {
   readonly flavors?: readonly Flavor[];

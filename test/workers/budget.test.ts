@@ -92,13 +92,9 @@ async function anotherSize(t: Test, server: TestServer): Promise<void> {
   t.same(load.failures, []);
 }
 
-await forEachServer(
-  t,
-  async (t, server) => {
-    await t.test('sessions go where they are needed', (t) => moves(t, server));
-    await t.test('one session for two workers', (t) => oneSession(t, server));
-    if (server.flavor === 'mariadb')
-      await t.test('another size for three workers', (t) => anotherSize(t, server));
-  },
-  { timeout: 300_000 },
-);
+await forEachServer(t, async (t, server) => {
+  await t.test('sessions go where they are needed', (t) => moves(t, server));
+  await t.test('one session for two workers', (t) => oneSession(t, server));
+  if (server.flavor === 'mariadb')
+    await t.test('another size for three workers', (t) => anotherSize(t, server));
+});

@@ -149,7 +149,7 @@ await forEachServer(t, async (t, server) => {
 
   await t.test(
     'each variable set to another value and back from its text',
-    { timeout: 120_000 },
+    { timeout: 300_000 },
     async (t) => {
       const session = await openSession(t, server);
       let changed = 0;
