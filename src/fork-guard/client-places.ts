@@ -1,3 +1,4 @@
+import { TurnoverMap } from '../turnover-map.js';
 import type { InspectorClient } from './inspector-client.js';
 import type { Located } from './messages.js';
 import { programImage } from './program-images.js';
@@ -36,7 +37,7 @@ export class ClientPlaces {
   readonly #inspector: InspectorClient;
   readonly #onBlind: OnBlind;
   readonly #told = new Set<BlindReason>();
-  readonly #waiting = new Set<SocketWatch>();
+  readonly #waiting = new TurnoverMap<number, SocketWatch>();
   /** Processes that were right about their ids: the address that they came from, and the image that they ran. */
   readonly #seen = new Map<number, { readonly address: string | null; readonly image: string }>();
   #notBefore = 0;
@@ -63,7 +64,7 @@ export class ClientPlaces {
         watch.images = [seen.image];
         return;
       }
-      this.#waiting.add(watch);
+      this.#waiting.set(watch.number, watch);
       this.#next(Math.max(SOON_MS, this.#notBefore - performance.now()));
     }
   }
@@ -74,7 +75,7 @@ export class ClientPlaces {
   }
 
   forget(watch: SocketWatch): void {
-    this.#waiting.delete(watch);
+    this.#waiting.delete(watch.number);
     if (watch.blind) this.blind--;
   }
 
@@ -90,8 +91,8 @@ export class ClientPlaces {
 
   #round(): void {
     this.#forgetInTime();
-    const watches = [...this.#waiting].slice(0, ROUND);
-    for (const watch of watches) this.#waiting.delete(watch);
+    const watches = [...this.#waiting.values()].slice(0, ROUND);
+    for (const watch of watches) this.#waiting.delete(watch.number);
     if (watches.length === 0) {
       this.#timer = null;
       return;

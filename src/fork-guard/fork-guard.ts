@@ -1,4 +1,5 @@
 import type { ForkCheck, ForkFinding, GuardedSocket } from '../relay/fork-check.js';
+import { TurnoverMap } from '../turnover-map.js';
 import { ClientPlaces, type OnBlind } from './client-places.js';
 import { describeClient } from './describe-client.js';
 import { Doubts } from './doubts.js';
@@ -67,11 +68,12 @@ export class ForkGuard implements ForkCheck, WatchHost {
   readonly #places: ClientPlaces;
   readonly #doubts: Doubts;
   readonly #ss = findSs();
-  readonly #watches = new Map<string, SocketWatch>();
+  readonly #watches = new TurnoverMap<string, SocketWatch>();
   /** Those with an open question, in the order of asking. */
-  readonly #asking = new Set<SocketWatch>();
+  readonly #asking = new TurnoverMap<number, SocketWatch>();
   /** Those whose holders are to be looked at next. */
   readonly #suspicious = new Set<SocketWatch>();
+  #lastNumber = 0;
   #unixClients = 0;
   #logins = 0;
   #hurry: NodeJS.Timeout | null = null;
@@ -126,7 +128,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
     if (client === null) return null;
     // The reading first: what is forked from here on is newer than the login.
     this.generation();
-    const watch = new SocketWatch(this, client, this.#lastId, this.surveys);
+    const watch = new SocketWatch(this, client, ++this.#lastNumber, this.#lastId, this.surveys);
     this.#watches.set(client.endpoint, watch);
     this.#logins++;
     if (client.address === null) this.#unixClients++;
@@ -186,7 +188,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
       setImmediate(() => watch.answer(UNKNOWN));
       return;
     }
-    this.#asking.add(watch);
+    this.#asking.set(watch.number, watch);
     this.#deadline ??= setTimeout(() => this.#overdue(), ANSWER_WITHIN_MS);
     if (generation === this.cleared) {
       if (watch.isSuspicious) this.#examineSoon(watch);
@@ -203,7 +205,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
     const { client } = watch;
     if (this.#watches.get(client.endpoint) === watch) this.#watches.delete(client.endpoint);
     if (client.address === null) this.#unixClients--;
-    this.#asking.delete(watch);
+    this.#asking.delete(watch.number);
     this.#suspicious.delete(watch);
     this.#places.forget(watch);
     if (this.#watches.size === 0) this.#stopUnasked();
@@ -239,7 +241,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
   }
 
   #answerAsking(): void {
-    for (const watch of [...this.#asking]) {
+    for (const watch of [...this.#asking.values()]) {
       if (!watch.isAsked) continue;
       if (watch.askedGeneration > this.cleared) {
         if (this.#surveying === null) this.#survey();
@@ -278,7 +280,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
     this.#hurry = null;
     const isSlow = this.#doubts.areSlow;
     const now = performance.now();
-    for (const watch of [...this.#asking]) {
+    for (const watch of [...this.#asking.values()]) {
       if (!watch.isAsked || !this.#isCleared(watch) || watch.isSuspicious) continue;
       if (!this.isDoubtful(watch)) this.#answer(watch, SINGLE);
       else if (this.#doubts.suspect(watch)) continue;
@@ -347,14 +349,14 @@ export class ForkGuard implements ForkCheck, WatchHost {
   }
 
   #answer(watch: SocketWatch, finding: ForkFinding): void {
-    this.#asking.delete(watch);
+    this.#asking.delete(watch.number);
     watch.answer(finding);
   }
 
   #overdue(): void {
     this.#deadline = null;
     const now = performance.now();
-    for (const watch of this.#asking) {
+    for (const watch of this.#asking.values()) {
       const left = watch.askedAt + ANSWER_WITHIN_MS - now;
       if (left > 0) {
         this.#deadline ??= setTimeout(() => this.#overdue(), left);
@@ -367,7 +369,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
 
   #fail(): void {
     this.#failed = true;
-    for (const watch of [...this.#asking]) this.#answer(watch, UNKNOWN);
+    for (const watch of [...this.#asking.values()]) this.#answer(watch, UNKNOWN);
   }
 }
 

@@ -30,6 +30,8 @@ export interface WatchedClient {
  */
 export class SocketWatch implements Watch {
   readonly client: WatchedClient;
+  /** No other one of the guard's has it. */
+  readonly number: number;
   /** When a question was asked that is not answered yet, as `performance.now()`. */
   askedAt = 0;
   /** The generation to be cleared before the question can be answered. */
@@ -53,8 +55,9 @@ export class SocketWatch implements Watch {
   #onResult: ((finding: ForkFinding) => void) | null = null;
   #closed = false;
 
-  constructor(host: WatchHost, client: WatchedClient, loginId: number, loginSurvey: number) {
+  constructor(host: WatchHost, client: WatchedClient, number: number, loginId: number, loginSurvey: number) {
     this.client = client;
+    this.number = number;
     this.loginId = loginId;
     this.loginSurvey = loginSurvey;
     this.#host = host;

@@ -35,6 +35,7 @@ type State = 'waiting' | 'reading' | 'checking' | 'securing' | 'over';
 
 /** One client from accept to the end of its login: drives a {@link LoginMachine} over its socket. */
 export class ClientLogin implements Expiring {
+  deadlineTicket = 0;
   /** As accepted; when TLS has begun, what is underneath. */
   #raw: ClientSocket;
   /** What packets go over: the same, or TLS over it. */

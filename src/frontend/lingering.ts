@@ -37,6 +37,7 @@ export class Lingering {
 }
 
 class LingeringSocket implements Expiring {
+  deadlineTicket = 0;
   readonly #socket: ClientSocket;
 
   constructor(socket: ClientSocket) {

@@ -1,5 +1,6 @@
 import type { ServerAccount } from '../backend/upstream.js';
 import type { SessionProfile } from '../session/profile.js';
+import { TurnoverMap } from '../turnover-map.js';
 
 /** What a client is doing: `held` is idle with a server session that it keeps. */
 export type ClientState = 'idle' | 'held' | 'waiting' | 'active';
@@ -52,7 +53,7 @@ export interface RegisteredClient {
  * through the processlist: a KILL of one never reaches the owner of the other by accident.
  */
 export class ClientRegistry {
-  readonly #clients = new Map<number, RegisteredClient>();
+  readonly #clients = new TurnoverMap<number, RegisteredClient>();
   #last = 0;
   #entered = 0;
   readonly #base: number;

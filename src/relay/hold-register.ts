@@ -1,5 +1,6 @@
 import { ENDS_BY_ITSELF, HOLD_WORDS, HoldReason, holdWords } from '../session/hold-reason.js';
 import type { LexerContext } from '../sql/lexer-context.js';
+import { TurnoverMap } from '../turnover-map.js';
 
 /** Bytes of a statement that are kept, at most: enough to tell which one it is. */
 export const KEPT_TEXT = 1024;
@@ -79,6 +80,7 @@ export interface Origin {
 }
 
 interface Entry {
+  readonly holder: Holder;
   bits: number;
   /** In the order in which they began. */
   origins: Origin[];
@@ -97,7 +99,8 @@ const FRESH = 64;
 export class HoldRegister {
   /** Statements under way that may make one more client hold a session for a lasting reason. */
   expected = 0;
-  readonly #entries = new Map<Holder, Entry>();
+  /** By the client's id. */
+  readonly #entries = new TurnoverMap<number, Entry>();
   readonly #begun = new Float64Array(32);
   readonly #digest: Digest;
   readonly #now: () => number;
@@ -140,7 +143,7 @@ export class HoldRegister {
   /** Who has held a session longest for a lasting reason. */
   longestLasting(): { readonly holder: Holder; readonly since: number } | null {
     let found: { readonly holder: Holder; readonly since: number } | null = null;
-    for (const [holder, { origins }] of this.#entries) {
+    for (const { holder, origins } of this.#entries.values()) {
       const first = origins.find(({ bits }) => (bits & LASTING) !== 0);
       if (first !== undefined && (found === null || first.since < found.since))
         found = { holder, since: first.since };
@@ -154,13 +157,13 @@ export class HoldRegister {
    * @returns the reasons that are new
    */
   changed(holder: Holder, bits: number, text: StatementText | null): number {
-    const entry = this.#entries.get(holder);
+    const entry = this.#entries.get(holder.connectionId);
     const before = entry?.bits ?? 0;
     const added = bits & ~before;
     if ((before & LASTING) === 0) this.#lasting += (bits & LASTING) !== 0 ? 1 : 0;
     else this.#lasting -= (bits & LASTING) === 0 ? 1 : 0;
     if (bits === 0) {
-      this.#entries.delete(holder);
+      this.#entries.delete(holder.connectionId);
       return 0;
     }
     let origins = entry?.origins ?? [];
@@ -184,7 +187,7 @@ export class HoldRegister {
       this.#count(added);
     }
     if (entry === undefined) {
-      this.#entries.set(holder, { bits, origins });
+      this.#entries.set(holder.connectionId, { holder, bits, origins });
     } else {
       entry.bits = bits;
       entry.origins = origins;
@@ -194,7 +197,7 @@ export class HoldRegister {
 
   /** Calls `visitor` for each client that holds a session. */
   visit(visitor: HoldVisitor): void {
-    for (const [holder, { bits, origins }] of this.#entries) visitor(holder, bits, origins);
+    for (const { holder, bits, origins } of this.#entries.values()) visitor(holder, bits, origins);
   }
 
   /** The lasting holds begun since the last call, however short they were; of very many, the first. */
@@ -216,11 +219,11 @@ export class HoldRegister {
 
   /** Plain frozen data; whoever has held a session longest comes first. */
   snapshot(): readonly HeldSession[] {
-    const found = [...this.#entries].map(([holder, { origins }]) => this.#describe(holder, origins));
+    const found = Array.from(this.#entries.values(), (entry) => this.#describe(entry));
     return Object.freeze(found.sort((a, b) => a.since - b.since || a.clientId - b.clientId));
   }
 
-  #describe(holder: Holder, origins: readonly Origin[]): HeldSession {
+  #describe({ holder, origins }: Entry): HeldSession {
     const holds = origins.flatMap(({ bits, since, text }) => {
       const statement = text === null ? null : this.#digest(text);
       return holdWords(bits).map((reason): Hold => Object.freeze({ reason, since, statement }));

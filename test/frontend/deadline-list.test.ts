@@ -2,6 +2,7 @@ import t from 'tap';
 import { DeadlineList } from '../../src/frontend/deadline-list.js';
 
 class Entry {
+  deadlineTicket = 0;
   expired = 0;
   readonly #onExpired: () => void;
   constructor(onExpired: () => void = () => undefined) {
