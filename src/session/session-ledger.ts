@@ -337,7 +337,7 @@ export class SessionLedger {
     this.trackersLost = false;
     this.trackersDoubtful = false;
     this.#held.clear();
-    this.#carried.askNothing();
+    this.#carried.lose();
   }
 
   /** The client begins anew, with this profile (COM_RESET_CONNECTION). */
