@@ -430,6 +430,11 @@ export class ClientConnection
   }
 
   /** {@link WorkObserver} */
+  sessionLeft(): void {
+    this.statements.sessionGone();
+  }
+
+  /** {@link WorkObserver} */
   classifyAgain(): void {
     classifyAgain(this);
   }

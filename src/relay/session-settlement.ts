@@ -27,15 +27,7 @@ export interface Settlement {
 
 /** Whether the server knows of nothing that it has not told, so that the session can be given away as it is. */
 export function isSettled(session: ServerSession, ledger: SessionLedger): boolean {
-  return (
-    session.trackersArmed &&
-    !ledger.reportsOutstanding &&
-    !ledger.trackersLost &&
-    !ledger.trackersDoubtful &&
-    !ledger.writesUntold &&
-    ledger.readBack.size === 0 &&
-    ledger.doubtful === 0
-  );
+  return session.trackersArmed && !ledger.isUntold && ledger.doubtful === 0;
 }
 
 /** Whether the session's trackers must be switched on again before anything else runs, whoever has it. */

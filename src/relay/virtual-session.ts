@@ -1,7 +1,6 @@
 import type { ServerSession, SessionLostError } from '../backend/server-session.js';
 import type { ErrPacket, OkPacket } from '../protocol/generic-response.js';
 import { TOLD_ALL, type ToldState } from '../protocol/session-state.js';
-import { HoldReason } from '../session/hold-reason.js';
 import type { SessionProfile } from '../session/profile.js';
 import { ClientHold } from './client-hold.js';
 import type { ClientIdentity } from './client-identity.js';
@@ -10,7 +9,7 @@ import { Phase } from './command-phase.js';
 import { type CommandOwner, CommandRun } from './command-run.js';
 import { CommandTimes } from './command-times.js';
 import type { AnswerGround } from './learned-answers.js';
-import { belongsThere, LEFT_BEHIND } from './read-only-transactions.js';
+import { belongsThere, LEFT_BEHIND, lostThere } from './read-only-transactions.js';
 import type { RelayServices } from './relay-services.js';
 import type { Server } from './server.js';
 import { CloseReason } from './session-cleaner.js';
@@ -115,17 +114,27 @@ export class VirtualSession implements CommandOwner {
       this.#nextWork = work;
       return;
     }
-    // The transaction itself is no loss: nothing is written in it.
-    if (command.readsOnly && !belongsThere(work, this.holds))
-      this.#forsake(LEFT_BEHIND, this.holds & ~HoldReason.Transaction);
     const held = this.session;
-    if (held !== null && this.state.ledger.trackersDoubtful && reliesOnTrackers(work)) {
-      // A routine may have switched them off.
+    if (held !== null && this.#mustBeTold(work)) {
       this.#nextWork = work;
       command.sessionReturn.settle(held, this.#loan.lastWork, false);
       return;
     }
+    if (command.readsOnly && !belongsThere(work, this.state)) {
+      this.#forsake(LEFT_BEHIND, lostThere(work, this.state));
+      this.#host.sessionLeft();
+    }
     command.begin(work);
+  }
+
+  /** Whether what the server has not told of the session yet decides about the command. */
+  #mustBeTold(work: Work): boolean {
+    const { ledger } = this.state;
+    // A routine may have switched them off.
+    if (ledger.trackersDoubtful && reliesOnTrackers(work)) return true;
+    if (!this.#command.readsOnly) return false;
+    // An error may have ended the transaction; and what is left behind cannot be asked any more.
+    return ledger.reportsOutstanding || (ledger.isUntold && !belongsThere(work, this.state));
   }
 
   /** {@link CommandOwner} */

@@ -64,6 +64,8 @@ export interface WorkObserver {
   workFailed(err: ErrPacket): void;
   /** The session is lost while its reply was on its way to the client. */
   replyBroken(err: ErrPacket, session: ServerSession): void;
+  /** Not an end: the client goes on without the session that it held. */
+  sessionLeft(): void;
   /** Not an end: the server takes more of a work that is sent in pieces. */
   serverDrained(): void;
 }

@@ -1,6 +1,6 @@
 import type { SessionProfile } from './profile.js';
 import { carriedUserVariable, needsEnvironment, PARSE_VARIABLES } from './user-variables.js';
-import { canonicalName } from './variables.js';
+import { canonicalName, RESULTS_COLLATION } from './variables.js';
 
 /** Of the many clients that have nothing to be read: it stays empty. */
 const NOTHING = new Set<string>();
@@ -68,6 +68,21 @@ export class CarriedState {
   /** What was to be asked for is known, or is nobody's concern any more. */
   askNothing(): void {
     this.#readBack.clear();
+  }
+
+  /** As {@link askNothing}: it cannot be asked any more, since the session has gone. */
+  lose(): void {
+    if (this.#readBack.has('collation_connection')) this.#takeDefaultOfResults();
+    this.askNothing();
+  }
+
+  /** A character set of results came with a collation that was not read; with that of the set before, no session would take it (1253). */
+  #takeDefaultOfResults(): void {
+    const { profile } = this;
+    const charset = profile.variable('character_set_results');
+    const collation = profile.variable(RESULTS_COLLATION);
+    if (!charset || !collation || collation === charset || collation.startsWith(`${charset}_`)) return;
+    this.profile = profile.withVariable(RESULTS_COLLATION, '');
   }
 
   /** How texts are read has changed in a way that is still to be asked for. */

@@ -117,6 +117,17 @@ export class SessionLedger {
     return (this.holds & HoldReason.Transaction) !== 0;
   }
 
+  /** The server knows, or may know, of changes that it has not told. */
+  get isUntold(): boolean {
+    return (
+      this.reportsOutstanding ||
+      this.trackersLost ||
+      this.trackersDoubtful ||
+      this.writesUntold ||
+      this.readBack.size > 0
+    );
+  }
+
   /** A session with these holds can't be cleaned by a reset. */
   get mustClose(): boolean {
     return (this.holds & SURVIVES_RESET) !== 0;
@@ -326,7 +337,7 @@ export class SessionLedger {
     this.trackersLost = false;
     this.trackersDoubtful = false;
     this.#held.clear();
-    this.#carried.askNothing();
+    this.#carried.lose();
   }
 
   /** The client begins anew, with this profile (COM_RESET_CONNECTION). */

@@ -193,7 +193,8 @@ export const NOT_FOR_CLIENTS: ReadonlySet<string> = new Set(['ucs2', 'utf16', 'u
 /**
  * Not a variable of the server's: the name of the collation that column definitions of texts show. Both servers keep it with
  * character_set_results, as it was last set: the login's, that of SET NAMES ... COLLATE, else the character set's default; a
- * SET of collation_connection leaves it. Empty where character_set_results is NULL: then each column shows its own.
+ * SET of collation_connection leaves it. Empty where character_set_results is NULL: then each column shows its own; and where the
+ * session has gone that has set a character set, before it was asked for: then it is the set's default.
  */
 export const RESULTS_COLLATION = 'results_collation';
 

@@ -8,6 +8,7 @@ const RUNAWAY = 'SELECT /* runaway */ COUNT(*) FROM n a, n b, n c, n d WHERE a.v
 
 await forEachPrivateServer(t, async (t, server) => {
   await t.test('a read whose session somebody has killed is not run again', (t) => killed(t, server));
+  await t.test('SET NAMES in a transaction whose session is lost', (t) => torn(t, server));
   await t.test('a routine that says that the server shuts down', (t) => pretends(t, server));
   await t.test('a read whose sessions end one after another', (t) => endOneByOne(t, server));
 });
@@ -31,6 +32,23 @@ async function killed(t: Test, server: PrivateTestServer): Promise<void> {
     (await server.sessions(APP_USER)).every(({ info }) => info?.includes('runaway') !== true),
   );
   t.equal(await client.value('SELECT 1'), 1);
+}
+
+/** What collation has come with it is asked for at the end of the transaction. */
+async function torn(t: Test, server: PrivateTestServer): Promise<void> {
+  const world = await proxied(t, server);
+  const [client, other] = [await world.connect(), await world.connect()];
+  const charsets = 'SELECT @@character_set_client AS client, @@character_set_results AS results';
+  const before = await other.rows('SELECT @@collation_connection');
+  await client.run('BEGIN');
+  await client.run('SET NAMES latin1');
+  for (const { id } of await server.sessions(APP_USER)) await server.query(`KILL ${id}`);
+  t.equal((await client.error(charsets)).errno, 1158);
+  t.same(await client.rows(charsets), [{ client: 'latin1', results: 'latin1' }]);
+  t.same(await other.rows(charsets), [{ client: 'utf8mb4', results: 'utf8mb4' }]);
+  t.same(await other.rows('SELECT @@collation_connection'), before);
+  await client.run('SET NAMES latin1');
+  t.same(await client.rows('SELECT @@collation_connection AS c'), [{ c: 'latin1_swedish_ci' }]);
 }
 
 async function pretends(t: Test, server: PrivateTestServer): Promise<void> {

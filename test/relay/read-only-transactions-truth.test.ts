@@ -1,6 +1,8 @@
 /** Asks the real servers what ends a READ ONLY transaction and is run all the same: that is nothing for a replica. */
 
+import { Status } from '../../src/protocol/constants.js';
 import { belongsThere } from '../../src/relay/read-only-transactions.js';
+import { effectsOf } from '../../src/session/effects-of.js';
 import { HoldReason } from '../../src/session/hold-reason.js';
 import { traitsOf } from '../sql/describe.js';
 import { truth } from '../sql/raw-text.js';
@@ -41,6 +43,27 @@ const TEXTS = [
   'REPAIR TABLE a',
   'LOCK TABLES a READ',
   'LOCK TABLES a WRITE',
+  'CHECKSUM TABLE a',
+  'HELP a',
+  'SHOW STATUS',
+  'EXPLAIN SELECT * FROM a',
+  'SELECT 1 INTO @x',
+  'HANDLER a OPEN',
+  "PREPARE s FROM 'BEGIN'",
+  'REPLACE INTO a VALUES (1)',
+  'XA RECOVER',
+  "XA START 'x'",
+  'FLUSH LOCAL STATUS',
+  '/*!50000 CREATE TABLE b (n INT) */',
+  '/*!50000 BEGIN */',
+  'CREATE OR REPLACE VIEW v AS SELECT 2',
+  'CREATE EVENT e ON SCHEDULE EVERY 1 DAY DISABLE DO DO 1',
+  'CREATE DATABASE read_only_truth',
+  'DROP DATABASE IF EXISTS read_only_truth',
+  'CREATE USER read_only_truth',
+  'GRANT SELECT ON *.* TO read_only_truth',
+  'ALTER USER read_only_truth ACCOUNT LOCK',
+  'DROP USER IF EXISTS read_only_truth',
 ];
 
 truth('what commits a READ ONLY transaction and is run', async (t, raw) => {
@@ -50,6 +73,7 @@ truth('what commits a READ ONLY transaction and is run', async (t, raw) => {
       'UNLOCK TABLES',
       'DROP TABLE IF EXISTS a, b, c',
       'DROP VIEW IF EXISTS v',
+      'DROP EVENT IF EXISTS e',
       'DROP PROCEDURE IF EXISTS p',
       'CREATE TABLE a (n INT)',
       'DROP PROCEDURE IF EXISTS looks',
@@ -62,9 +86,10 @@ truth('what commits a READ ONLY transaction and is run', async (t, raw) => {
       await raw.must(sql);
     const { errno } = await raw.ask(text);
     const isOver = (await raw.ask('ROLLBACK TO SAVEPOINT mine')).errno !== 0;
+    const traits = traitsOf(text, raw.context());
     const stays = belongsThere(
-      { traits: traitsOf(text, raw.context()), statement: null },
-      HoldReason.Transaction,
+      { traits, effects: effectsOf(traits), statement: null },
+      { holds: HoldReason.Transaction, status: Status.InTransactionReadonly },
     );
     t.equal(stays, !isOver, `${text}: ${isOver ? 'it is over' : 'it goes on'}`);
     if (!stays) t.equal(errno, 0, `${text}: is run`);
