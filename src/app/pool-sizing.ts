@@ -8,6 +8,7 @@ import type { Server } from '../relay/server.js';
 import type { Servers } from '../relay/servers.js';
 import type { ServerPools } from '../relay/session-cleaner.js';
 import type { Permits } from '../workers/permits.js';
+import { givenPoolSize } from './options.js';
 
 export interface PoolSizingParts {
   readonly config: Config;
@@ -23,8 +24,6 @@ export interface PoolSizingParts {
   readonly workers: number;
   /** Through which workers share the pool; null where it is this process's alone. */
   readonly permits: Permits | null;
-  /** Of so many sessions, how many may be this process's. */
-  readonly partOf: (size: number) => number;
   /** Whether this one finds the size out for all of them. */
   readonly leads: boolean;
   readonly log: Logger;
@@ -88,8 +87,8 @@ export class PoolSizing {
 
   /** One of the keys has another value. */
   changed(): void {
-    if (!this.#parts.leads) return;
     if (this.#isFound) {
+      if (!this.#parts.leads) return;
       if (this.#sizer === null) {
         this.#sizer = this.#newSizer();
         void this.#sizer.start();
@@ -109,14 +108,13 @@ export class PoolSizing {
       permits.foundTotal(this.#most, this.#sizer !== null && config.fleet !== false);
       return;
     }
-    const most = this.#parts.partOf(this.#most);
+    const most = this.#most;
     const limit = this.#left === null ? most : Math.max(1, Math.min(most, this.#left));
     if (limit !== pools.size) pools.limit = limit;
   }
 
   get #isFound(): boolean {
-    const { poolSize, fleet } = this.#parts.config;
-    return poolSize === 'auto' || fleet === true;
+    return givenPoolSize(this.#parts.config) === null;
   }
 
   #newSizer(): PoolSizer {

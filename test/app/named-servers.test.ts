@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { NamedServers } from '../../src/app/named-servers.js';
 import { configuredServers, type SharedParts, serverNames } from '../../src/app/new-server.js';
+import { ServerPermits } from '../../src/app/server-permits.js';
 import { completeConfig, loadSettings } from '../../src/config/load.js';
 import { MAX_SERVERS } from '../../src/config/servers.js';
 import { DialLog } from '../../src/observability/dial-log.js';
@@ -35,7 +36,7 @@ function world(t: Test, lines: string, means: Readonly<Record<string, readonly s
     counters: new RelayCounters(),
     services: nobody,
     metrics: nobody,
-    permits: () => null,
+    permits: new ServerPermits(config, null),
     place: { rank: 0, members: 1 },
     dialLog: new DialLog(log),
   };
