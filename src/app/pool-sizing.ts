@@ -20,6 +20,8 @@ export interface PoolSizingParts {
   /** Accounts whose own connections need room; and connections for those that nobody has listed. */
   readonly accounts: () => number;
   readonly ownForGuests: number;
+  /** Connections over which it is asked what it is. */
+  readonly ownForHealth: number;
   /** Workers, each of which has such connections of its own. */
   readonly workers: number;
   /** Through which workers share the pool; null where it is this process's alone. */
@@ -118,7 +120,8 @@ export class PoolSizing {
   }
 
   #newSizer(): PoolSizer {
-    const { config, upstream, killer, account, accounts, ownForGuests, workers, log } = this.#parts;
+    const { config, upstream, killer, account, accounts, ownForGuests, ownForHealth, workers, log } =
+      this.#parts;
     return new PoolSizer({
       ask: (statement) => {
         const asking = account();
@@ -136,7 +139,7 @@ export class PoolSizing {
       get rules() {
         return {
           reserve: config.reserve,
-          own: workers * (OWN_CONNECTIONS * accounts() + ownForGuests),
+          own: workers * (OWN_CONNECTIONS * accounts() + ownForGuests + ownForHealth),
           oneAccount: accounts() === 1 && ownForGuests === 0,
         };
       },

@@ -206,6 +206,8 @@ export class RelayParts {
         account,
         accounts: () => this.users.size,
         ownForGuests: this.guests === null ? 0 : OWN_FOR_GUESTS,
+        // A connection of its own for each of several.
+        ownForHealth: several === null ? 0 : 1,
         workers: bus.count,
         permits: permits.of(server),
         leads: bus.worker === 1,
