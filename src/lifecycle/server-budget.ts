@@ -94,7 +94,7 @@ export class ServerBudget {
         break;
       case 'leave':
         // It has no session there, and what is on its way to it is not taken.
-        this.#ledger.found(this.#left(worker));
+        this.#ledger.found(this.#left(worker, member));
         this.#settled();
         break;
     }
@@ -104,9 +104,8 @@ export class ServerBudget {
   gone(worker: Worker): void {
     const member = this.#members.get(worker);
     if (member === undefined) return;
-    const { team, sessions } = member;
-    const claim = this.#claims.get(team);
-    const permits = this.#left(worker);
+    const { sessions } = member;
+    const permits = this.#left(worker, member);
     if (permits > 0) {
       const gone = (user: string, ids: readonly string[]): Promise<readonly string[]> =>
         this.#goneSessions(user, ids);
@@ -117,21 +116,21 @@ export class ServerBudget {
       reclaim({ permits, sessions }, { gone, found });
     }
     this.#settled();
-    if (worker.number !== LEADER || claim?.shared !== true) return;
-    // With it went the lock that tells others of this proxy.
-    setTimeout(() => {
-      if (this.#claims.get(team) === claim) this.#claim(team, { size: 1, shared: true });
-    }, SHARE_STANDS_MS).unref();
   }
 
   /** @returns permits that it had */
-  #left(worker: Worker): number {
-    const team = this.#members.get(worker)?.team;
+  #left(worker: Worker, { team }: Member): number {
     this.#members.delete(worker);
     const permits = this.#ledger.left(worker);
-    const isLast = [...this.#members.values()].every((member) => member.team !== team);
-    if (team !== undefined && isLast) this.#claims.delete(team);
+    if ([...this.#members.values()].every((member) => member.team !== team)) this.#claims.delete(team);
     this.#apply();
+    const claim = this.#claims.get(team);
+    if (worker.number === LEADER && claim?.shared === true) {
+      // With it went the lock that tells others of this proxy.
+      setTimeout(() => {
+        if (this.#claims.get(team) === claim) this.#claim(team, { size: 1, shared: true });
+      }, SHARE_STANDS_MS).unref();
+    }
     return permits;
   }
 

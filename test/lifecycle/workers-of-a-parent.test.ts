@@ -293,6 +293,24 @@ t.test('the share of a generation that is over does not count', async (t) => {
   await eventually('it is left with its own', () => next.has === 5);
 });
 
+t.test('a share among proxies stands for a while without the worker that looks after it', async (t) => {
+  for (const leaves of [true, false]) {
+    const coordinator = new Coordinator();
+    const [leader, other] = [new Obedient(1, coordinator), new Obedient(2, coordinator)];
+    teamOf(coordinator, [leader, other]);
+    for (const member of [leader, other]) member.joins(null);
+    leader.says({ kind: 'total', join: FIRST, size: 4, shared: true });
+    await eventually('each has its part', () => leader.has === 2 && other.has === 2);
+    for (const id of ['1', '2']) leader.says({ kind: 'session_opened', join: FIRST, id, user: 'app' });
+    other.wants(4);
+    if (leaves) leader.says({ kind: 'leave', join: FIRST });
+    else coordinator.gone(leader.worker);
+    await eventually('the other one has all of it', () => other.most === 4);
+    await eventually('and then one', () => other.has === 1);
+  }
+  t.pass('whether it has left the server, or died');
+});
+
 t.test('what a worker says that has died comes too late', async (t) => {
   const coordinator = new Coordinator();
   const dead = new Obedient(1, coordinator);
