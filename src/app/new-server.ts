@@ -12,10 +12,13 @@ import type { ServerKind } from '../servers/server-kind.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import { upstreamOptions } from './options.js';
 import { newRecheck } from './recheck.js';
+import type { ServerPermits } from './server-permits.js';
 import { newServerPools, type PoolUses } from './server-pools.js';
 
 /** What servers share. */
-export interface SharedParts extends Omit<PoolUses, 'server' | 'cleaner' | 'isLeaving' | 'troubled'> {
+export interface SharedParts
+  extends Omit<PoolUses, 'server' | 'cleaner' | 'isLeaving' | 'troubled' | 'permits'> {
+  readonly permits: ServerPermits;
   readonly config: Config;
   readonly registry: ProfileRegistry;
   /** Of several servers. */
@@ -70,6 +73,7 @@ export function newServer(place: ServerPlace, parts: SharedParts): Server {
     cleaner: () => cleaner,
     isLeaving: () => server.isLeaving,
     troubled: () => server.troubled(),
+    permits: () => parts.permits.of(server),
   });
   const killer = new Killer(upstream, counters, () => config.serverLoginRetry, log);
   const cleaner = new SessionCleaner(upstream, pools, killer);
@@ -86,6 +90,7 @@ export function newServer(place: ServerPlace, parts: SharedParts): Server {
     killer,
     cleaner,
   });
+  parts.permits.join(server);
   // What is known of several servers is asked for all the time.
   if (!isOneOfSeveral) server.recheck = newRecheck(config, upstream, pools, killer, log);
   return server;

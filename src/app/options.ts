@@ -68,6 +68,11 @@ export interface ClientPlaces {
   maxClientsReason: string;
 }
 
+/** Sessions that the pool of a server may have; null where that has to be found out. */
+export function givenPoolSize({ poolSize, fleet }: Pick<Config, 'poolSize' | 'fleet'>): number | null {
+  return poolSize === 'auto' || fleet === true ? null : poolSize;
+}
+
 /**
  * `max_client_conn`, or what the limit of open files leaves room for: the runtime drops new connections without a word when
  * the system gives it no more descriptors, and the pool would get none either.

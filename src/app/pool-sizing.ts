@@ -8,6 +8,7 @@ import type { Server } from '../relay/server.js';
 import type { Servers } from '../relay/servers.js';
 import type { ServerPools } from '../relay/session-cleaner.js';
 import type { Permits } from '../workers/permits.js';
+import { givenPoolSize } from './options.js';
 
 export interface PoolSizingParts {
   readonly config: Config;
@@ -19,12 +20,12 @@ export interface PoolSizingParts {
   /** Accounts whose own connections need room; and connections for those that nobody has listed. */
   readonly accounts: () => number;
   readonly ownForGuests: number;
+  /** Connections over which it is asked what it is. */
+  readonly ownForHealth: number;
   /** Workers, each of which has such connections of its own. */
   readonly workers: number;
   /** Through which workers share the pool; null where it is this process's alone. */
   readonly permits: Permits | null;
-  /** Of so many sessions, how many may be this process's. */
-  readonly partOf: (size: number) => number;
   /** Whether this one finds the size out for all of them. */
   readonly leads: boolean;
   readonly log: Logger;
@@ -88,8 +89,8 @@ export class PoolSizing {
 
   /** One of the keys has another value. */
   changed(): void {
-    if (!this.#parts.leads) return;
     if (this.#isFound) {
+      if (!this.#parts.leads) return;
       if (this.#sizer === null) {
         this.#sizer = this.#newSizer();
         void this.#sizer.start();
@@ -109,18 +110,18 @@ export class PoolSizing {
       permits.foundTotal(this.#most, this.#sizer !== null && config.fleet !== false);
       return;
     }
-    const most = this.#parts.partOf(this.#most);
+    const most = this.#most;
     const limit = this.#left === null ? most : Math.max(1, Math.min(most, this.#left));
     if (limit !== pools.size) pools.limit = limit;
   }
 
   get #isFound(): boolean {
-    const { poolSize, fleet } = this.#parts.config;
-    return poolSize === 'auto' || fleet === true;
+    return givenPoolSize(this.#parts.config) === null;
   }
 
   #newSizer(): PoolSizer {
-    const { config, upstream, killer, account, accounts, ownForGuests, workers, log } = this.#parts;
+    const { config, upstream, killer, account, accounts, ownForGuests, ownForHealth, workers, log } =
+      this.#parts;
     return new PoolSizer({
       ask: (statement) => {
         const asking = account();
@@ -138,7 +139,7 @@ export class PoolSizing {
       get rules() {
         return {
           reserve: config.reserve,
-          own: workers * (OWN_CONNECTIONS * accounts() + ownForGuests),
+          own: workers * (OWN_CONNECTIONS * accounts() + ownForGuests + ownForHealth),
           oneAccount: accounts() === 1 && ownForGuests === 0,
         };
       },

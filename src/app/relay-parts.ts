@@ -27,7 +27,6 @@ import { RoutineWatch } from '../relay/routine-watch.js';
 import type { Server } from '../relay/server.js';
 import { AnyContact, type Contact, ServerContact } from '../relay/server-contact.js';
 import { Servers } from '../relay/servers.js';
-import type { ServerPools } from '../relay/session-cleaner.js';
 import { UnsafePolicy } from '../relay/unsafe-policy.js';
 import { UserPlaces } from '../relay/user-places.js';
 import { ServerKind } from '../servers/server-kind.js';
@@ -36,7 +35,6 @@ import { TAKEN_ALONG } from '../session/variables.js';
 import { digestText } from '../sql/digest.js';
 import { StatementClassifier } from '../sql/trait-cache.js';
 import type { WorkerBus } from '../workers/bus.js';
-import { Permits } from '../workers/permits.js';
 import { ALONE_SEAT, type WorkerSeat } from '../workers/seat.js';
 import { ClientLog } from './client-log.js';
 import { ConfiguredUsers } from './configured-users.js';
@@ -46,7 +44,7 @@ import { configuredServers } from './new-server.js';
 import { readsOwnWrites } from './options.js';
 import { EachSizing, PoolSizing, type Sizing } from './pool-sizing.js';
 import { newQueryTimes, type QueryTimes } from './query-times.js';
-import { ownPart } from './server-pools.js';
+import { ServerPermits } from './server-permits.js';
 import { SeveralServers } from './several-servers.js';
 import { WorkerTeam } from './worker-team.js';
 
@@ -120,6 +118,7 @@ export class RelayParts {
     const counters = new RelayCounters();
     const registry = new ProfileRegistry(areSeveral(config.servers) ? TAKEN_ALONG : null);
     const place = { rank: bus.worker - 1, members: bus.count };
+    const permits = new ServerPermits(config, seat.permits);
     const kind = new ServerKind();
     const shared = {
       config,
@@ -129,7 +128,7 @@ export class RelayParts {
       log,
       services: () => this.services,
       metrics,
-      permits: () => permits,
+      permits,
       place,
       dialLog: this.dialLog,
     };
@@ -150,8 +149,6 @@ export class RelayParts {
           log,
         });
     const { several } = this;
-    // Of several servers each worker has a part that is always the same.
-    const permits = several === null ? newPermits(servers.first.pools, seat) : null;
     const { upstream, pools, asked } = several ?? { ...servers.first, asked: servers.first.upstream };
     this.queryTimes = newQueryTimes(config, log);
     this.catalogueSessions = new CatalogueSessions(asked);
@@ -187,7 +184,7 @@ export class RelayParts {
       dryRun: config.dryRun ? new DryRun(digest) : null,
       holds,
       unsafe: this.#newUnsafePolicy(holds, () =>
-        Math.max(servers.first.pools.limit, Math.floor((permits?.total ?? 0) / bus.count)),
+        Math.max(servers.first.pools.limit, Math.floor((permits.of(servers.first)?.total ?? 0) / bus.count)),
       ),
       counters,
       ...this.queryTimes,
@@ -209,10 +206,11 @@ export class RelayParts {
         account,
         accounts: () => this.users.size,
         ownForGuests: this.guests === null ? 0 : OWN_FOR_GUESTS,
+        // A connection of its own for each of several.
+        ownForHealth: several === null ? 0 : 1,
         workers: bus.count,
-        permits,
-        partOf: (size) => (several === null ? size : ownPart(size, place)),
-        leads: several !== null || bus.worker === 1,
+        permits: permits.of(server),
+        leads: bus.worker === 1,
         log,
       });
     const newContact = ({ killer, upstream: of }: Server): ServerContact =>
@@ -266,25 +264,6 @@ export class RelayParts {
       log: this.#log,
     });
   }
-}
-
-/** How this process has its part of the pool that workers share; null where it has all of it. */
-function newPermits(pools: ServerPools, { permits: port }: WorkerSeat): Permits | null {
-  if (port === null) return null;
-  const permits = new Permits(
-    {
-      set limit(limit: number) {
-        pools.limit = limit;
-      },
-      get used() {
-        return pools.used;
-      },
-      demand: () => ({ lent: pools.lent, waiting: pools.waiting, checkouts: pools.checkouts.all }),
-    },
-    (message) => port.send(message),
-  );
-  port.listen((change) => permits.changed(change));
-  return permits;
 }
 
 const digest: Digest = ({ sql, context }) => digestText(sql, context, DIGEST_LENGTH);

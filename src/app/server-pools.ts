@@ -17,6 +17,7 @@ import {
 } from '../relay/session-cleaner.js';
 import { holdWords } from '../session/hold-reason.js';
 import type { Permits } from '../workers/permits.js';
+import { givenPoolSize } from './options.js';
 
 /** What the pools need and what needs the pools: asked for once sessions are opened. */
 export interface PoolUses {
@@ -29,7 +30,7 @@ export interface PoolUses {
   troubled(): void;
   services(): RelayServices;
   metrics(): Metrics;
-  /** Null where the pool is this process's alone. */
+  /** Null where all sessions of the server are this process's. */
   permits(): Pick<Permits, 'shortage' | 'placeFreed' | 'total' | 'sessionOpened' | 'sessionGone'> | null;
   /** Of how many workers this is which, from 0: what is to be kept open is divided among them. */
   readonly place: { readonly rank: number; readonly members: number };
@@ -45,7 +46,7 @@ export function newServerPools(
 ): ServerPools {
   const labelOf = ({ key }: { readonly key: string }): string => (server === '' ? key : `${key}@${server}`);
   const pools: ServerPools = new SessionPools<ServerSession, PoolTarget>({
-    limit: firstLimit(config, place, server !== ''),
+    limit: firstLimit(config, place),
     whole: () => permits()?.total ?? null,
     get waitTimeoutMs() {
       return config.queryWaitTimeout;
@@ -119,14 +120,8 @@ export function newServerPools(
 }
 
 /** Where the size depends on the server, that has to be asked first; and where workers share it, their parent. */
-function firstLimit({ poolSize, fleet }: Config, place: PoolUses['place'], isOfSeveral: boolean): number {
-  if (place.members > 1) return isOfSeveral && poolSize !== 'auto' ? ownPart(poolSize, place) : 0;
-  return poolSize === 'auto' || fleet === true ? 1 : poolSize;
-}
-
-/** Of the sessions on one of several servers, what this worker may have: nobody hands them from one to another. */
-export function ownPart(size: number, place: PoolUses['place']): number {
-  return Math.max(1, partOf(size, place));
+function firstLimit(config: Config, { members }: PoolUses['place']): number {
+  return members > 1 ? 0 : (givenPoolSize(config) ?? 1);
 }
 
 /** A session ended by the server may mean that another server process answers from now on. */

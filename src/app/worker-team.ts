@@ -11,7 +11,7 @@ const killOutcome = z.union([
   z.object({ kind: z.enum(['unknown', 'not_owner', 'killed']) }),
   z.object({ kind: z.literal('failed'), message: z.string() }),
 ]);
-const goneQuestion = z.object({ user: z.string(), ids: z.array(z.string()) });
+const goneQuestion = z.object({ server: z.string(), user: z.string(), ids: z.array(z.string()) });
 const clientCounts = z.object({ loggedIn: z.int(), now: z.int() });
 const setting = z.object({ key: z.string(), text: z.string() });
 const settings = z.array(setting);
@@ -61,9 +61,9 @@ export class WorkerTeam implements OtherWorkers {
       return [...pools.sessions()].some(({ session }) => String(session.connectionId) === id);
     });
     bus.answer(GONE_SESSIONS, (question) => {
-      const { user, ids } = goneQuestion.parse(question);
-      // Permits are of one server: where there are several, each worker has its own part of each.
-      return goneSessions(servers.first.killer, user, ids);
+      const { server: name, user, ids } = goneQuestion.parse(question);
+      const server = servers.all.find((one) => one.name === name);
+      return server === undefined ? [] : goneSessions(server.killer, user, ids);
     });
     bus.answer(Topic.counts, () => ({ loggedIn: clients.entered, now: clients.size }));
     bus.answer(Topic.set, (question) => config.take(setting.parse(question)));

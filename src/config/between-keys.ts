@@ -77,14 +77,13 @@ function* poolsProblems(
 
 /** {@link serversMistakes}, told at the key that was set. */
 function* serversProblems(
-  { servers, upstream, workers, poolSize, fleet }: Partial<KeyValues>,
+  { servers, upstream }: Partial<KeyValues>,
   input: ConfigInput,
   file: LoadedFile | null,
 ): Generator<Problem> {
   // What is wrong in itself has been told.
   if (servers === undefined || upstream === undefined) return;
-  if (workers === undefined || poolSize === undefined || fleet === undefined) return;
-  for (const { key, message } of serversMistakes({ servers, upstream, workers, poolSize, fleet })) {
+  for (const { key, message } of serversMistakes({ servers, upstream })) {
     const [given] = givenFor(input, key, file);
     yield { source: given?.locate([]) ?? 'default', key, message };
   }

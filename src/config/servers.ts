@@ -39,7 +39,7 @@ const entrySchema = z.strictObject(
     addresses: oneOf(['one', 'all'])
       .prefault('one')
       .describe(
-        '`one`: the entry is one server, at whichever address of HOST answers. `all`: HOST is a DNS name, each address of which is a server by itself, called `NAME/ADDRESS:PORT` (NAME: the `name` of the entry, or HOST). The name is resolved again when its TTL is over (after 1 s at least, 60 s at most, 5 s where it has none) and when a server goes down: an address that appears takes part, one that has gone gets nothing new and is left when its last session has been given back, and a name that cannot be resolved keeps the addresses that it had. One such entry alone is several servers. It needs `workers: 1`. The certificate of each must be for HOST where that is looked at.',
+        '`one`: the entry is one server, at whichever address of HOST answers. `all`: HOST is a DNS name, each address of which is a server by itself, called `NAME/ADDRESS:PORT` (NAME: the `name` of the entry, or HOST). The name is resolved again when its TTL is over (after 1 s at least, 60 s at most, 5 s where it has none) and when a server goes down: an address that appears takes part, one that has gone gets nothing new and is left when its last session has been given back, and a name that cannot be resolved keeps the addresses that it had. One such entry alone is several servers. Each of several `workers` resolves it by itself. The certificate of each must be for HOST where that is looked at.',
       ),
     role: oneOf(['auto', 'primary', 'replica'])
       .prefault('auto')
@@ -127,14 +127,11 @@ function saysMore({ user, schema, tls }: ServerUrl): boolean {
   return user !== null || schema !== null || tls !== undefined;
 }
 
-/** What `servers` demands of other keys, and they of it; to be told at the key that is named. */
+/** What `servers` demands of other keys; to be told at the key that is named. */
 export function* serversMistakes(values: {
   readonly servers: ConfiguredServers;
   readonly upstream: UpstreamTarget | null;
-  readonly workers: number | 'auto';
-  readonly poolSize: number | 'auto';
-  readonly fleet: boolean | 'auto';
-}): Generator<{ readonly key: 'servers' | 'workers'; readonly message: string }> {
+}): Generator<{ readonly key: 'servers'; readonly message: string }> {
   const { entries } = values.servers;
   if (entries.length === 0) return;
   if (values.upstream !== null)
@@ -142,18 +139,4 @@ export function* serversMistakes(values: {
       key: 'servers',
       message: 'and upstream are one too many: upstream is one server, servers are several',
     };
-  if (!areSeveral(entries) || values.workers === 1) return;
-  if (entries.some(({ addresses }) => addresses === 'all'))
-    yield {
-      key: 'workers',
-      message: 'must be 1 where an entry of servers has addresses: all, since each would see others',
-    };
-  else if (values.poolSize === 'auto')
-    yield {
-      key: 'workers',
-      message:
-        'with several servers need a number as pool_size, of which each worker has its part on each server',
-    };
-  else if (values.fleet === true)
-    yield { key: 'workers', message: 'with several servers cannot be part of a fleet; set fleet: off' };
 }

@@ -5,7 +5,7 @@ import { Coordinator } from './coordinator.js';
 import type { InheritedSocket } from './inherited-sockets.js';
 import { LEADER } from './leader.js';
 import { ListeningSockets } from './listening-sockets.js';
-import type { FromWorker, Plan } from './messages.js';
+import { type FromWorker, type Plan, PROTOCOL } from './messages.js';
 import type { ServiceManager } from './service-manager.js';
 import { askForPlan, type Program, type Worker } from './worker.js';
 import { workerCount } from './worker-count.js';
@@ -37,16 +37,15 @@ const PLAN_MS = 60_000;
 const PASSED_ON = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const;
 
 export function planOf(settings: Settings): Plan {
-  const { listen, http, unixSocketMode, unixSocketOwner, unixSocketGroup, workers, poolSize, fleet } =
-    settings;
+  const { listen, http, unixSocketMode, unixSocketOwner, unixSocketGroup, workers } = settings;
   return {
+    protocol: PROTOCOL,
     listen: listen.map(formatAddress),
     http: http === null ? null : formatAddress(http),
     unixSocketMode,
     unixSocketOwner,
     unixSocketGroup,
     workers: workerCount(workers),
-    poolSize: poolSize === 'auto' || fleet === true ? null : poolSize,
   };
 }
 
@@ -92,7 +91,7 @@ export class Master {
   /** One generation after the other, until one ends that no other has taken over from. */
   async #serve(plan: Plan): Promise<number> {
     const first = this.#start(plan, false, this.#sockets);
-    this.#becomesCurrent(first, plan);
+    this.#becomesCurrent(first);
     if (first.count > 1) {
       const state = ['READY=1', `MAINPID=${process.pid}`, 'STATUS=Ready'];
       void first.ready.then(() => this.#options.manager.notify(state));
@@ -167,6 +166,7 @@ export class Master {
         ? 'the configuration or the program on disk cannot be used: see standard error'
         : `the configuration could not be read within ${PLAN_MS} ms`;
     }
+    if (plan.workers > 1 && plan.protocol !== PROTOCOL) return OTHER_PROTOCOL;
     const before = this.#sockets;
     const sockets = await before.next(plan);
     if (this.#stopping) {
@@ -184,7 +184,7 @@ export class Master {
     }
     const old = this.#current;
     this.#sockets = sockets;
-    this.#becomesCurrent(next, plan);
+    this.#becomesCurrent(next);
     before.closeAllBut(sockets);
     log.info(
       { workerPids: next.pids, before: old?.pids },
@@ -194,10 +194,9 @@ export class Master {
     return null;
   }
 
-  #becomesCurrent(generation: WorkerGeneration, { poolSize }: Plan): void {
+  #becomesCurrent(generation: WorkerGeneration): void {
     this.#current = generation;
     this.#alive.clear();
-    if (generation.count > 1) this.#coordinator.claim(generation, poolSize);
   }
 
   #finish(generation: WorkerGeneration): void {
@@ -271,6 +270,9 @@ export class Master {
 }
 
 const STOPPING = 'the proxy is stopping';
+
+const OTHER_PROTOCOL =
+  'workers of the program on disk do not understand this parent process: stop the proxy, and start it';
 
 /** What a service manager that watches the service wants to hear. */
 const LIVES = 'WATCHDOG=1';

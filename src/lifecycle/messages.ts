@@ -4,10 +4,18 @@ import type { PermitMessage } from '../workers/permits.js';
 
 /* What a parent process (`master: on`, `workers`) and its workers say to each other, over Node's channel between processes. */
 
+/**
+ * Another number each time that what several workers and their parent say to each other means something else. A parent goes on through
+ * restarts, as the program that it was started from: workers of a program with another number would have no sessions.
+ */
+export const PROTOCOL = 2;
+
 /** What a worker is started with: the words behind the program's name come this way, since everybody can see arguments. */
 export type Order =
   | {
       readonly kind: 'serve';
+      /** {@link PROTOCOL}; a parent that was started from an older program does not say it. */
+      readonly protocol?: number;
       readonly words: readonly string[];
       /** Another worker serves until this one does. */
       readonly takesOver: boolean;
@@ -26,7 +34,7 @@ export type Order =
 export type ToWorker =
   | Order
   | { readonly kind: 'hand_over' }
-  | ({ readonly kind: 'permits' } & PermitChange)
+  | ({ readonly kind: 'permits'; readonly join: number } & PermitChange)
   | BusReply;
 
 export type FromWorker =
@@ -41,11 +49,24 @@ export type FromWorker =
   | { readonly kind: 'stop'; readonly drains: boolean; readonly why: object }
   /** For the service manager, which only the parent talks to. */
   | { readonly kind: 'notify'; readonly state: readonly string[] }
-  | PermitMessage
+  /**
+   * It is to have a part of what workers share on a server, by the server's name. What else is said about that part has the number
+   * of this: of a server that it has left, and joined anew, what was on its way is not taken for the new part.
+   */
+  | {
+      readonly kind: 'join';
+      readonly join: number;
+      readonly server: string;
+      /** Of the pool there, as its configuration says; null where that has to be found out. */
+      readonly size: number | null;
+    }
+  | (PermitMessage & { readonly join: number })
   | BusMessage;
 
 /** What a parent has to know of the configuration. */
 export interface Plan {
+  /** {@link PROTOCOL}; an older program does not say it. */
+  readonly protocol?: number;
   /** Addresses as they are configured. */
   readonly listen: readonly string[];
   readonly http: string | null;
@@ -54,8 +75,6 @@ export interface Plan {
   readonly unixSocketGroup: number | null;
   /** Processes that serve. */
   readonly workers: number;
-  /** Of all of them; null where they have to find it out. */
-  readonly poolSize: number | null;
 }
 
 export function isMessage(value: unknown): value is { readonly kind: string } {

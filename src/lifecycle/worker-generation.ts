@@ -1,8 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Coordinator, Team } from './coordinator.js';
+import type { Coordinator } from './coordinator.js';
 import type { InheritedSocket } from './inherited-sockets.js';
 import type { FromWorker } from './messages.js';
+import type { Team } from './server-budget.js';
 import { CLEAN, type Program, Worker, type WorkerEnd } from './worker.js';
 
 export interface GenerationLog {
@@ -59,7 +60,7 @@ export class WorkerGeneration implements Team {
     });
     const numbers = Array.from({ length: count }, (_, i) => i + 1);
     const workers = numbers.map((number) => this.#start(number, takesOver));
-    coordinator.joined(this, workers, count > 1);
+    coordinator.joined(this, workers);
     this.over = Promise.all(workers.map((worker) => this.#keep(worker))).then((ends) => {
       coordinator.over(this);
       return ends.find(({ code }) => code !== 0) ?? CLEAN;
@@ -127,7 +128,7 @@ export class WorkerGeneration implements Team {
       if (ending.aborted) return CLEAN;
       // While others serve, there is no need for one that has not reached the server.
       worker = this.#start(number, this.#workers.size > 0);
-      coordinator.joined(this, [worker], this.count > 1);
+      coordinator.joined(this, [worker]);
     }
   }
 

@@ -20,9 +20,9 @@ export class WorkerLink {
   #isHandedOver = false;
   #handOver: () => void = () => {};
   #bus: ParentBus | null = null;
-  #takePermits: ((change: PermitChange) => void) | null = null;
-  /** Those that have come before there was somebody to take them. */
-  #earlyPermits: PermitChange[] = [];
+  /** Of servers that this worker has a part of, by the number of its joining. */
+  readonly #parts = new Map<number, (change: PermitChange) => void>();
+  #joins = 0;
   #resolve: (order: Order) => void = () => {};
 
   private constructor() {
@@ -59,10 +59,15 @@ export class WorkerLink {
 
   /** {@link PermitLedger} */
   readonly permits: PermitPort = {
-    send: (message) => this.#send(message),
-    listen: (take) => {
-      this.#takePermits = take;
-      for (const change of this.#earlyPermits.splice(0)) take(change);
+    join: (server, size, take) => {
+      const join = ++this.#joins;
+      this.#parts.set(join, take);
+      this.#send({ kind: 'join', join, server, size });
+      return (message) => {
+        if (!this.#parts.has(join)) return;
+        if (message.kind === 'leave') this.#parts.delete(join);
+        this.#send({ ...message, join });
+      };
     },
   };
 
@@ -109,8 +114,7 @@ export class WorkerLink {
         this.#wishes?.handOver();
         break;
       case 'permits':
-        if (this.#takePermits === null) this.#earlyPermits.push(message);
-        else this.#takePermits(message);
+        this.#parts.get(message.join)?.(message);
         break;
       case 'question':
         // Asked too early, it has no answer.

@@ -2,7 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import type { EveryAnswer } from '../workers/bus.js';
 import type { PermitChange } from '../workers/permit-ledger.js';
 import { FIRST_FD, type InheritedSocket, socketVariables } from './inherited-sockets.js';
-import { type FromWorker, isMessage, type Order, type Plan, type ToWorker } from './messages.js';
+import { type FromWorker, isMessage, type Order, type Plan, PROTOCOL, type ToWorker } from './messages.js';
 import { WORKER } from './worker-link.js';
 
 /** How to start the program that is on the disk now. */
@@ -24,7 +24,7 @@ export interface WorkerEnd {
 export const CLEAN: WorkerEnd = { code: 0, signal: null };
 
 /** What a worker that serves is told at its start. */
-export type Assignment = Omit<Extract<Order, { kind: 'serve' }>, 'kind' | 'words'>;
+export type Assignment = Omit<Extract<Order, { kind: 'serve' }>, 'kind' | 'protocol' | 'words'>;
 
 /** A process that serves, as its parent sees it. */
 export class Worker {
@@ -81,7 +81,7 @@ export class Worker {
         resolve(message.facts);
       });
     });
-    this.#send({ kind: 'serve', words: program.words, ...assignment });
+    this.#send({ kind: 'serve', protocol: PROTOCOL, words: program.words, ...assignment });
   }
 
   get pid(): number {
@@ -93,8 +93,9 @@ export class Worker {
     this.#send({ kind: 'hand_over' });
   }
 
-  permits(change: PermitChange): void {
-    this.#send({ kind: 'permits', ...change });
+  /** @param join - what it calls its part */
+  permits(join: number, change: PermitChange): void {
+    this.#send({ kind: 'permits', join, ...change });
   }
 
   question(id: number, topic: string, question: unknown): void {

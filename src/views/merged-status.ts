@@ -55,8 +55,12 @@ export function mergedStatus(own: OwnStatus, others: readonly OwnStatus[]): OwnS
 /** Each worker asks the servers by itself. */
 function mergedServers({ servers }: OwnStatus, others: readonly OwnStatus[]): OwnStatus['servers'] {
   if (servers === null) return null;
-  return servers.map((server) => {
-    const same = others.flatMap((other) => other.servers?.filter(({ name }) => name === server.name) ?? []);
+  const theirs = others.flatMap((other) => other.servers ?? []);
+  // Where a name stands for servers, another one may know of an address sooner, or have sessions there for longer.
+  const more = new Map(theirs.map((server) => [server.name, server]));
+  for (const { name } of servers) more.delete(name);
+  return [...servers, ...more.values()].map((server) => {
+    const same = theirs.filter((one) => one !== server && one.name === server.name);
     return {
       ...server,
       lent: same.reduce((sum, { lent }) => sum + lent, server.lent),

@@ -14,7 +14,7 @@ export interface PermitPool {
   };
 }
 
-/** What a worker says to its parent about permits. */
+/** What a worker says to its parent about the permits of one server. */
 export type PermitMessage =
   | { readonly kind: 'wish'; readonly wish: PermitWish }
   | { readonly kind: 'release'; readonly count: number }
@@ -22,9 +22,11 @@ export type PermitMessage =
   | { readonly kind: 'session_opened'; readonly id: string; readonly user: string }
   | { readonly kind: 'session_gone'; readonly id: string }
   /** Of all workers together; `shared`: other proxies on the server have their part, and this is ours. */
-  | { readonly kind: 'total'; readonly size: number; readonly shared: boolean };
+  | { readonly kind: 'total'; readonly size: number; readonly shared: boolean }
+  /** It has no session there, and opens none any more: all that it had is to be given to others. The last word. */
+  | { readonly kind: 'leave' };
 
-/** Topic: which of some sessions of a user the server is rid of; asked by the parent when the worker that had them has died. */
+/** Topic: which of some sessions of a user a server is rid of; asked by the parent when the worker that had them has died. */
 export const GONE_SESSIONS = 'sessions.gone';
 
 export interface PermitClock {
@@ -54,8 +56,8 @@ const RECENT_SAMPLES = 10;
 const LATELY_MS = 1_000;
 
 /**
- * The permits of this worker: it has a server session for each of them at most. What it needs is told as it changes; who has
- * them is the parent's decision: see `PermitLedger`.
+ * The permits of this worker for one server: it has a session there for each of them at most. What it needs is told as it changes;
+ * who has them is the parent's decision: see `PermitLedger`.
  */
 export class Permits {
   readonly #pool: PermitPool;
@@ -69,7 +71,6 @@ export class Permits {
   #most: number | null = null;
   #told: PermitWish = { demand: 0, lately: 0, most: null };
   #isShort = false;
-  #isOver = false;
   readonly #recent = new Array<number>(RECENT_SAMPLES).fill(0);
   #next = 0;
   #checkouts = 0;
@@ -94,11 +95,6 @@ export class Permits {
   /** From the parent. */
   changed({ granted, recalled, total }: PermitChange): void {
     this.#total = total;
-    if (this.#isOver) {
-      // It crossed our last words: what was asked for has been given back with them.
-      if (granted > 0) this.#send({ kind: 'release', count: granted });
-      return;
-    }
     this.#permits += granted;
     this.#kept += granted - recalled;
     this.#pool.limit = this.#kept;
@@ -133,7 +129,7 @@ export class Permits {
     this.look();
   }
 
-  /** {@link PermitMessage} */
+  /** {@link PermitMessage}; also what the configuration says from now on. */
   foundTotal(size: number, shared: boolean): void {
     this.#send({ kind: 'total', size, shared });
   }
@@ -141,11 +137,7 @@ export class Permits {
   /** All sessions are closed. */
   stop(): void {
     this.#stop();
-    this.#isOver = true;
-    // First, or what is given back would be given to this one again, and be lost with it for some seconds.
-    this.#send({ kind: 'wish', wish: { demand: 0, lately: 0, most: 0 } });
-    this.#kept = 0;
-    this.#giveBack();
+    this.#send({ kind: 'leave' });
   }
 
   #giveBack(): void {

@@ -5,6 +5,8 @@ import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { NamedServers } from '../../src/app/named-servers.js';
 import { configuredServers, type SharedParts, serverNames } from '../../src/app/new-server.js';
+import { EachSizing, PoolSizing } from '../../src/app/pool-sizing.js';
+import { ServerPermits } from '../../src/app/server-permits.js';
 import { completeConfig, loadSettings } from '../../src/config/load.js';
 import { MAX_SERVERS } from '../../src/config/servers.js';
 import { DialLog } from '../../src/observability/dial-log.js';
@@ -12,6 +14,7 @@ import { RelayCounters } from '../../src/relay/relay-counters.js';
 import { Servers } from '../../src/relay/servers.js';
 import { ServerKind } from '../../src/servers/server-kind.js';
 import { ProfileRegistry } from '../../src/session/profile.js';
+import type { PermitPort } from '../../src/workers/seat.js';
 
 /** Never asked for: nothing is connected to. */
 function nobody(): never {
@@ -19,7 +22,12 @@ function nobody(): never {
 }
 
 /** What a configuration's names stand for, as often as it is asked. */
-function world(t: Test, lines: string, means: Readonly<Record<string, readonly string[]>>) {
+function world(
+  t: Test,
+  lines: string,
+  means: Readonly<Record<string, readonly string[]>>,
+  port: PermitPort | null = null,
+) {
   const file = join(t.testdir({}), 'my.yaml');
   writeFileSync(file, lines);
   const settings = loadSettings({ flags: new Map(), configFile: file, env: {} });
@@ -35,7 +43,7 @@ function world(t: Test, lines: string, means: Readonly<Record<string, readonly s
     counters: new RelayCounters(),
     services: nobody,
     metrics: nobody,
-    permits: () => null,
+    permits: new ServerPermits(config, port),
     place: { rank: 0, members: 1 },
     dialLog: new DialLog(log),
   };
@@ -56,6 +64,24 @@ function world(t: Test, lines: string, means: Readonly<Record<string, readonly s
   return {
     servers,
     told,
+    /** As a worker that does not find out any size. */
+    sizing: (): EachSizing =>
+      new EachSizing(
+        servers,
+        (server) =>
+          new PoolSizing({
+            config,
+            ...server,
+            account: nobody,
+            accounts: nobody,
+            ownForGuests: 0,
+            ownForHealth: 1,
+            workers: 2,
+            permits: parts.permits.of(server),
+            leads: false,
+            log,
+          }),
+      ),
     text: () => serverNames(servers, config),
     heard: () => heard.splice(0),
     start: async (): Promise<void> => {
@@ -120,6 +146,33 @@ t.test('servers come and go with the addresses of their names', async (t) => {
   t.same(heard(), ['gone galera/10.0.0.3:3306'], 'nobody was there any more');
   t.equal(servers.all.length, 3);
   t.equal(servers.freeIndex, 3);
+  await servers.close();
+});
+
+t.test('workers share a server from when it comes until it is left', async (t) => {
+  const said: string[] = [];
+  const port: PermitPort = {
+    join: (server, size) => {
+      said.push(`join ${server} ${size}`);
+      return ({ kind }) => said.push(`${kind} ${server}`);
+    },
+  };
+  const lines = `pool_size: 7\n${TWO_NAMES}`;
+  const { servers, start, means, sizing } = world(t, lines, { galera: ['10.0.0.1', '10.0.0.2'] }, port);
+  const sizes = sizing();
+  await start();
+  const [first, second] = ['galera/10.0.0.1:3306', 'galera/10.0.0.2:3306'];
+  t.same(said.splice(0), ['join db9:3306 7', `join ${first} 7`, `join ${second} 7`]);
+  await means('galera', ['10.0.0.2']);
+  t.same(said, [], 'it may have sessions yet');
+  servers.secondPassed();
+  t.same(said.splice(0), [`leave ${first}`]);
+  await means('galera', ['10.0.0.1', '10.0.0.2']);
+  t.same(said.splice(0), [`join ${first} 7`]);
+  sizes.changed();
+  t.same(said.splice(0).sort(), ['total db9:3306', `total ${first}`, `total ${second}`]);
+  sizes.stop();
+  t.same(said.sort(), ['leave db9:3306', `leave ${first}`, `leave ${second}`]);
   await servers.close();
 });
 

@@ -50,7 +50,7 @@ t.test('a primary and a replica', async (t) => {
         await reader.end();
       });
 
-      await t.test('two workers, each with its part of the sessions on each server', async (t) => {
+      await t.test('two workers, with one budget of sessions on each server', async (t) => {
         const servers = [upstream, `mysql://${second.host}:${second.port}`];
         const flags = ['--workers', '2', '--pool-size', '3'];
         const two = await startProxy(t, { upstream, servers, flags });

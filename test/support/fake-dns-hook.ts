@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { createRequire, syncBuiltinESMExports } from 'node:module';
+import { isIP } from 'node:net';
 
 /*
  * Loaded into a proxy before anything else: a name means what a file says, read at each question. It has a line for each name,
@@ -7,7 +8,7 @@ import { createRequire, syncBuiltinESMExports } from 'node:module';
  */
 
 const dns = createRequire(import.meta.url)('node:dns/promises') as {
-  lookup: unknown;
+  lookup: (name: string, options: unknown) => unknown;
   Resolver: { prototype: { resolve4: unknown; resolve6: unknown } };
 };
 
@@ -18,7 +19,11 @@ function addressesOf(name: string): readonly string[] {
   return addresses;
 }
 
-dns.lookup = async (name: string) => addressesOf(name).map((address) => ({ address, family: 4 }));
+const { lookup } = dns;
+
+// An address to listen on stands for itself.
+dns.lookup = async (name, options) =>
+  isIP(name) === 0 ? addressesOf(name).map((address) => ({ address, family: 4 })) : lookup(name, options);
 dns.Resolver.prototype.resolve4 = async (name: string) =>
   addressesOf(name).map((address) => ({ address, ttl: 0 }));
 dns.Resolver.prototype.resolve6 = async () => [];

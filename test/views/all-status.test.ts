@@ -134,6 +134,24 @@ t.test('sums of three workers, wherever it is asked', async (t) => {
   }
 });
 
+t.test('a server that only another worker knows, or knows yet', async (t) => {
+  const named = (names: readonly string[]) => names.map((name) => ({ ...SERVER, name, lent: 1, waiting: 2 }));
+  const known = [['db1'], ['db1', 'db2'], ['db2', 'db3']];
+  const [first] = memoryBus(3).map(
+    (bus, i) =>
+      new AllStatus(bus, {
+        own: () => ({ ...status(i + 1), servers: named(known[i] ?? []) }),
+        history: new History(() => []),
+        topQueries: () => null,
+      }),
+  );
+  t.match((await first?.take())?.servers, [
+    { name: 'db1', lent: 2, waiting: 4 },
+    { name: 'db2', lent: 2, waiting: 4 },
+    { name: 'db3', lent: 1, waiting: 2 },
+  ]);
+});
+
 t.test('one that does not answer is not among the workers', async (t) => {
   const buses = memoryBus(2);
   const [first] = buses.map(

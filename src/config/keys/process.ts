@@ -35,7 +35,7 @@ export const PROCESS_KEYS = {
     summary:
       'processes that serve, which share the listening sockets and one pool: a number, or auto for one per processor',
     detail:
-      'One process uses one processor; more processes than processors, or several where the processors are used up already, cost more than they bring. With 2 or more there is always a parent (see `master`), which starts one that dies anew. `pool_size` (and the share of `fleet`) is for all of them together: sessions that one does not need go to another one that does. Each has its own connection for KILLs per server user, and up to `max_client_conn` clients. `auto`: what the runtime may use, by affinity and the limits of its cgroup, up to 32. It has no meaning for a sandbox.',
+      'One process uses one processor; more processes than processors, or several where the processors are used up already, cost more than they bring. With 2 or more there is always a parent (see `master`), which starts one that dies anew. `pool_size` (and the share of `fleet`) is for all of them together, on each server: sessions that one does not need go to another one that does. Each has its own connection for KILLs per server user, and up to `max_client_conn` clients. `auto`: what the runtime may use, by affinity and the limits of its cgroup, up to 32. It has no meaning for a sandbox.',
     reloadable: false,
   }),
   exit_after_last_client: key(flag(), {

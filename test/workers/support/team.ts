@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { ConnectionOptions } from 'mysql2/promise';
 import type { Test } from 'tap';
 import type { Client } from '../../support/proxied.js';
 import { ProxiedUser } from '../../support/proxied-user.js';
@@ -31,10 +32,10 @@ export class TeamWorld {
   }
 
   /** Clients of each of two workers, `each` of them at the least. */
-  async connectToBoth(each: number): Promise<readonly [Client[], Client[]]> {
+  async connectToBoth(each: number, options: ConnectionOptions = {}): Promise<readonly [Client[], Client[]]> {
     const byWorker = new Map<number, Client[]>();
     for (let tries = 0; tries < 200; tries++) {
-      const client = await this.world.connect();
+      const client = await this.world.connect(options);
       const worker = workerOf(client);
       const clients = byWorker.get(worker) ?? [];
       byWorker.set(worker, clients);
