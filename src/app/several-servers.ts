@@ -120,11 +120,13 @@ export class SeveralServers {
 /** Of several servers of one kind, as the first of them that is reached has it. */
 export class SharedKnowledge implements ServerKnowledge {
   readonly registry: ProfileRegistry;
+  readonly #servers: Servers;
   #of: Upstream | null = null;
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
 
   constructor(servers: Servers, registry: ProfileRegistry) {
     this.registry = registry;
+    this.#servers = servers;
     servers.follow({
       came: ({ upstream }) => upstream.whenKnown((info) => this.#known(upstream, info)),
       // Where no other one is known yet, they are of one kind all the same.
@@ -137,6 +139,11 @@ export class SharedKnowledge implements ServerKnowledge {
 
   get facts(): Upstream['facts'] {
     return this.#of?.facts ?? null;
+  }
+
+  /** Whichever of them is: one that was never reached says nothing of the others. */
+  get isGalera(): boolean {
+    return this.#of?.isGalera === true || this.#servers.all.some(({ upstream }) => upstream.isGalera);
   }
 
   get trackers(): Upstream['trackers'] {
