@@ -62,7 +62,11 @@ export class Operators {
         ...actions,
         live: settings.commands(),
         sourceOf: (key) => live.sourceOf(key),
-        pauses: pauseCommands(services.pools, log),
+        pauses: pauseCommands(
+          services.pools,
+          () => (services.routes === null ? [] : services.servers.all),
+          log,
+        ),
         advise: () => when(this.#advisor.advise(null), ({ findings }) => findings),
         topQueries: (n) => digests?.top(n) ?? [],
         workers: bus.count,

@@ -2,10 +2,22 @@ import type { Logger } from 'pino';
 import { CommandRefused } from '../admin/console/source.js';
 import { PoolPauseError } from '../pool/errors.js';
 import type { AllPools } from '../relay/all-pools.js';
+import type { Server } from '../relay/server.js';
 import type { OwnPauses } from '../views/all-pauses.js';
 
-/** PAUSE and RESUME of the admin console. */
-export function pauseCommands(pools: AllPools, log: Logger): OwnPauses {
+/** One of several servers. */
+type PausableServer = Pick<Server, 'name' | 'isPaused'>;
+
+/** PAUSE and RESUME of the admin console. @param servers - each of which can be paused; none where there is one alone */
+export function pauseCommands(
+  pools: AllPools,
+  servers: () => readonly PausableServer[],
+  log: Logger,
+): OwnPauses {
+  const names = (): readonly string[] => [
+    ...servers().map(({ name }) => name),
+    ...pools.snapshot().pools.map(({ key }) => key),
+  ];
   return {
     pause: (pool) => {
       const fields = nameOf(pool);
@@ -23,7 +35,7 @@ export function pauseCommands(pools: AllPools, log: Logger): OwnPauses {
         };
       });
       const giveUp = refusing(() => pools.pause(pool, over));
-      if (giveUp === null) throw unknownPool(pools, pool);
+      if (giveUp === null) throw unknownPool(names(), pool);
       if (!isOver) log.info(fields, 'pausing: sessions are closed as they are given back, and requests wait');
       return {
         done,
@@ -35,18 +47,21 @@ export function pauseCommands(pools: AllPools, log: Logger): OwnPauses {
       };
     },
     resume: (pool) => {
-      if (!refusing(() => pools.resume(pool))) throw unknownPool(pools, pool);
+      if (!refusing(() => pools.resume(pool))) throw unknownPool(names(), pool);
       log.info(nameOf(pool), 'resumed');
     },
     pauseComing: (pool) => pools.pauseComing(pool),
-    names: () => pools.snapshot().pools.map(({ key }) => key),
-    paused: () => ({
-      all: pools.allPaused,
-      pools: [
-        ...pools.snapshot().pools.flatMap(({ key, paused }) => (paused ? [key] : [])),
-        ...pools.pausedComing,
-      ],
-    }),
+    names,
+    paused: () => {
+      // Of a server that is paused all are, also those to come.
+      const whole = servers().flatMap(({ name, isPaused }) => (isPaused ? [name] : []));
+      const isOfWhole = (key: string): boolean => whole.some((name) => key.endsWith(`@${name}`));
+      const keys = pools.snapshot().pools.flatMap(({ key, paused }) => (paused ? [key] : []));
+      return {
+        all: pools.allPaused,
+        pools: [...whole, ...[...keys, ...pools.pausedComing].filter((key) => !isOfWhole(key))],
+      };
+    },
   };
 }
 
@@ -63,8 +78,7 @@ function refusing<T>(act: () => T): T {
   }
 }
 
-function unknownPool(pools: AllPools, pool: string | null): CommandRefused {
-  const names = pools.snapshot().pools.map(({ key }) => key);
+function unknownPool(names: readonly string[], pool: string | null): CommandRefused {
   const there = names.length === 0 ? 'there is none yet' : `there are ${names.join(', ')}`;
   return new CommandRefused(`Unknown pool '${pool}': ${there}`);
 }

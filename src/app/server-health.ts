@@ -30,6 +30,13 @@ const clock: WatchClock = {
   },
 };
 
+/** Who hears what is found out. */
+export interface HealthEvents {
+  changed(change: StateChange): void;
+  /** It is MySQL and the others are MariaDB, or the other way round. */
+  otherFlavor(): void;
+}
+
 /**
  * Keeps up to date what is known of a server, over a connection of its own: what is asked there must not wait for a KILL, nor
  * for anything that a client does. Asks from the beginning.
@@ -41,7 +48,7 @@ export function watchServer(
   config: Pick<Config, 'serverCheckInterval' | 'serverCheckTimeout' | 'slowStart'>,
   account: () => ServerAccount,
   kind: ServerKind,
-  changed: (change: StateChange) => void,
+  { changed, otherFlavor }: HealthEvents,
 ): ServerHealth {
   const options = {
     missesToDown: MISSES_TO_DOWN,
@@ -52,7 +59,13 @@ export function watchServer(
     },
   };
   const state = new ServerState(options, clock.now(), changed);
-  const watched = new WatchedUpstream(server.upstream, account, kind, () => watch.askNow());
+  const watched = new WatchedUpstream(server.upstream, account, kind, {
+    lost: () => watch.askNow(),
+    otherFlavor: () => {
+      // It may have been down before, which is no other state. Told again only when it was something else meanwhile.
+      if (!state.snapshot(clock.now()).reasons.includes(FailureReason.OtherFlavor)) otherFlavor();
+    },
+  });
   const watch = new ServerWatch(watched, state, {
     intervalMs: () => config.serverCheckInterval,
     timeoutMs: () => config.serverCheckTimeout,
@@ -79,16 +92,21 @@ class WatchedUpstream implements WatchedServer {
   readonly #upstream: Upstream;
   readonly #account: () => ServerAccount;
   readonly #kind: ServerKind;
-  readonly #lost: () => void;
+  readonly #events: { lost(): void; otherFlavor(): void };
   #session: ServerSession | null = null;
   #questions: ServerQuestions | null = null;
   #opening = new AbortController();
 
-  constructor(upstream: Upstream, account: () => ServerAccount, kind: ServerKind, lost: () => void) {
+  constructor(
+    upstream: Upstream,
+    account: () => ServerAccount,
+    kind: ServerKind,
+    events: { lost(): void; otherFlavor(): void },
+  ) {
     this.#upstream = upstream;
     this.#account = account;
     this.#kind = kind;
-    this.#lost = lost;
+    this.#events = events;
   }
 
   get probed(): ServerSession['info'] | null {
@@ -99,7 +117,9 @@ class WatchedUpstream implements WatchedServer {
     if (this.#session?.closed !== false) await this.#open();
     // Kept open: it will be asked again.
     const info = this.#session?.info;
-    if (info !== undefined && !this.#kind.suits(info)) throw new OtherFlavorError(info.versionText);
+    if (info === undefined || this.#kind.suits(info)) return;
+    this.#events.otherFlavor();
+    throw new OtherFlavorError(info.versionText);
   }
 
   async #open(): Promise<void> {
@@ -110,7 +130,7 @@ class WatchedUpstream implements WatchedServer {
       session.close();
       return;
     }
-    session.onLost = () => this.#lost();
+    session.onLost = () => this.#events.lost();
     this.#session = session;
     this.#questions = serverQuestions(session);
   }

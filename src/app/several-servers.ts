@@ -11,7 +11,7 @@ import { type Route, Routes } from '../relay/routes.js';
 import type { Server } from '../relay/server.js';
 import { ServerRouter } from '../relay/server-router.js';
 import type { Servers } from '../relay/servers.js';
-import { FailureReason, ServerStatus, type StateChange } from '../servers/server-state.js';
+import { ServerStatus, type StateChange } from '../servers/server-state.js';
 import { ClientTrackers } from '../session/client-trackers.js';
 import type { ProfileRegistry } from '../session/profile.js';
 import type { ServerInfo } from '../session/server-info.js';
@@ -87,9 +87,10 @@ export class SeveralServers {
     const { servers, config, shared, account } = this.#options;
     servers.follow({
       came: (server) => {
-        server.health = watchServer(server, config, account, shared.kind, (change) =>
-          this.#changed(server, change),
-        );
+        server.health = watchServer(server, config, account, shared.kind, {
+          changed: (change) => this.#changed(server, change),
+          otherFlavor: () => this.#isOtherFlavor(server),
+        });
       },
     });
     this.router.refresh();
@@ -102,13 +103,16 @@ export class SeveralServers {
   }
 
   #changed(server: Server, change: StateChange): void {
-    if (change.reasons.includes(FailureReason.OtherFlavor))
-      this.#options.log.error(
-        { server: server.name, others: this.#options.shared.kind.version },
-        'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one',
-      );
     this.router.changed(server, change);
     if (change.to === ServerStatus.Down) this.#named.askAgain(server);
+  }
+
+  #isOtherFlavor({ name }: Server): void {
+    const { log, shared } = this.#options;
+    log.error(
+      { server: name, others: shared.kind.version },
+      'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one',
+    );
   }
 
   stop(): void {
@@ -120,11 +124,13 @@ export class SeveralServers {
 /** Of several servers of one kind, as the first of them that is reached has it. */
 export class SharedKnowledge implements ServerKnowledge {
   readonly registry: ProfileRegistry;
+  readonly #servers: Servers;
   #of: Upstream | null = null;
   readonly #waiting: ((info: ServerInfo) => void)[] = [];
 
   constructor(servers: Servers, registry: ProfileRegistry) {
     this.registry = registry;
+    this.#servers = servers;
     servers.follow({
       came: ({ upstream }) => upstream.whenKnown((info) => this.#known(upstream, info)),
       // Where no other one is known yet, they are of one kind all the same.
@@ -137,6 +143,11 @@ export class SharedKnowledge implements ServerKnowledge {
 
   get facts(): Upstream['facts'] {
     return this.#of?.facts ?? null;
+  }
+
+  /** Whichever of them is: one that was never reached says nothing of the others. */
+  get isGalera(): boolean {
+    return this.#of?.isGalera === true || this.#servers.all.some(({ upstream }) => upstream.isGalera);
   }
 
   get trackers(): Upstream['trackers'] {

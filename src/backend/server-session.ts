@@ -227,11 +227,20 @@ export class ServerSession {
     this.#lose(why, null);
   }
 
-  /** Ends an idle session in order (COM_QUIT); resolves when the server is rid of it. */
+  /**
+   * Ends a session in order (COM_QUIT), behind what was sent before, whose answers nobody will hear any more; resolves when the server
+   * is rid of it.
+   */
   quit(): Promise<void> {
     this.#closed = true;
     this.onLost = null;
     this.#loseLeftovers();
+    const gone = this.#quit();
+    this.#abandonExchanges(new SessionLostError('the session was closed'));
+    return gone;
+  }
+
+  #quit(): Promise<void> {
     return new Promise((resolve) => this.channel.quit(resolve));
   }
 

@@ -52,6 +52,8 @@ export class Upstream {
   facts: ServerFacts | null = null;
   /** Whether the server was seen to take writes when it was asked last: when it was reached first, or another version answered. */
   tookWrites = false;
+  /** Whether it was a node of Galera when a session was opened last. */
+  isGalera = false;
   /** The server's defaults of `session_track_…`: what a client's own are at first. */
   trackers = new ClientTrackers(new Map());
   readonly #clock = { seconds: 0 };
@@ -103,6 +105,20 @@ export class Upstream {
     capabilities: number,
     signal: AbortSignal = this.#calledOff.signal,
   ): Promise<ServerSession> {
+    const { session, wasReset } = await this.#open(account, schema, capabilities, signal, true);
+    if (!wasReset || !session.spoiltByReset) return session;
+    await session.quit();
+    return (await this.#open(account, schema, capabilities, signal, false)).session;
+  }
+
+  /** `wasReset`: to find out what a reset leaves. `looks`: whether that is done where it may have changed. */
+  async #open(
+    account: ServerAccount,
+    schema: string | null,
+    capabilities: number,
+    signal: AbortSignal,
+    looks: boolean,
+  ): Promise<{ readonly session: ServerSession; readonly wasReset: boolean }> {
     const { channel, info, connectionId } = await this.connect(account, schema, capabilities, signal);
     if (this.options.suits?.(info) === false) {
       channel.destroy();
@@ -121,9 +137,8 @@ export class Upstream {
     const calledOff = (): void => session.fail('its opening was called off');
     signal.addEventListener('abort', calledOff);
     if (signal.aborted) calledOff();
-    const wasMet = this.met.has(account);
     try {
-      await this.#learn(session, account, patience);
+      return { session, wasReset: await this.#learn(session, account, patience, looks) };
     } catch (error) {
       session.close();
       throw this.#asRefusal(error);
@@ -131,10 +146,6 @@ export class Upstream {
       patience.end();
       signal.removeEventListener('abort', calledOff);
     }
-    // What a reset leaves was found out by one.
-    if (wasMet || !session.spoiltByReset) return session;
-    await session.quit();
-    return this.open(account, schema, capabilities, signal);
   }
 
   /** What the address leads to now, by a connection that is opened for this. @throws as {@link open} does */
@@ -230,8 +241,16 @@ export class Upstream {
     });
   }
 
-  /** First state of a new session; the first session of an account also finds out what a reset leaves. */
-  async #learn(session: ServerSession, account: ServerAccount, patience: Patience): Promise<void> {
+  /**
+   * First state of a new session; the first session of an account also finds out what a reset leaves. @returns whether it was reset
+   * for that
+   */
+  async #learn(
+    session: ServerSession,
+    account: ServerAccount,
+    patience: Patience,
+    looks: boolean,
+  ): Promise<boolean> {
     const [trackers] = await callInternal(session, [
       readVariables(session.info, TRACKERS_AND_GALERA),
       ARM_TRACKERS,
@@ -240,6 +259,7 @@ export class Upstream {
     session.spoiltByReset = (trackers?.rows ?? []).some(
       ([name, value]) => name === WSREP_ON && value === 'ON',
     );
+    this.isGalera = session.spoiltByReset;
     if (this.#armsGtids) await callInternal(session, [ARM_GTIDS]);
     const known = this.facts;
     if (known === null || known.info.versionText !== session.info.versionText) {
@@ -254,7 +274,8 @@ export class Upstream {
     let baseline = login;
     // The one that they are of may have been left since.
     if (account.baselinesOf?.isOver === true) account.baselinesOf = this;
-    if (!this.met.has(account)) {
+    const isReset = !this.met.has(account) || (looks && this.#mayBeOutdated(session, account, login));
+    if (isReset) {
       await callInternal(session, [RESET_CONNECTION, ...this.#arming]);
       baseline = await this.#baselines.read(session, facts);
       this.met.add(account);
@@ -264,6 +285,12 @@ export class Upstream {
     if (account.baselinesOf === this) account.loginBaseline = login;
     session.profile = this.#atBaseline(session.profile, baseline);
     for (const callback of this.#waiting.splice(0)) callback(facts.info);
+    return isReset;
+  }
+
+  /** {@link ServerAccount.resetBaseline}, where no session is reset that would tell. */
+  #mayBeOutdated({ spoiltByReset }: ServerSession, account: ServerAccount, login: Baseline): boolean {
+    return spoiltByReset && account.baselinesOf === this && account.loginBaseline !== login;
   }
 
   #learnTrackers(rows: InternalReply['rows']): void {

@@ -51,23 +51,31 @@ export class Allotment<S extends object> {
     } else if (slot.outlived && supply.isReplaceable(slot, clock.now())) {
       this.retire(slot, RetireReason.lifetime);
     } else if (first === null) {
-      slot.fingerprint = this.#parts.fingerprint(slot.session);
-      slot.since = clock.now();
-      pool.move(slot, SessionState.idle);
+      this.#layBy(slot);
     } else if (!opened && lines.size > 1 && supply.shouldTransfer(pool)) {
       this.retire(slot, RetireReason.transferred);
     } else {
       const now = clock.now();
       const next = opened ? first : this.#nextFor(slot, first, now);
+      if (next === null) {
+        this.#layBy(slot);
+        return;
+      }
       lines.take(next, slot, now);
       deliveries.grant(next, slot, opened);
     }
   }
 
-  #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>, now: number): CheckoutRequest<S> {
-    if (slot.pool.waiters.size === 1) return first;
-    const { lines, fingerprint } = this.#parts;
-    return lines.next(slot.pool, fingerprint(slot.session), now) ?? first;
+  #layBy(slot: SessionSlot<S>): void {
+    slot.fingerprint = this.#parts.fingerprint(slot.session);
+    slot.since = this.#parts.clock.now();
+    slot.pool.move(slot, SessionState.idle);
+  }
+
+  #nextFor(slot: SessionSlot<S>, first: CheckoutRequest<S>, now: number): CheckoutRequest<S> | null {
+    if (slot.pool.waiters.size === 1 && !first.wantsNew) return first;
+    const { lines, fingerprint, supply } = this.#parts;
+    return lines.next(slot.pool, fingerprint(slot.session), now, supply.isOneComing);
   }
 
   /** Closes a session, whoever has it. */

@@ -26,6 +26,12 @@ export abstract class CheckoutRequest<S extends object> {
   /** Compared (===) with the sessions' fingerprints when `preferred` is not to be had. */
   fingerprint: unknown = undefined;
 
+  /**
+   * The session that it had was of no use to it, and no other one is but of its own fingerprint, or new. It has the place in line that
+   * it had; who asks for something else takes this back.
+   */
+  wantsNew = false;
+
   /** Clock time in ms at which the request began to wait; meaningful while it is pending. */
   enqueuedAt = 0;
   /** And at which it was granted; meaningful inside {@link granted}. */
@@ -36,7 +42,7 @@ export abstract class CheckoutRequest<S extends object> {
 
   // The rest belongs to the pool. A request is in at most one queue (its lane of its pool's waiters, or the deliveries),
   // and `queue` says in which, so that leaving is O(1).
-  /** @internal Place in line: rises with every request that begins to wait. */
+  /** @internal Place in line: rises with every request that begins to wait; 0 where it got its last session at once. */
   ticket = 0;
   /** @internal The lane that it has waited in last. */
   lane: Lane<S> | null = null;

@@ -163,21 +163,26 @@ export class FairQueue<S extends object> {
   /**
    * The first of those near the head whom a session of this fingerprint suits as it is, unless it would overtake somebody
    * who has waited since `longAgo`; else the head. Looks at the first few of the first lanes; nobody is served before
-   * an urgent one.
+   * an urgent one. `isOneComing`: {@link WaitingLines.next}; null where all wait for such a one.
    */
-  choose(fingerprint: unknown, longAgo: number): CheckoutRequest<S> | null {
+  choose(fingerprint: unknown, longAgo: number, isOneComing = false): CheckoutRequest<S> | null {
+    let first: CheckoutRequest<S> | null = null;
     const ring = this.urgent.size > 0 ? this.urgent : this.regular;
     const perLane = Math.max(1, Math.floor(AFFINITY_REACH / ring.size));
     let left = AFFINITY_REACH;
+    let seen = 0;
     for (let lane = ring.first; lane !== null; lane = lane.behind) {
       let request = lane.requests.head;
       for (let place = 0; place < perLane && request !== null; place++) {
         if (request.fingerprint === fingerprint) return request;
-        if (request.enqueuedAt <= longAgo || --left === 0) return this.head;
+        const waitsForNew = isOneComing && request.wantsNew;
+        if (!waitsForNew) first ??= request;
+        if (--left === 0 || (!waitsForNew && request.enqueuedAt <= longAgo)) return first ?? this.head;
         request = request.behind;
+        seen++;
       }
     }
-    return this.head;
+    return first ?? (seen === this.#size ? null : this.head);
   }
 
   #enter(lane: Lane<S>, turn: number, now: number): void {

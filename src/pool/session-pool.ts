@@ -24,7 +24,7 @@ export class SessionPool<S extends object> {
   /** The pool key; also its label in errors and metrics, so it must not contain a secret. */
   readonly key: string;
 
-  // The rest is for SessionPools and its parts. Invariant: a pool with waiters has no idle session.
+  // The rest is for SessionPools and its parts. Invariant: a pool with waiters has no idle session, unless all of them want a new one.
   /** @internal The group it belongs to. */
   readonly owner: object;
   /** @internal */
@@ -78,7 +78,8 @@ export class SessionPool<S extends object> {
    * insist on it would make two clients restore each other's sessions in turn, while each has one that fits.
    *
    * A session that needs restoring is preferred over opening another: that costs the server several round trips and
-   * a thread, and the fewer sessions there are, the more often they are found in the right state.
+   * a thread, and the fewer sessions there are, the more often they are found in the right state. Not so where it
+   * {@link CheckoutRequest.wantsNew}: it waits, though there are idle ones.
    * @internal
    */
   pick(request: CheckoutRequest<S>, preferred: SessionSlot<S> | undefined): SessionSlot<S> | null {
@@ -99,7 +100,7 @@ export class SessionPool<S extends object> {
       nearest = slot;
       least = distance;
     }
-    return nearest;
+    return request.wantsNew ? null : nearest;
   }
 
   /**

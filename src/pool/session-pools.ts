@@ -36,7 +36,7 @@ export const TICK_MS = 50;
  * Lending is synchronous: `checkout` gives a session or queues the request, `checkin` hands the session to the
  * waiting request whose turn it is (or, for a short while, to one behind it whom the session suits as it is) or makes
  * it idle. Invariants after every call, checked by the model test:
- * - a pool with waiters has no idle session;
+ * - a pool with waiters has no idle session, unless all who wait want a new one;
  * - a paused pool has no idle session, and none is being opened that was not when it was paused;
  * - if anyone waits in a pool that is not paused, then a session is being opened or closed, or dialling pauses, or the budget is exhausted
  *   by sessions that are lent out or were so until just now: there is always an event to come that serves the
@@ -261,6 +261,7 @@ export class SessionPools<S extends object, K> {
       const slot = pool.pick(request, preferred === null ? undefined : this.#slots.get(preferred));
       if (slot !== null) {
         pool.move(slot, SessionState.active);
+        request.ticket = 0;
         this.#count(slot, request);
         this.#lent(slot, request, 0);
         return slot.session;
@@ -270,9 +271,11 @@ export class SessionPools<S extends object, K> {
     const refusal = pool.store.size === 0 && !pool.paused ? pool.backoff.standingRefusal(now) : null;
     if (refusal !== null) return this.#refuseAtOnce(request, new PoolDialError(pool.key, refusal));
     const { waiting } = this.#lines;
-    if (this.#overload.isReached(waiting, this.limit - this.#slots.size))
-      return this.#refuseAtOnce(request, this.#overload.error(request, waiting, now));
-    this.#lines.join(request, pool, now);
+    if (!this.#lines.goBack(request, pool)) {
+      if (this.#overload.isReached(waiting, this.limit - this.#slots.size))
+        return this.#refuseAtOnce(request, this.#overload.error(request, waiting, now));
+      this.#lines.join(request, pool, now);
+    }
     this.loans.joined(this.#lines.waiting);
     this.#ticker.keep();
     this.#supply.pump();

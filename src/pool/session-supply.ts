@@ -57,6 +57,12 @@ export class SessionSupply<S extends object> {
     return dialler.ready(now) && pool.backoff.ready(now) && !budget.isRefused;
   }
 
+  /** There is room for one more session, or will be. */
+  get isOneComing(): boolean {
+    const { budget, dialler, retirement } = this.#parts;
+    return dialler.current !== null || retirement.size > 0 || !budget.exhausted;
+  }
+
   /** A session of the pool is closed for good. */
   closed(pool: SessionPool<S>): void {
     this.#warmPool = pool;
@@ -150,10 +156,10 @@ export class SessionSupply<S extends object> {
  * busy keys, each of them has a waiter now and then, and idle sessions that will be needed in a moment.
  * Closing one for every such waiter would cost more than it brings, and make for more waiters. So a session
  * used just now is left alone, unless the waiter has waited for a while already or has nothing else to wait
- * for. The tick asks again.
+ * for, or no use for it as it is. The tick asks again.
  */
 function isHot<S extends object>(victim: SessionSlot<S>, pool: SessionPool<S>, now: number): boolean {
   const first = pool.waiters.head;
-  if (first === null || pool.store.size === 0) return false;
+  if (first === null || first.wantsNew || pool.store.size === 0) return false;
   return now - victim.since < AGEING_MS && now - first.enqueuedAt < AGEING_MS;
 }

@@ -57,6 +57,13 @@ export class WaitingLines<S extends object> {
     this.#waiting++;
   }
 
+  /** For one that {@link CheckoutRequest.wantsNew}. @returns whether it had waited here for the session that it had */
+  goBack(request: CheckoutRequest<S>, pool: SessionPool<S>): boolean {
+    if (!request.wantsNew || request.ticket === 0 || request.lane?.owner !== pool.waiters) return false;
+    this.rejoin(request, pool);
+    return true;
+  }
+
   /** The request gives up. */
   leave(request: CheckoutRequest<S>): void {
     const pool = this.#poolOf(request);
@@ -90,9 +97,15 @@ export class WaitingLines<S extends object> {
   /**
    * Who gets a session of this fingerprint that has come back to a pool with waiters: one of those near the head whom it
    * suits as it is, else the head. Nobody who has waited for {@link AGEING_MS} is overtaken by anyone.
+   * @param isOneComing - a new session can be opened: whoever wants such a one is left out. Null where nobody else waits
    */
-  next(pool: SessionPool<S>, fingerprint: unknown, now: number): CheckoutRequest<S> | null {
-    return pool.waiters.choose(fingerprint, now - AGEING_MS);
+  next(
+    pool: SessionPool<S>,
+    fingerprint: unknown,
+    now: number,
+    isOneComing: boolean,
+  ): CheckoutRequest<S> | null {
+    return pool.waiters.choose(fingerprint, now - AGEING_MS, isOneComing);
   }
 
   /** All who wait, in no order. */

@@ -125,6 +125,7 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
     this.#times.begin();
     this.#attempts.reset();
     this.refusal.reset();
+    this.checkout.wantsNew = false;
     const lost = this.recovery.takeOwed(work);
     if (lost !== null) {
       this.fail(lost);
@@ -248,6 +249,9 @@ export class CommandRun implements SessionSeeker, PreparationHost, ReturnHost, R
   unfit(session: ServerSession, work: Work): void {
     this.sessionReturn.giveUp(session);
     this.loan.changed();
+    // Any other one may be as unfit, and would be closed as well.
+    this.checkout.wantsNew = true;
+    this.#times.waitsOn();
     this.#start(work, this.#onPrimary);
   }
 

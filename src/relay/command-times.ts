@@ -106,6 +106,11 @@ export class CommandTimes {
     this.#lentAt = JUST_LENT;
   }
 
+  /** It goes back to where it has waited: {@link lentAfter} follows, with all of that. */
+  waitsOn(): void {
+    this.#waitMs = 0;
+  }
+
   /** It has waited for the session, which was lent to it at `until`. */
   lentAfter(since: number, until: number): void {
     this.#preparingSince = 0;

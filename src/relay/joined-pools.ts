@@ -23,6 +23,8 @@ export class JoinedPools implements AllPools {
   readonly #past = new CheckoutCounts();
   /** By PAUSE without a name: servers that come are paused, too, and these have come since. Null: no such pause. */
   #comersPaused: ServerPools[] | null = null;
+  /** Servers, and pools of servers, that are paused from when they come. */
+  readonly #expected = new Set<string>();
 
   /**
    * @param waitingElsewhere - for a server at all
@@ -80,7 +82,11 @@ export class JoinedPools implements AllPools {
   }
 
   get pausedComing(): readonly string[] {
-    return this.#servers.all.flatMap((server) => server.pools.pausedComing.map((key) => nameOf(server, key)));
+    const { all } = this.#servers;
+    return [
+      ...all.flatMap((server) => server.pools.pausedComing.map((key) => nameOf(server, key))),
+      ...this.#expected,
+    ];
   }
 
   snapshot(): PoolsSnapshot {
@@ -182,7 +188,8 @@ export class JoinedPools implements AllPools {
 
   resume(name: string | null): boolean {
     let refusal: unknown = null;
-    let resumed = name === null && this.#resumeComers();
+    let resumed = this.#forget(name);
+    if (name === null) resumed = this.#resumeComers() || resumed;
     for (const { server, key } of this.#named(name)) {
       try {
         resumed = server.pools.resume(key) || resumed;
@@ -197,7 +204,9 @@ export class JoinedPools implements AllPools {
   }
 
   pauseComing(name: string): void {
-    for (const { server, key } of this.#named(name)) if (key !== null) server.pools.pauseComing(key);
+    const { all } = this.#servers;
+    if (all.some((server) => pauseIn(server, name))) this.#pausesChanged();
+    else this.#expected.add(name);
   }
 
   async close(): Promise<void> {
@@ -223,10 +232,20 @@ export class JoinedPools implements AllPools {
     return all.map((server) => ({ server, key: name }));
   }
 
+  /** @returns whether it was expected, or, for null, any was */
+  #forget(name: string | null): boolean {
+    if (name !== null) return this.#expected.delete(name);
+    const any = this.#expected.size > 0;
+    this.#expected.clear();
+    return any;
+  }
+
   /** What is paused everywhere is paused there as well. */
-  #came({ pools }: Server): void {
+  #came(server: Server): void {
+    for (const name of this.#expected) if (pauseIn(server, name)) this.#expected.delete(name);
+    const { pools } = server;
     if (this.#comersPaused === null) return;
-    pools.pause(null, () => undefined);
+    if (!pools.allPaused) pools.pause(null, () => undefined);
     this.#comersPaused.push(pools);
   }
 
@@ -247,6 +266,18 @@ const NO_LOANS: ServerPools['loans'] = new LoanLog({
 
 function add(counts: CheckoutCounts, to: CheckoutCounts): void {
   for (const kind of Object.values(CheckoutKind)) to[kind] += counts[kind];
+}
+
+/** Nobody waits for it. @returns whether it is a name of the server, or of a pool there */
+function pauseIn(server: Server, name: string): boolean {
+  const { pools } = server;
+  const ofPool = nameOf(server, '');
+  if (name === server.name) {
+    if (!pools.allPaused) pools.pause(null, () => undefined);
+  } else if (name.endsWith(ofPool)) {
+    pools.pauseComing(name.slice(0, -ofPool.length));
+  } else return false;
+  return true;
 }
 
 function nameOf({ name }: Server, key: string): string {

@@ -38,7 +38,7 @@ export interface AuthenticationContext {
 }
 
 /** What clients are told of the server, and what their statements are read by: the same whichever server they run on. */
-export type ServerKnowledge = Pick<Upstream, 'facts' | 'trackers' | 'registry' | 'whenKnown'>;
+export type ServerKnowledge = Pick<Upstream, 'facts' | 'isGalera' | 'trackers' | 'registry' | 'whenKnown'>;
 
 /** What all clients of one proxy share. */
 export interface RelayServices {

@@ -75,7 +75,8 @@ export interface RouterLog {
  */
 export class ServerRouter {
   readonly #options: RouterOptions;
-  readonly #line = new Set<RoutedRequest>();
+  /** Each with when it came here, by performance.now(): before that it may have waited in the line of a server. */
+  readonly #line = new Map<RoutedRequest, number>();
   /** Refused, and not told yet. */
   readonly #shed = new Map<RoutedRequest, PoolError>();
   readonly #ticker = new Ticker(systemClock, TICK_MS, () => this.#tick());
@@ -93,7 +94,7 @@ export class ServerRouter {
 
   /** How long the first of them has waited, in ms; 0 while none does. */
   get oldestWaitMs(): number {
-    for (const { enqueuedAt } of this.#line) return performance.now() - enqueuedAt;
+    for (const { enqueuedAt } of this.#line.keys()) return performance.now() - enqueuedAt;
     return 0;
   }
 
@@ -173,7 +174,7 @@ export class ServerRouter {
   /** Whoever waits is refused: the proxy stops. */
   close(error: (pool: string) => PoolError): void {
     this.#ticker.stop();
-    for (const request of [...this.#line]) this.#refuse(request, error(request.namedPool.rule.name));
+    for (const request of [...this.#line.keys()]) this.#refuse(request, error(request.namedPool.rule.name));
   }
 
   #refreshPools(): void {
@@ -202,13 +203,13 @@ export class ServerRouter {
 
   #wait(request: RoutedRequest, since: number): void {
     request.enqueuedAt = since;
-    this.#line.add(request);
+    this.#line.set(request, performance.now());
     this.#ticker.keep();
   }
 
   #serve(): void {
     const now = performance.now();
-    for (const request of [...this.#line]) {
+    for (const request of [...this.#line.keys()]) {
       // Somebody before it may have sent it away.
       if (!this.#line.has(request)) continue;
       const server = request.namedPool.choose(request.server, now);
@@ -230,10 +231,10 @@ export class ServerRouter {
       this.#askedAt = now;
       for (const server of this.#options.servers) server.troubled();
     }
-    for (const request of [...this.#line]) {
-      const waitedMs = now - request.enqueuedAt;
-      // In the order in which they came, but for those that were somewhere else before.
-      if (waitedMs < this.#options.failoverTimeoutMs()) continue;
+    for (const [request, since] of [...this.#line]) {
+      const waitedMs = now - since;
+      // In the order in which they came.
+      if (waitedMs < this.#options.failoverTimeoutMs()) break;
       const { name } = request.namedPool.rule;
       this.#refuse(request, new NoServerError(name, waitedMs, this.#options.servers.map(described)));
     }

@@ -4,7 +4,6 @@ import type { AppProcess } from '../pool/app-process.js';
 import { CheckoutRequest } from '../pool/checkout-request.js';
 import type { PoolError } from '../pool/errors.js';
 import type { SessionPool } from '../pool/session-pool.js';
-import { ServerEngine } from '../servers/server-report.js';
 import type { SessionProfile } from '../session/profile.js';
 import type { NamedPool } from './named-pool.js';
 import type { Server } from './server.js';
@@ -101,11 +100,6 @@ export class SessionCheckout extends CheckoutRequest<ServerSession> {
   /** Whether any of the client's sessions is of a pool with `read_your_writes`. */
   get mayReadOwnWrites(): boolean {
     return this.#routed?.mayReadOwnWrites ?? false;
-  }
-
-  /** Whether its servers wait by themselves, for all that was written: {@link syncWaiting}. */
-  get isGalera(): boolean {
-    return this.server.state?.engine === ServerEngine.Galera;
   }
 
   /** Whether {@link ask} may be told to ask the primary. */

@@ -25,6 +25,7 @@ export class VirtualSession implements CommandOwner {
   readonly state: ClientState;
   readonly times: CommandTimes;
   readonly hold: ClientHold;
+  readonly #services: RelayServices;
   readonly #host: WorkObserver;
   readonly #command: CommandRun;
   readonly #loan: SessionLoan;
@@ -32,6 +33,7 @@ export class VirtualSession implements CommandOwner {
   #nextWork: Work | null = null;
 
   constructor(services: RelayServices, host: WorkObserver, identity: ClientIdentity) {
+    this.#services = services;
     this.#host = host;
     const { account, userName } = identity;
     this.state = new ClientState(services, identity, host.written, () => this.#waitsForOwn);
@@ -102,9 +104,9 @@ export class VirtualSession implements CommandOwner {
     return this.#command.phase === Phase.Idle;
   }
 
+  /** Nodes of Galera wait by themselves, for all that was written. Asked before the client has been on any of them. */
   get #waitsForOwn(): boolean {
-    const { mayReadOwnWrites, isGalera } = this.#command.checkout;
-    return mayReadOwnWrites && isGalera;
+    return this.#command.checkout.mayReadOwnWrites && this.#services.upstream.isGalera;
   }
 
   /** Runs one command. Exactly one of the host's three callbacks follows, at once or later. */

@@ -5,11 +5,13 @@ import { pino } from 'pino';
 import t, { type Test } from 'tap';
 import { NamedServers } from '../../src/app/named-servers.js';
 import { configuredServers, type SharedParts, serverNames } from '../../src/app/new-server.js';
+import { pauseCommands } from '../../src/app/pool-pause.js';
 import { EachSizing, PoolSizing } from '../../src/app/pool-sizing.js';
 import { ServerPermits } from '../../src/app/server-permits.js';
 import { completeConfig, loadSettings } from '../../src/config/load.js';
 import { MAX_SERVERS } from '../../src/config/servers.js';
 import { DialLog } from '../../src/observability/dial-log.js';
+import { JoinedPools } from '../../src/relay/joined-pools.js';
 import { RelayCounters } from '../../src/relay/relay-counters.js';
 import { Servers } from '../../src/relay/servers.js';
 import { ServerKind } from '../../src/servers/server-kind.js';
@@ -217,4 +219,35 @@ t.test('what was counted stays when its server goes', async (t) => {
   t.equal(servers.resets, 7);
   second.cleaner.resets++;
   t.equal(servers.resets, 8);
+});
+
+t.test('what another process has paused is paused when it comes', async (t) => {
+  const { servers, start, means } = world(t, TWO_NAMES, { galera: ['10.0.0.1', '10.0.0.2'] });
+  let changes = 0;
+  const none = () => ({ waiting: 0, oldestWaitMs: 0 });
+  const pools = new JoinedPools(servers, none, () => changes++);
+  const pauses = pauseCommands(pools, () => servers.all, pino({ level: 'silent' }));
+  const expected = ['galera/10.0.0.1:3306', 'app/0@galera/10.0.0.2:3306', 'db9:3306'];
+  for (const name of expected) pauses.pauseComing(name);
+  t.equal(changes, 1, 'one of them is there');
+  const isPaused = (): readonly string[] =>
+    servers.all.filter((server) => server.isPaused).map(({ name }) => name);
+  t.same(isPaused(), ['db9:3306']);
+  t.same(new Set(pauses.paused().pools), new Set(expected), 'as yet another one is told');
+  await start();
+  t.same(isPaused(), ['galera/10.0.0.1:3306', 'db9:3306']);
+  t.same(new Set(pauses.paused().pools), new Set(expected));
+  t.match(
+    pauses.names(),
+    servers.all.map(({ name }) => name),
+  );
+  pauses.resume('galera/10.0.0.1:3306');
+  t.same(isPaused(), ['db9:3306']);
+  pauses.pauseComing('galera/10.0.0.3:3306');
+  pauses.resume('galera/10.0.0.3:3306');
+  await means('galera', ['10.0.0.3']);
+  t.same(isPaused(), ['db9:3306'], 'not what was resumed before it came');
+  pauses.resume(null);
+  t.same(pauses.paused(), { all: false, pools: [] });
+  await servers.close();
 });

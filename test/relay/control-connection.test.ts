@@ -42,6 +42,7 @@ await forEachServer(t, async (t, server) => {
   const user = await server.createUser();
   await t.test('without clients it is given up after a minute', (t) => rests(t, server, user));
   await t.test('one that nobody answers on is noticed, whatever is sent', (t) => unanswered(t, server, user));
+  await t.test('its end is told to whoever waits for an answer', (t) => closed(t, server, user));
 });
 
 function killerFor(t: Test, port: number, user: TestUser): { killer: Killer; account: ServerAccount } {
@@ -97,4 +98,18 @@ async function unanswered(t: Test, server: TestServer, user: TestUser): Promise<
     return (err as { errno?: number } | null)?.errno === 1094;
   });
   t.equal(hole.count, 2);
+}
+
+/** As when its server is left: a client may wait for what is asked there. */
+async function closed(t: Test, server: TestServer, user: TestUser): Promise<void> {
+  const hole = await TcpSwitch.open(t, server);
+  const { killer, account } = killerFor(t, hole.port, user);
+  const session = await killer.connect(account);
+  hole.swallow();
+  const told: unknown[] = [];
+  killer.forward('KILL 999999999', account, (err) => told.push(err));
+  killer.checkServer(session, (lives) => told.push(lives));
+  t.same(told, []);
+  await killer.close();
+  t.match(told, [{ message: /lost/ }, false]);
 }

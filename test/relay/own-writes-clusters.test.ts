@@ -1,7 +1,10 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createConnection, type RowDataPacket } from 'mysql2/promise';
 import t, { type Test } from 'tap';
+import { freePorts } from '../support/clusters/cluster-node.js';
 import { withGalera, withGroup } from '../support/clusters/for-cluster.js';
-import { eventually, Proxied } from '../support/proxied.js';
+import { eventually, Proxied, useAtOnce } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
 import { OwnWritesWorld } from './support/own-writes-world.js';
 
@@ -28,6 +31,9 @@ t.test('nodes of Galera', async (t) => {
       await t.test('no session is reset: the server would not wait any more', (t) => spoilt(t, world));
       await t.test('and so a write is waited for as before', onGalera);
       await t.test('wsrep_sync_wait of the configuration', (t) => configured(t, world));
+      await t.test('behind a server that was never reached', (t) => behindOneUnknown(t, world));
+      await t.test('one client without variables among many with some', (t) => amongMany(t, world));
+      await t.test('what a reset leaves when globals have changed', (t) => changedGlobals(t, world));
     },
     { nodes: 2 },
   );
@@ -139,4 +145,77 @@ async function configured(t: Test, world: OwnWritesWorld): Promise<void> {
   t.equal(await client.value(SYNC_WAIT), 6);
   const direct = await world.primary.ask<{ value: number }>('SELECT @@wsrep_sync_wait AS value');
   t.same(direct, [{ value: 0 }], 'which is not what the server has');
+}
+
+/** What the first of the list is, nobody knows: the others are Galera's all the same. */
+async function behindOneUnknown(t: Test, { primary, replica }: OwnWritesWorld): Promise<void> {
+  const [nobody = 0] = await freePorts(1);
+  const file = join(t.testdir(), 'mybouncer.yaml');
+  const upstream = `mysql://app:${new URL(primary.url()).password}@${primary.host}:${nobody}/app`;
+  const config = `servers:
+  - url: ${upstream}
+  - url: mysql://${primary.host}:${primary.port}
+  - url: mysql://${replica.host}:${replica.port}
+users:
+  - {name: careful, password: p}
+pools:
+  writers: {role: primary}
+  own: {role: replica, users: [careful], read_your_writes: true}
+`;
+  await writeFile(file, config);
+  const proxy = await startProxy(t, { upstream, inFile: true, flags: ['--config', file] });
+  const proxied = new Proxied(t, primary, proxy, 'app');
+  for (const which of ['first', 'second']) {
+    const client = await proxied.connect({ user: 'careful', password: 'p' });
+    t.equal(await client.value(SYNC_WAIT), 1, `its ${which} client`);
+  }
+}
+
+async function changedGlobals(t: Test, { primary, replica }: OwnWritesWorld): Promise<void> {
+  const upstream = primary.url('app');
+  const file = join(t.testdir(), 'mybouncer.yaml');
+  // Sessions are opened on both: what clients begin with is as the one has it that was reached first.
+  const config = `servers:
+  - {url: "${upstream}", weight: 1}
+  - {url: "mysql://${replica.host}:${replica.port}", weight: 1}
+admin_users: app
+`;
+  await writeFile(file, config);
+  const proxy = await startProxy(t, { upstream, inFile: true, flags: ['--config', file] });
+  const world = new Proxied(t, primary, proxy, 'app');
+  const language = 'SELECT @@lc_time_names';
+  const console = await world.connect({ database: 'mybouncer' });
+  await eventually('both get writes', async () => {
+    const rows = await console.rows('SHOW UPSTREAMS');
+    return rows.every(({ gets_writes }) => gets_writes === 'yes');
+  });
+  const clients = await Promise.all(Array.from({ length: 4 }, () => world.connect()));
+  t.equal(await clients[0]?.value(language), 'en_US');
+  for (const node of [primary, replica]) await node.ask("SET GLOBAL lc_time_names = 'de_DE'");
+  await console.rows('RECONNECT');
+  await useAtOnce(clients);
+  const client = await world.connect();
+  t.equal(await client.value(language), 'de_DE');
+  await client.connection.reset();
+  t.equal(await client.value(language), 'de_DE', 'none is reset on Galera, from which it would be seen');
+}
+
+/** Their sessions would all have to be reset for it. */
+async function amongMany(t: Test, { primary, replica }: OwnWritesWorld): Promise<void> {
+  const upstream = primary.url('app');
+  const servers = [upstream, `mysql://${replica.host}:${replica.port}`];
+  const proxy = await startProxy(t, { upstream, servers, flags: ['--pool-size', '8'] });
+  const world = new Proxied(t, primary, proxy, 'app');
+  const many = await Promise.all(Array.from({ length: 4 }, () => world.connect()));
+  await useAtOnce(many);
+  await Promise.all(many.map((client) => client.run('BEGIN')));
+  for (const [i, client] of many.entries()) await client.run(`SET @mine${i} = 1`);
+  await Promise.all(many.map((client) => client.run('COMMIT')));
+  const closed = (): Promise<number> =>
+    proxy.metric('mybouncer_server_sessions_closed_total', 'spoilt_by_reset');
+  const before = await closed();
+  t.equal(await (await world.connect()).value('SELECT @mine0'), null);
+  // Counted when the server is rid of it.
+  await eventually('one is closed', async () => (await closed()) > before);
+  t.equal((await closed()) - before, 1, 'not each of them');
 }

@@ -2,6 +2,7 @@ import t, { type Test } from 'tap';
 import { eventually, Proxied } from '../support/proxied.js';
 import { startProxy } from '../support/proxy.js';
 import { FLAVORS, MISSING, servers, type TestServer } from '../support/servers.js';
+import { TcpSwitch } from './support/tcp-switch.js';
 
 const SAID =
   'a server is MySQL and the others are MariaDB, or the other way round: nothing is sent to that one';
@@ -14,6 +15,7 @@ t.test('MariaDB and MySQL in one list', async (t) => {
   }
   await t.test('MariaDB first', (t) => mixed(t, one, other));
   await t.test('MySQL first', (t) => mixed(t, other, one));
+  await t.test('one that comes where nobody was', (t) => comes(t, one, other));
 });
 
 async function mixed(t: Test, first: TestServer, second: TestServer): Promise<void> {
@@ -46,4 +48,22 @@ async function mixed(t: Test, first: TestServer, second: TestServer): Promise<vo
     [{ level: 'error', server: unused?.['server'] }],
     'told once',
   );
+}
+
+/** Down it was before: that nothing changes in this is no reason not to tell why. */
+async function comes(t: Test, first: TestServer, second: TestServer): Promise<void> {
+  const way = await TcpSwitch.open(t, second);
+  way.target = null;
+  const upstream = first.url('app');
+  const proxy = await startProxy(t, {
+    upstream,
+    servers: [upstream, `mysql://127.0.0.1:${way.port}`],
+    flags: ['--server-check-interval', '100ms', '--admin-users', 'app'],
+  });
+  const console = await new Proxied(t, first, proxy, 'app').connect({ database: 'mybouncer' });
+  const reasons = async (): Promise<unknown> => (await console.rows('SHOW UPSTREAMS'))[1]?.['reasons'];
+  await eventually('nobody is there', async () => (await reasons()) === 'unreachable');
+  way.target = second;
+  await proxy.logged(SAID);
+  await eventually('its state says so', async () => (await reasons()) === 'other_flavor');
 }
