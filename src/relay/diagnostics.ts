@@ -23,6 +23,13 @@ const MARK = 'mybouncer: where warnings were';
 /** Leaves a warning that has this text, and nothing else. */
 export const LEAVE_MARK = queryCommand(`DO CAST('${MARK}' AS SIGNED)`);
 
+/** See {@link Diagnostics.foundRowsOn}: of the statements that leave FOUND_ROWS() alone, those that make an UPDATE count that failed before. */
+const WRITES: ReadonlySet<StatementKind> = new Set([
+  StatementKind.Insert,
+  StatementKind.Replace,
+  StatementKind.Delete,
+]);
+
 /** Whether the rows of SHOW WARNINGS are the mark alone. */
 function isMark(rows: InternalReply['rows']): boolean {
   return rows.length === 1 && rows[0]?.[2]?.includes(MARK) === true;
@@ -52,6 +59,12 @@ export class Diagnostics {
   #foundRows: number | null = 0;
   #foundRowsUnread = false;
   #foundRowsOn: ServerSession | null = null;
+  /**
+   * MySQL: an UPDATE has failed since, which changes nothing yet; but what it had counted counts as soon as a statement that
+   * writes has succeeded. Where: while that session alone knows.
+   */
+  #updateFailed = false;
+  #updateFailedOn: ServerSession | null = null;
   /** Null: they are on {@link conditionsOn}, or gone. */
   #conditions: Conditions | null = Conditions.NONE;
   #conditionsUnread = false;
@@ -254,6 +267,7 @@ export class Diagnostics {
       : countAfter(work, this.#hasCursor ? null : this.#rows, mysql);
     switch (count) {
       case Count.Kept:
+        if (mysql && work.traits !== null) this.#keepFound(session, work.traits.first);
         return;
       case Count.Rows:
         this.#setFoundRows(this.#rows ?? 0, session);
@@ -263,17 +277,33 @@ export class Diagnostics {
         return;
       case Count.Unlikely:
       case Count.Likely:
-        this.#foundRows = null;
-        this.#foundRowsUnread = count === Count.Likely || this.#use.asked;
-        this.#foundRowsOn = session;
+        this.#onlyKnownOn(session, count === Count.Likely);
     }
   }
 
+  #keepFound(session: ServerSession, first: StatementKind): void {
+    if (this.#failed) {
+      if (first !== StatementKind.Update) return;
+      this.#updateFailed = true;
+      this.#updateFailedOn = session;
+    } else if (this.#updateFailed && WRITES.has(first)) {
+      this.#onlyKnownOn(this.#updateFailedOn === session ? session : null, false);
+    }
+  }
+
+  /** `session`: null where nobody knows any more. */
+  #onlyKnownOn(session: ServerSession | null, isLikely: boolean): void {
+    this.#setFoundRows(null, session);
+    this.#foundRowsUnread = session !== null && (isLikely || this.#use.asked);
+  }
+
   /** `on`: the session whose own is right as well. */
-  #setFoundRows(value: number, on: ServerSession | null): void {
+  #setFoundRows(value: number | null, on: ServerSession | null): void {
     this.#foundRows = value;
     this.#foundRowsUnread = false;
     this.#foundRowsOn = on;
+    this.#updateFailed = false;
+    this.#updateFailedOn = null;
   }
 
   /** How to read the warnings and errors from {@link conditionsUnreadOn}. */
@@ -316,6 +346,7 @@ export class Diagnostics {
   forgetPlace(session: ServerSession): void {
     if (this.rowCountOn === session) this.rowCountOn = null;
     if (this.#foundRowsOn === session && !this.#foundRowsUnread) this.#foundRowsOn = null;
+    if (this.#updateFailedOn === session) this.#updateFailedOn = null;
     if (this.#conditionsOn === session && !this.#conditionsUnread) this.#conditionsOn = null;
   }
 

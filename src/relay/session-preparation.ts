@@ -166,7 +166,7 @@ export class SessionPreparation {
         : elsewhere(asks, traits, text, diagnostics, session.info.flavor === 'mysql', ledger.profile);
     switch (how.kind) {
       case 'clear':
-        if (left.keepFoundRows(session)) {
+        if (this.#keepFoundRows(session)) {
           this.#fetch(session, work, session);
           return;
         }
@@ -190,6 +190,11 @@ export class SessionPreparation {
     }
   }
 
+  /** {@link Leftovers.keepFoundRows}. Once somebody else has run something there, what there is to read is not the client's. */
+  #keepFoundRows(session: ServerSession): boolean {
+    return this.#state.ranLastOn(session) && this.#state.left.keepFoundRows(session);
+  }
+
   #fetch(session: ServerSession, work: Work, there: ServerSession): void {
     this.#host.preparing();
     this.#state.left.fetch(session, there, () => {
@@ -203,7 +208,7 @@ export class SessionPreparation {
       this.#host.prepared(session, work);
       return;
     }
-    if (waits && this.#state.left.keepFoundRows(session)) {
+    if (waits && this.#keepFoundRows(session)) {
       this.#fetch(session, work, session);
       return;
     }

@@ -86,6 +86,7 @@ await forEachServer(t, async (t, server) => {
   await createTables(world);
 
   await t.test('counts that were never asked for', (t) => neverAsked(t, world));
+  await t.test('an UPDATE that has failed counts later', (t) => failedUpdate(t, world));
   for (const [name, capabilities] of [
     ['text', CLASSIC],
     ['prepared', MODERN],
@@ -102,6 +103,8 @@ await forEachServer(t, async (t, server) => {
   await t.test('more warnings than are kept, and then an error', (t) => manyBeforeError(t, world));
   await t.test('CONNECTION_ID() is what the greeting said', (t) => ownIds(t, world));
   await t.test('every client its own, all at once', (t) => hammer(t, world));
+  const fresh = await proxied(t, server, ['--pool-size', '1']);
+  await t.test('counts that somebody else has changed', (t) => changedByOthers(t, fresh));
   const two = await proxied(t, server, ['--pool-size', '2']);
   const direct = await two.direct();
   await direct.run('CREATE TABLE notes(v INT)');
@@ -152,6 +155,37 @@ async function neverAsked(t: Test, world: Proxied): Promise<void> {
   t.equal(await foundRowsAfter('SELECT SQL_CALC_FOUND_ROWS id FROM t LIMIT 2'), 3);
   t.equal(await foundRowsAfter('SELECT id FROM t LIMIT 1, 1'), 1105);
   t.equal(await foundRowsAfter('SELECT id FROM t LIMIT 1, 1'), 2);
+  await client.run('DELETE FROM t');
+  for (const each of [client, other]) await each.end();
+}
+
+/** Nobody has asked for any yet, so that they are not read before another client gets the session. */
+async function changedByOthers(t: Test, world: Proxied): Promise<void> {
+  const [client, other] = [await world.connect(), await world.connect()];
+  await client.rows('SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 LIMIT 1, 1');
+  await other.rows('SELECT 1 FROM (SELECT 1) AS x WHERE 0');
+  t.same(await client.rows('SHOW WARNINGS'), []);
+  t.match(await client.error('SELECT FOUND_ROWS()'), { errno: 1105 }, 'and not those of the other');
+  for (const each of [client, other]) await each.end();
+}
+
+/** On MySQL, from the next statement on that writes. */
+async function failedUpdate(t: Test, world: Proxied): Promise<void> {
+  const [client, other, direct] = [await world.connect(), await world.connect(), await world.direct()];
+  await client.run('INSERT INTO t(id) VALUES(1),(2),(3)');
+  const disturb = (): Promise<unknown> => other.rows('SELECT 1');
+  const found = async (on: Client, ...between: (() => Promise<unknown>)[]): Promise<unknown> => {
+    await on.rows('SELECT id FROM t LIMIT 1, 2');
+    await on.error('UPDATE t SET v = 1 MOD 0');
+    for (const one of between) await one();
+    await on.run('DELETE FROM notes');
+    return on.value('SELECT FOUND_ROWS()').catch((error: { errno: number }) => error.errno);
+  };
+  const expected = await found(direct);
+  t.equal(expected, world.server.isMysql ? 0 : 3);
+  // After an error, the session may have been asked what it has done.
+  t.ok([expected, 1105].includes(Number(await found(client))));
+  t.equal(await found(client, disturb), world.server.isMysql ? 1105 : 3, 'nobody knows it any more');
   await client.run('DELETE FROM t');
   for (const each of [client, other]) await each.end();
 }

@@ -133,6 +133,18 @@ const OTHERS: readonly (readonly [sql: string, mariadb: number | null, mysql?: n
   ['EXECUTE nobody', null],
 ];
 
+/** After an UPDATE that failed on its first row, and this: what FOUND_ROWS() is on MySQL, null where it stays what it was. */
+const AFTER_FAILED_UPDATE: readonly (readonly [sql: string, mysql: number | null])[] = [
+  ['DO SLEEP(0)', 1],
+  ['SET @a = 1', null],
+  ['BEGIN', null],
+  ['SELECT', null],
+  ['UPDATE found SET nothing = 1', null],
+  ['INSERT INTO more VALUES (1)', 0],
+  ['REPLACE INTO more VALUES (1)', 0],
+  ['DELETE FROM found WHERE a = 99', 0],
+];
+
 async function countsOf(session: RawSession, sql: string): Promise<{ rows: number; found: number }> {
   const reply = await session.must(sql);
   const rows = reply.rows.length;
@@ -185,6 +197,17 @@ await forEachServer(t, async (t, server) => {
       await session.must('SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5');
       await session.query(sql);
       const expected = server.isMysql ? mysql : mariadb;
+      t.equal(Number(await session.value('SELECT FOUND_ROWS()')), expected ?? 5, sql);
+    }
+  });
+
+  await t.test('an UPDATE that has failed, and another statement', async (t) => {
+    await session.must('CREATE TABLE IF NOT EXISTS more (a INT)');
+    for (const [sql, mysql] of AFTER_FAILED_UPDATE) {
+      await session.must('SELECT 1 UNION SELECT 2 UNION SELECT 3 UNION SELECT 4 UNION SELECT 5');
+      await session.query('UPDATE found SET c = 1 MOD 0');
+      await session.query(sql);
+      const expected = server.isMysql ? mysql : null;
       t.equal(Number(await session.value('SELECT FOUND_ROWS()')), expected ?? 5, sql);
     }
   });
