@@ -1,5 +1,7 @@
 import t from 'tap';
-import { type FakeSession, settle, type TestRequest, World } from './support.js';
+import { AppProcess } from '../../src/pool/app-process.js';
+import { fc } from '../support/properties.js';
+import { type FakeSession, settle, TestRequest, World } from './support.js';
 
 /** Sessions that are of no use to who gets them, such as those of Galera that only a reset would make fit. */
 
@@ -103,4 +105,136 @@ t.test('an idle one makes room at once', async (t) => {
   t.equal(world.server.closed.at(-1)?.session, b);
   await dial(world);
   t.equal(client.granteds.length, 2);
+});
+
+/** Sessions that nobody has used suit everybody, others only whoever needs the same. */
+class Picky {
+  readonly request: TestRequest;
+  readonly #world: World;
+  /** What it has. */
+  session: FakeSession | null = null;
+  waits = false;
+  rejected = 0;
+
+  constructor(world: World, key: string, fingerprint: string, process: AppProcess) {
+    this.#world = world;
+    this.request = new TestRequest(world.pool(key), process);
+    this.request.fingerprint = fingerprint;
+    this.request.onGranted = (session) => this.#granted(session);
+    this.request.onRefused = () => {
+      this.waits = false;
+    };
+  }
+
+  ask(): void {
+    this.request.wantsNew = false;
+    this.#checkout();
+  }
+
+  giveBack(): void {
+    const { session } = this;
+    if (session === null) return;
+    session.fingerprint = this.request.fingerprint;
+    this.session = null;
+    this.#world.pools.checkin(session);
+  }
+
+  cancel(): void {
+    this.#world.pools.cancel(this.request);
+    this.waits = false;
+  }
+
+  #checkout(): void {
+    const { request } = this;
+    this.waits = true;
+    const session = this.#world.pools.checkout(request);
+    if (session !== null) this.#granted(session);
+  }
+
+  #granted(session: FakeSession): void {
+    const { request } = this;
+    if (!this.waits || this.session !== null) throw new Error('granted without asking');
+    if (session.fingerprint === 'clean' || session.fingerprint === request.fingerprint) {
+      this.waits = false;
+      this.session = session;
+      return;
+    }
+    this.rejected++;
+    this.#world.pools.retire(session, 'spoilt');
+    request.wantsNew = true;
+    this.#checkout();
+  }
+}
+
+const steps = fc.array(
+  fc.oneof(
+    fc.record({ what: fc.constantFrom('ask', 'ask', 'give back', 'give back', 'cancel'), who: fc.nat(7) }),
+    fc.record({ what: fc.constantFrom('dial', 'dial', 'dial', 'dial fails', 'close'), who: fc.constant(0) }),
+    fc.record({ what: fc.constant('advance'), who: fc.nat(400) }),
+    fc.record({ what: fc.constant('limit'), who: fc.integer({ min: 1, max: 4 }) }),
+  ),
+  { maxLength: 150, size: 'max' },
+);
+
+async function step(world: World, clients: readonly Picky[], what: string, who: number): Promise<void> {
+  const client = clients[who];
+  switch (what) {
+    case 'ask':
+      if (client?.session === null && !client.waits) client.ask();
+      break;
+    case 'give back':
+      client?.giveBack();
+      break;
+    case 'cancel':
+      if (client?.waits) client.cancel();
+      break;
+    case 'dial':
+      world.server.dials[0]?.succeed();
+      break;
+    case 'dial fails':
+      world.server.dials[0]?.fail(new Error('refused'));
+      break;
+    case 'close':
+      world.server.closes[0]?.done();
+      break;
+    case 'advance':
+      world.clock.advance(who);
+      break;
+    case 'limit':
+      world.pools.limit = who;
+      break;
+  }
+  await settle();
+}
+
+t.test('whatever happens, whoever waits is served in the end', async (t) => {
+  let rejected = 0;
+  await fc.assert(
+    fc.asyncProperty(steps, fc.boolean(), async (steps, closesAtOnce) => {
+      const world = new World({ limit: 3, waitTimeoutMs: 1e9 });
+      world.server.closesAtOnce = closesAtOnce;
+      const processes = [new AppProcess('one'), new AppProcess('two')];
+      const clients = Array.from({ length: 8 }, (_, i) => {
+        const process = processes[i % 3 === 0 ? 1 : 0];
+        return new Picky(world, i < 6 ? 'app' : 'other', `needs ${i % 3}`, process as AppProcess);
+      });
+      for (const { what, who } of steps) await step(world, clients, what, who);
+      for (let turn = 0; turn < 200 && clients.some(({ waits }) => waits); turn++) {
+        for (const client of clients) client.giveBack();
+        for (const what of ['dial', 'close', 'advance']) await step(world, clients, what, 100);
+      }
+      rejected += clients.reduce((sum, client) => sum + client.rejected, 0);
+      if (clients.some(({ waits }) => waits)) throw new Error('somebody waits for ever');
+      for (const client of clients) client.giveBack();
+      if (world.pools.snapshot().active > 0) throw new Error('something is lent to nobody');
+      const closed = world.pools.close();
+      for (let turn = 0; turn < 20; turn++)
+        for (const what of ['dial fails', 'close']) await step(world, clients, what, 0);
+      await closed;
+      if (world.server.live.size > 0) throw new Error('a session was never closed');
+    }),
+    { numRuns: 500 },
+  );
+  t.comment(`${rejected} sessions were of no use`);
+  t.ok(rejected > 100, 'the runs reached what they are about');
 });
