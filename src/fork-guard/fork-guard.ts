@@ -7,9 +7,9 @@ import { InspectorClient } from './inspector-client.js';
 import type { Holder, IdRange, Inheritance, Survey } from './messages.js';
 import { originOf } from './newcomers.js';
 import { LastProcessId } from './process-ids.js';
-import { isMissing, type ProcessStat, readStat } from './process-stat.js';
-import { isShortage } from './shortage.js';
+import { isMissing } from './process-stat.js';
 import { SINGLE, SocketWatch, UNKNOWN, type WatchHost } from './socket-watch.js';
+import { mayHaveInherited, statIfReadable, UnbornIds } from './unborn-ids.js';
 import { findSs } from './unix-peers.js';
 
 export interface ForkGuardOptions {
@@ -67,6 +67,7 @@ export class ForkGuard implements ForkCheck, WatchHost {
   readonly #inspector: InspectorClient;
   readonly #places: ClientPlaces;
   readonly #doubts: Doubts;
+  readonly #unborn = new UnbornIds();
   readonly #ss = findSs();
   readonly #watches = new TurnoverMap<string, SocketWatch>();
   /** Those with an open question, in the order of asking. */
@@ -154,9 +155,10 @@ export class ForkGuard implements ForkCheck, WatchHost {
     const age = now - this.#readAt;
     if (age < FRESH_MS || this.#failed) return this.#generation;
     const id = this.#ids.read();
-    if (id !== this.#lastId || age > STALE_MS) {
-      const harmless =
-        this.cleared === this.#generation && age < AT_ONCE_MS && this.#areHarmless(this.#lastId, id);
+    const born = this.#unborn.size > 0 && this.#unborn.areBorn(now);
+    if (id !== this.#lastId || age > STALE_MS || born) {
+      const looks = !born && this.cleared === this.#generation && age < AT_ONCE_MS;
+      const harmless = looks && this.#areHarmless(this.#lastId, id, now);
       this.#lastId = id;
       this.#generation++;
       if (harmless) this.cleared = this.#generation;
@@ -167,18 +169,21 @@ export class ForkGuard implements ForkCheck, WatchHost {
 
   /**
    * Whether a few new ids are threads, or processes that run a program of their own by now: most are, and to see that takes
-   * less time than to ask the other thread. (What has ended may only just be being made: see {@link Inspector.lookAgain}.)
+   * less time than to ask the other thread. (What has ended may only just be being made: see {@link UnbornIds}.)
    */
-  #areHarmless(from: number, upTo: number): boolean {
+  #areHarmless(from: number, upTo: number, now: number): boolean {
     if (upTo < from || upTo - from > AT_ONCE) return false;
     const missing: number[] = [];
     for (let id = from + 1; id <= upTo; id++) {
       const stat = statIfReadable(id);
       if (stat === null && !isMissing(id)) return false;
       if (stat === null) missing.push(id);
-      else if (stat.forkedOnly && !stat.isThread) return false;
+      else if (mayHaveInherited(stat)) return false;
     }
-    if (missing.length > 0) this.#inspector.missing(missing);
+    if (missing.length > 0) {
+      this.#unborn.add(missing, now);
+      this.#inspector.missing(missing);
+    }
     return true;
   }
 
@@ -223,10 +228,12 @@ export class ForkGuard implements ForkCheck, WatchHost {
     this.#inspector.survey(clients, (survey) => this.#surveyed(survey));
   }
 
-  #surveyed({ range, inherited, doubts }: Survey): void {
+  #surveyed({ range, inherited, late, doubts, unborn }: Survey): void {
     const asked = this.#surveying ?? 0;
     this.#surveying = null;
     this.#inherited(inherited, range);
+    this.#inherited(late, null);
+    this.#unborn.surveyed(unborn, performance.now());
     this.#doubts.add(doubts, this.surveys);
     const id = this.#ids.read();
     if (id === range.upTo) {
@@ -370,14 +377,5 @@ export class ForkGuard implements ForkCheck, WatchHost {
   #fail(): void {
     this.#failed = true;
     for (const watch of [...this.#asking.values()]) this.#answer(watch, UNKNOWN);
-  }
-}
-
-function statIfReadable(id: number): ProcessStat | null {
-  try {
-    return readStat(id);
-  } catch (error) {
-    if (isShortage(error)) return null;
-    throw error;
   }
 }

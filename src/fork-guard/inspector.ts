@@ -18,9 +18,8 @@ import { isMissing, readStat } from './process-stat.js';
 import { imageOf, ProgramImages } from './program-images.js';
 import { isShortage } from './shortage.js';
 import { networkNamespace } from './tcp-table.js';
+import { UNBORN_MS } from './unborn-ids.js';
 
-/** An id that has had no process for so long, in ms, has none any more. */
-const UNBORN_MS = 40;
 /** Where nothing could be opened, it is tried again after so long, in ms; later where nobody waits for it. */
 const AGAIN_MS = 20;
 const MUCH_LATER_MS = 500;
@@ -53,7 +52,7 @@ export class Inspector {
     this.#newcomers = newcomers;
   }
 
-  /** Which processes are new since the last survey and have sockets of clients. */
+  /** Which processes are new since the last survey, or could not be seen then, and have sockets of clients. */
   survey(clients: Clientele): Survey {
     const { unix, logins, placed } = clients;
     this.#unix = unix;
@@ -61,11 +60,14 @@ export class Inspector {
     this.#imagesKnown = placed;
     try {
       const { range, ids } = this.#newcomers.next();
-      return { range, ...this.#look(ids) };
+      const { inherited: late, doubts: lateDoubts } = this.lookAgain();
+      const { inherited, doubts } = this.#look(ids);
+      const unborn = this.#unborn.map(({ id }) => id);
+      return { range, inherited, late, doubts: [...lateDoubts, ...doubts], unborn };
     } catch (error) {
       if (!isShortage(error)) throw error;
       this.#behind = true;
-      return { range: NOWHERE, inherited: [], doubts: [UNREAD] };
+      return { range: NOWHERE, inherited: [], late: [], doubts: [UNREAD], unborn: [] };
     }
   }
 

@@ -67,6 +67,10 @@ export const UNREAD = '';
 export interface Survey {
   readonly range: IdRange;
   readonly inherited: readonly Inheritance[];
+  /** Of processes whose id is older than the range: they could not be seen before. */
+  readonly late: readonly Inheritance[];
+  /** Ids that may yet become visible. */
+  readonly unborn: readonly number[];
   /** Images of new processes with sockets that may be clients': the tables will tell. Or {@link UNREAD}. */
   readonly doubts: readonly string[];
 }
