@@ -6,7 +6,7 @@
  * one table has lived long enough to be taken for old, which needs only a quiet moment, each table after it is reachable from
  * one that only a collection of old objects frees, and so is each client that stood in it when it was replaced: all of them
  * survive the collections of young objects, which are many and have to copy them. With a login for each query that was 11 % of
- * the proxy's CPU, and pauses of 5 to 20 ms. Here the tables point to cells, and an entry that leaves empties its cell.
+ * the proxy's CPU. Here the tables point to cells, and an entry that leaves empties its cell.
  */
 export class TurnoverMap<K extends string | number, V> {
   readonly #cells = new Map<K, Cell<V>>();
