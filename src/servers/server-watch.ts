@@ -86,15 +86,27 @@ export class ServerWatch {
         this.#state.missed(clock.now());
       });
     });
-    this.#probe().then(
+    this.#probe(serial).then(
       (tell) => this.#settle(serial, tell),
       (error: unknown) => this.#settle(serial, () => this.#failed(error)),
     );
   }
 
   /** @returns what the state is to be told */
-  async #probe(): Promise<() => void> {
+  async #probe(serial: number): Promise<() => void> {
     await this.#server.connect();
+    try {
+      return await this.#report();
+    } catch (error) {
+      // Too late: the next probe has a connection of its own.
+      if (serial !== this.#serial) throw error;
+      // Somebody may have ended the connection: whether there is a server, a new one tells. One that is still there is asked again.
+      await this.#server.connect();
+      return await this.#report();
+    }
+  }
+
+  async #report(): Promise<() => void> {
     const { probed } = this.#server;
     if (probed === null) throw new TypeError('a server that was logged in to is known');
     const report = await probeServer(probed, this.#server);

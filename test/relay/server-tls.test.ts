@@ -88,7 +88,8 @@ t.test('everything that the proxy says to the server is encrypted', { timeout: 3
       await t.test('idle sessions that the server ends are noticed', async (t) => {
         const one = await world.connect();
         const before = await server.sessions(user.user);
-        for (const { id } of before) await server.query(`KILL ${id}`);
+        // One may have gone by itself.
+        for (const { id } of before) await server.query(`KILL ${id}`).catch(() => undefined);
         t.equal(await one.value('SELECT 1'), 1);
         await one.end();
       });

@@ -49,9 +49,11 @@ class ManualServer implements WatchedServer {
   asked = 0;
   dropped = 0;
   unreachable: Error | null = null;
-  #waiting: ((answers: readonly ProbeAnswer[]) => void)[] = [];
+  connects = 0;
+  #waiting: { resolve(answers: readonly ProbeAnswer[]): void; reject(error: Error): void }[] = [];
 
   async connect(): Promise<void> {
+    this.connects++;
     if (this.unreachable !== null) throw this.unreachable;
   }
 
@@ -72,13 +74,19 @@ class ManualServer implements WatchedServer {
 
   ask(): Promise<readonly ProbeAnswer[]> {
     this.asked++;
-    return new Promise((resolve) => this.#waiting.push(resolve));
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
   async answer(readOnly: 'ON' | 'OFF' = 'OFF'): Promise<void> {
     const variables = { rows: [{ Variable_name: 'read_only', Value: readOnly }], errno: null };
     const nothing = { rows: [], errno: null };
-    this.#waiting.shift()?.([variables, nothing, nothing]);
+    this.#waiting.shift()?.resolve([variables, nothing, nothing]);
+    await turn();
+  }
+
+  /** Its connection is ended. */
+  async cut(): Promise<void> {
+    this.#waiting.shift()?.reject(new Error('the connection was lost'));
     await turn();
   }
 }
@@ -125,6 +133,35 @@ t.test('what is not answered in time counts against it, and what comes later is 
   t.match(status(), { status: ServerStatus.Down }, 'the answer to the question before');
   await server.answer();
   t.match(status(), { status: ServerStatus.Up });
+  watch.stop();
+});
+
+t.test('a connection that is ended while it is asked says nothing of the server', async (t) => {
+  const { clock, server, status, watch } = await newWatch();
+  await server.answer();
+  await clock.pass(1000);
+  await server.cut();
+  t.match(status(), { status: ServerStatus.Up }, 'a new one is tried');
+  t.equal(server.asked, 3);
+  await server.cut();
+  t.match(status(), { status: ServerStatus.Down, reasons: [FailureReason.Unreachable] }, 'once');
+  await clock.pass(1000);
+  await server.answer();
+  t.match(status(), { status: ServerStatus.Up });
+  await clock.pass(1000);
+  server.unreachable = new Error('Too many connections');
+  await server.cut();
+  t.match(status(), { status: ServerStatus.Up, reasons: [FailureReason.ServerFull] }, 'which tells');
+  server.unreachable = null;
+  await clock.pass(1000);
+  const { connects, asked } = server;
+  await clock.pass(300);
+  await server.cut();
+  t.same(
+    [server.connects, server.asked],
+    [connects + 1, asked + 1],
+    'one that is given up tries nothing more',
+  );
   watch.stop();
 });
 
