@@ -20,7 +20,7 @@ import { healthCheck } from './lifecycle/health-check.js';
 import { HTTP_SOCKET, type InheritedSocket, inheritedSockets } from './lifecycle/inherited-sockets.js';
 import { lastClientLeft } from './lifecycle/last-client.js';
 import { LEADER } from './lifecycle/leader.js';
-import { type Order, PROTOCOL } from './lifecycle/messages.js';
+import { OlderParentError, type Order, PROTOCOL } from './lifecycle/messages.js';
 import { keepAlive, type ServiceManager, serviceManager } from './lifecycle/service-manager.js';
 import { StopMode, StopSignals } from './lifecycle/stop-signals.js';
 import { workerCount } from './lifecycle/worker-count.js';
@@ -225,11 +225,7 @@ async function serve(
   let sandbox: Sandbox | null = null;
   let clean = true;
   try {
-    // Better not to take over than to serve without a session.
-    if (isOneOfMany && serving.protocol !== PROTOCOL)
-      throw new TypeError(
-        'the parent process was started from an older program: stop the proxy, and start it',
-      );
+    if (isOneOfMany && serving.protocol !== PROTOCOL) throw new OlderParentError();
     const server = await findServer(settings, logger);
     sandbox = server.sandbox;
     if (!signals.requested) clean = await serveWith(server.config, sandbox, around);

@@ -1,3 +1,4 @@
+import { BouncerError } from '../errors.js';
 import type { BusMessage, BusReply } from '../workers/parent-bus.js';
 import type { PermitChange } from '../workers/permit-ledger.js';
 import type { PermitMessage } from '../workers/permits.js';
@@ -9,6 +10,15 @@ import type { PermitMessage } from '../workers/permits.js';
  * restarts, as the program that it was started from: workers of a program with another number would have no sessions.
  */
 export const PROTOCOL = 2;
+
+/** A worker's parent speaks another {@link PROTOCOL}: better not to take over than to serve without a session. */
+export class OlderParentError extends BouncerError {
+  readonly code = 'OLDER_PARENT';
+
+  constructor() {
+    super('the parent process was started from an older program: stop the proxy, and start it');
+  }
+}
 
 /** What a worker is started with: the words behind the program's name come this way, since everybody can see arguments. */
 export type Order =

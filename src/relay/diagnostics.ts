@@ -23,7 +23,7 @@ const MARK = 'mybouncer: where warnings were';
 /** Leaves a warning that has this text, and nothing else. */
 export const LEAVE_MARK = queryCommand(`DO CAST('${MARK}' AS SIGNED)`);
 
-/** See {@link Diagnostics.foundRowsOn}: of the statements that leave FOUND_ROWS() alone, those that make an UPDATE count that failed before. */
+/** Of the statements that leave FOUND_ROWS() alone, those after which, on MySQL, an UPDATE counts that has failed before. */
 const WRITES: ReadonlySet<StatementKind> = new Set([
   StatementKind.Insert,
   StatementKind.Replace,
